@@ -1,0 +1,7 @@
+"""Every table of the data folder. Importing this package is what fills `metadata`."""
+
+from __future__ import annotations
+
+from relook.store.tables.base import metadata
+
+__all__ = ["metadata"]

@@ -1,0 +1,129 @@
+"""What training is given: images with labels, as lazily loaded bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Task(StrEnum):
+    CLASSIFICATION = "classification"
+    SEGMENTATION = "segmentation"
+
+
+class TrainingError(Exception):
+    """The data cannot be trained on; the message names the image or the rule and reaches the user as it is."""
+
+
+class ImageError(Exception):
+    """Bytes that are no usable image; the message says what is wrong and what is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefectClass:
+    """A kind of defect: its name and its `#RRGGBB` (upper case) colour in masks."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSource:
+    """An encoded PNG mask and what its colours mean.
+
+    `colours` maps upper-case `#RRGGBB` to the class name; colours of the background are not in it.
+    """
+
+    load: Callable[[], bytes]
+    colours: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled image. `key` (its source-ref) names it in messages, in results and in the data hash."""
+
+    key: str
+    load: Callable[[], bytes]
+    anomalous: bool
+    mask: MaskSource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """Pixel metrics of one defect class over the test images, each in 0..1."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    average_iou: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Image metrics over the test images; the positive class is "anomaly"; each in 0..1.
+
+    `roc_auc` and `average_precision` are None when the test images hold one class only.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float | None
+    average_precision: float | None
+    classes: tuple[ClassMetrics, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A class present in a predicted mask. `area` is the fraction of the image's pixels, 0..1."""
+
+    name: str
+    colour: str
+    area: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image.
+
+    `score` and `threshold` in 0..1; `anomalous` is round(score, 4) >= round(threshold, 4); `confidence` is the score
+    if anomalous, else 1 - score. `regions` is empty for a classification model; for segmentation its first entry is
+    the background ("background", "#FFFFFF"), then the classes present by ascending class index, and `mask_png` is an
+    8-bit RGB PNG of the input's width and height.
+    """
+
+    score: float
+    threshold: float
+    anomalous: bool
+    confidence: float
+    width: int
+    height: int
+    regions: tuple[Region, ...] = ()
+    mask_png: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    key: str
+    anomalous: bool
+    prediction: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a training leaves behind beside the artifact in `artifact`."""
+
+    artifact: Path
+    metrics: Metrics
+    tests: tuple[TestResult, ...]
+    training_images: int
+    testing_images: int
+    notes: Sequence[str] = field(default=())
+    """Plain sentences for the user: weights used, mixed image sizes, why the candidate won, warnings."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage name, steps done and steps in all, often enough to draw a bar; may raise to cancel."""
