@@ -1,0 +1,117 @@
+# Relook. `make` alone lists what there is. Everything is installed into .venv; nothing else on the machine is touched.
+
+SHELL         := /bin/bash
+.SHELLFLAGS   := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS     += --no-builtin-rules --no-print-directory
+
+# Overridable: make setup PYTHON=python3.12, make demo IMAGES=folder OUT=folder, make serve DATA=folder PORT=9000
+PYTHON        ?=
+IMAGES        ?=
+OUT           ?= demo-out
+DATA          ?=
+HOST          ?= 127.0.0.1
+PORT          ?= 8484
+ARGS          ?=
+TEST_WORKERS  ?= 2
+PYTEST_ARGS   ?=
+
+VENV          := .venv
+BIN           := $(VENV)/bin
+BASE          := $(VENV)/.base-installed
+TESTS         := $(VENV)/.tests-installed
+AWSCLI_VERSION := 1.46.2
+AWSCLI        := .cache/awscli
+AWSCLI_STAMP  := $(AWSCLI)/.installed-$(AWSCLI_VERSION)
+OLD_BOTOCORE  := .cache/botocore-1.40.60
+BOTOCORE_STAMP := $(OLD_BOTOCORE)/.installed
+
+# pip's own chatter is turned down; its errors are not.
+PIP           := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CHECKED       := src tests bench
+
+.PHONY: help
+help: ## list the commands
+	@echo 'Relook: make COMMAND'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'Also: make demo IMAGES=folder    make serve DATA=folder PORT=8484    make setup PYTHON=python3.12'
+
+.PHONY: demo
+demo: $(BASE) ## from pictures to a found defect, through the API (IMAGES=folder for your own pictures)
+	@$(BIN)/relook demo $(if $(IMAGES),--images "$(IMAGES)") --out "$(OUT)/report.html" $(ARGS)
+
+.PHONY: setup
+setup: $(BASE) ## create .venv and install Relook into it
+	@echo 'Ready. Start the server with: $(BIN)/relook serve    See a whole round trip with: make demo'
+
+.PHONY: serve
+serve: $(BASE) ## start the server (DATA=folder HOST=127.0.0.1 PORT=8484)
+	@exec $(BIN)/relook serve --host "$(HOST)" --port "$(PORT)" $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+.PHONY: test
+test: lint $(TESTS) ## style, types, layering and the tests: what a change must pass
+	@$(BIN)/python -m pytest -q -m 'not slow and not clients' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) ## the same, with the long runs, the real data and the old clients
+	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
+	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
+	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(TESTS) ## style, types and import directions only
+	@$(BIN)/ruff check --quiet $(wildcard $(CHECKED)) || { echo 'fix most of these with: $(BIN)/ruff check --fix $(wildcard $(CHECKED))'; exit 1; }
+	@$(BIN)/ruff format --quiet --check $(wildcard $(CHECKED)) || { echo 'fix these with: $(BIN)/ruff format $(wildcard $(CHECKED))'; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@mkdir -p .cache; $(BIN)/lint-imports --no-logo >.cache/lint-imports.log 2>&1 || { cat .cache/lint-imports.log; exit 1; }
+	@echo 'style, types and import directions: in order'
+
+.PHONY: bench
+bench: $(BASE) ## measure; figures go to bench/results
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was built and cached, .venv too (never a data folder)
+	@rm -rf $(VENV) .cache build dist demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache src/*.egg-info
+	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The interpreter: the one named, else the first of the usual names that is 3.11 or newer and can make environments.
+$(BIN)/python:
+	@usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
+	for name in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	  if usable "$$name"; then echo "creating $(VENV) with $$("$$name" --version) ($$name)"; exec "$$name" -m venv --clear $(VENV); fi; \
+	done; \
+	echo 'make: no usable Python found (looked for: $(or $(PYTHON),python3, python3.14 .. python3.11, python)).' >&2; \
+	for name in $(or $(PYTHON),python3); do \
+	  if ! command -v "$$name" >/dev/null; then echo "  $$name: not there. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv)." >&2; \
+	  elif ! "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "  $$name: is $$("$$name" --version 2>&1), Relook needs 3.11 or newer. Name another: make setup PYTHON=/path/to/python3.11" >&2; \
+	  else echo "  $$name: has no venv module. Install it (Debian, Ubuntu: apt-get install python3-venv)." >&2; fi; \
+	done; exit 1
+
+$(BASE): $(BIN)/python pyproject.toml constraints.txt
+	@echo 'installing Relook into $(VENV) (the first time: about $(FIRST_DOWNLOAD) to download)'
+	@$(PIP) install --constraint constraints.txt --editable . || { $(PIP_FAILED); }
+	@touch $@
+
+$(TESTS): $(BASE)
+	@echo 'installing the test tools into $(VENV)'
+	@$(PIP) install --constraint constraints.txt --editable '.[test]' || { $(PIP_FAILED); }
+	@mkdir -p .cache && touch $@
+
+FIRST_DOWNLOAD := 200 MB
+PIP_FAILED := echo 'make: pip could not install; its message is above. It needs a package index (pip config list shows which) and about 1 GB of disk.' >&2; exit 1
+
+# Clients the contract tests use, each in an environment of its own because their botocore differs from ours.
+$(AWSCLI_STAMP): $(BASE)
+	@echo 'installing AWS CLI $(AWSCLI_VERSION) into $(AWSCLI)'
+	@rm -rf $(AWSCLI) && $(BIN)/python -m venv $(AWSCLI)
+	@$(AWSCLI)/bin/python -m pip --disable-pip-version-check --quiet install 'awscli==$(AWSCLI_VERSION)' || { $(PIP_FAILED); }
+	@touch $@
+
+$(BOTOCORE_STAMP): $(BASE)
+	@echo 'installing botocore 1.40.60 into $(OLD_BOTOCORE)'
+	@rm -rf $(OLD_BOTOCORE)
+	@$(PIP) install --target $(OLD_BOTOCORE) 'botocore==1.40.60' 'boto3==1.40.60' || { $(PIP_FAILED); }
+	@touch $@
