@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relook.store.tables import jobs, objects
 from relook.store.tables.base import metadata
 
-__all__ = ["metadata"]
+__all__ = ["jobs", "metadata", "objects"]
