@@ -97,12 +97,10 @@ def _read_splits(path: Path, folders: dict[str, Path], tick: Tick | None) -> Poo
 
 
 def _classes(folders: dict[str, Path], *, others_are_defects: bool) -> dict[str, tuple[Truth, Path]]:
-    """Class folders by name with the truth they stand for."""
-    classes = {}
+    """Class folders by name with the truth they stand for, the normal ones first."""
+    classes = {name: (Truth.NORMAL, folder) for name, folder in folders.items() if name in NORMAL_NAMES}
     for name, folder in folders.items():
-        if name in NORMAL_NAMES:
-            classes[name] = (Truth.NORMAL, folder)
-        elif name in ANOMALY_NAMES or others_are_defects:
+        if name not in NORMAL_NAMES and (name in ANOMALY_NAMES or others_are_defects):
             classes[name] = (Truth.ANOMALY, folder)
     return classes
 
