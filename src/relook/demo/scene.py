@@ -253,7 +253,7 @@ def _scratch(canvas: _Canvas, stroke: Stroke) -> None:
     burr = np.exp(-(((away - stroke.half_width * 1.5) / (stroke.half_width * 0.6)) ** 2)) * metal
     np.subtract(here.height, stroke.depth * groove - 0.35 * stroke.depth * burr, out=here.height, casting="same_kind")
     np.multiply(here.shade, 1 + 0.55 * groove, out=here.shade, casting="same_kind")
-    here.defect[(away <= stroke.half_width * 1.6) & metal] = True
+    here.defect[(away <= stroke.half_width * 2.2) & metal] = True
 
 
 def _segment(canvas: _Canvas, start: tuple[float, float], end: tuple[float, float]) -> Plane:
