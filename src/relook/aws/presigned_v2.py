@@ -76,10 +76,14 @@ def _sign(signature: Signature, request: HttpRequest, secret: str, virtual_bucke
     path = request.path or "/"
     if virtual_bucket is not None:
         path = f"/{virtual_bucket}{path}"
-    target = SplitResult("", "", path, request.query, "")
+    target = SplitResult("", "", _text(path), _text(request.query), "")
     text: str = signer.canonical_string(request.method, target, _headers(request))
-    # HMAC over the bytes that arrived; botocore's sign_string would encode one-character-per-byte text as UTF-8.
-    return base64.b64encode(hmac.digest(secret.encode(), octets(text), "sha1"))
+    return base64.b64encode(hmac.digest(secret.encode(), text.encode("utf-8", "surrogateescape"), "sha1"))
+
+
+def _text(text: str) -> str:
+    """As botocore's signer has it: real characters, where the request has one for each byte of their UTF-8."""
+    return octets(text).decode("utf-8", "surrogateescape")
 
 
 def _headers(request: HttpRequest) -> Any:
@@ -87,7 +91,7 @@ def _headers(request: HttpRequest) -> Any:
     headers = HTTPHeaders()
     for name, value in request.headers:
         if name.startswith("x-amz-") or name in LIKE_HEADERS:
-            headers[name] = value
+            headers[name] = _text(value)
     for name, value in decoded_query(request.query):
         if (name.startswith("x-amz-") or name in LIKE_HEADERS) and name not in headers:
             headers[name] = value

@@ -193,13 +193,20 @@ def test_any_flipped_bit_of_a_signed_stream_is_refused(pieces: list[bytes], draw
     position = draw.draw(st.integers(0, len(framed) - 1))
     framed[position] ^= 1 << draw.draw(st.integers(0, 7))
     incoming = streamed(SIGNED_TRAILER, len(data), *trailers) if trailers else streamed(SIGNED, len(data))
-    try:
-        found, body = read(incoming, bytes(framed))
-    except ServiceError as error:
-        assert error.code in {"IncompleteBody", "SignatureDoesNotMatch", "MalformedTrailerError"}
+    outcome = code_or_content(incoming, bytes(framed))
+    if isinstance(outcome, str):
+        assert outcome in {"IncompleteBody", "SignatureDoesNotMatch", "MalformedTrailerError"}
     else:  # a hexadecimal size or a trailer's name in capitals means the same
         assert bytes(framed).lower() == encode_signed(pieces, CHUNK_KEY, trailers).lower()
-        assert (found, body.trailers) == (data, trailers or {})
+        assert outcome == (data, trailers or {})
+
+
+def code_or_content(incoming: HttpRequest, framed: bytes) -> str | tuple[bytes, dict[str, str]]:
+    try:
+        found, body = read(incoming, framed)
+    except ServiceError as error:
+        return error.code
+    return found, body.trailers
 
 
 @given(pieces=st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=4), draw=st.data())
