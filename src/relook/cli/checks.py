@@ -1,0 +1,203 @@
+"""What `relook doctor` looks at: one function per thing, each with what to do where it falls short."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+GIB = 1024**3
+_FEATURES = {
+    "avx2": "avx2",
+    "avx512f": "avx512",
+    "avx512_vnni": "avx512-vnni",
+    "avx_vnni": "avx-vnni",
+    "avx512_bf16": "avx512-bf16",
+    "amx_bf16": "amx-bf16",
+    "amx_int8": "amx-int8",
+    "asimd": "neon",
+    "bf16": "bf16",
+    "i8mm": "i8mm",
+}
+"""Flags of /proc/cpuinfo (x86 and Arm) that matter to inference, and what we call them."""
+
+
+class Status(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A finding. `advice` says what to do about it, "" when there is nothing to do."""
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+
+
+def run_checks(data: Path) -> list[Check]:
+    """Look at everything, for a server on the data folder `data` (which need not exist)."""
+    checks: list[Callable[[], Check]] = [
+        python,
+        cpu,
+        threads,
+        memory,
+        runtime,
+        lambda: weights(data),
+        lambda: disk(data),
+        gpu,
+    ]
+    return [check() for check in checks]
+
+
+def python() -> Check:
+    """Only tells: on a Python older than 3.11 this code would not have been installed."""
+    return Check("python", Status.OK, f"{platform.python_version()} at {sys.executable}")
+
+
+def cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
+    try:
+        text = cpuinfo.read_text("utf-8", "replace")
+    except OSError as error:
+        return Check("cpu", Status.WARN, f"unknown: {error}", "Relook is made for Linux; elsewhere it is untested.")
+    model, features = parse_cpuinfo(text)
+    found = f"{model} ({', '.join(features) or 'no vector extension known here'})"
+    if platform.machine() in {"x86_64", "AMD64"} and "avx2" not in features:
+        advice = (
+            "Without AVX2 inference is several times slower; in a virtual machine, let the host's CPU flags through."
+        )
+        return Check("cpu", Status.WARN, found, advice)
+    return Check("cpu", Status.OK, found)
+
+
+def parse_cpuinfo(text: str) -> tuple[str, list[str]]:
+    """The model's name and those of its features that matter here."""
+    model = re.search(r"^(?:model name|Model|cpu model)\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    present = set(flags[1].split()) if flags else set()
+    name = re.sub(r"\s+", " ", model[1]).strip() if model else platform.machine()
+    return name, [ours for flag, ours in _FEATURES.items() if flag in present]
+
+
+def threads() -> Check:
+    usable, quota = len(os.sched_getaffinity(0)), cpu_quota()
+    found = f"{usable} of {os.cpu_count()} usable"
+    if quota is not None:
+        found += f", limited to {quota:g} by the control group"
+    if min(usable, quota or usable) < 2:
+        advice = "Training and hosting share one thread and slow each other down; give it at least two."
+        return Check("threads", Status.WARN, found, advice)
+    return Check("threads", Status.OK, found)
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """The least number of CPUs that this process's control group and those above it grant; None: no limit."""
+    limits = [_ratio(text) for text in _group_files(root, own, "cpu.max")]
+    v1_quota, v1_period = root / "cpu/cpu.cfs_quota_us", root / "cpu/cpu.cfs_period_us"
+    if v1_quota.is_file() and v1_period.is_file():
+        limits.append(_ratio(f"{v1_quota.read_text().strip()} {v1_period.read_text().strip()}"))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _ratio(text: str) -> float | None:
+    quota, _, period = text.strip().partition(" ")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
+
+
+def _group_files(root: Path, own: Path, name: str) -> list[str]:
+    """A control file of this process's group (version 2) and of every group above it, where it can be read."""
+    line = next((text for text in _lines(own) if text.startswith("0::")), None)
+    if line is None:
+        return []
+    group = root / line.removeprefix("0::").strip("/")
+    found = []
+    for folder in (group, *group.parents):
+        if (folder / name).is_file():
+            found.append((folder / name).read_text())
+        if folder == root:
+            break
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
+    amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in _lines(meminfo) if line.endswith("kB")}
+    if "MemTotal" not in amounts:
+        return Check("memory", Status.WARN, f"unknown: {meminfo} does not say", "Have at least 2 GiB free.")
+    limits = [
+        int(text)
+        for text in _group_files(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), "memory.max")
+        if text.strip().isdigit()
+    ]
+    total = min([amounts["MemTotal"], *limits])
+    free = min(amounts.get("MemAvailable", total), total)
+    found = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB"
+    if free < GIB // 2:
+        return Check(
+            "memory", Status.FAIL, found, "A training needs about 1 GiB, a unit 0.3 GiB: free some memory first."
+        )
+    if free < 2 * GIB:
+        return Check("memory", Status.WARN, found, "Enough for one training at a time of small sets; 2 GiB are better.")
+    return Check("memory", Status.OK, found)
+
+
+def runtime() -> Check:
+    try:
+        import openvino
+
+        from relook.vision.runtime import native_precision
+
+        precision = native_precision()
+    except (ImportError, RuntimeError) as error:
+        return Check("runtime", Status.FAIL, f"OpenVINO cannot be used: {error}", "Install it again: make clean setup")
+    version = openvino.__version__.split("-")[0]
+    return Check("runtime", Status.OK, f"OpenVINO {version} on the CPU, which computes in {precision.value}")
+
+
+def weights(data: Path) -> Check:
+    from relook.vision.weights import choose
+
+    backbone = choose(data)
+    found = f"{backbone.name}, {backbone.origin}"
+    if backbone.warning:
+        advice = f"{backbone.warning} Import weights: relook weights import FILE --data {data}"
+        return Check("weights", Status.WARN, found, advice)
+    return Check("weights", Status.OK, found)
+
+
+def disk(data: Path) -> Check:
+    folder = data.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / GIB:.1f} GiB free for {data}"
+    if not os.access(folder, os.W_OK):
+        return Check("disk", Status.FAIL, f"{folder} cannot be written to", "Name a folder that can: --data DIR")
+    if free < GIB:
+        return Check(
+            "disk", Status.FAIL, found, "Images, models and the database live there: free some, or use --data DIR"
+        )
+    if free < 5 * GIB:
+        return Check("disk", Status.WARN, found, "Enough to begin with; pictures and models add up.")
+    return Check("disk", Status.OK, found)
+
+
+def gpu(devices: Path = Path("/dev")) -> Check:
+    found = sorted(path.name for path in devices.glob("nvidia[0-9]*"))
+    if found:
+        return Check(
+            "gpu", Status.OK, f"NVIDIA: {', '.join(found)}; this version computes on the CPU and leaves it alone"
+        )
+    return Check("gpu", Status.OK, "no NVIDIA device; none is needed")

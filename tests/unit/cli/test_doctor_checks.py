@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from relook.cli import checks
+from relook.cli.checks import GIB, Status
+
+XEON = """processor\t: 0
+model name\t: Intel(R)  Xeon(R) Processor
+flags\t\t: fpu avx avx2 avx512f avx512_vnni amx_bf16 amx_int8 avx512_bf16
+
+processor\t: 1
+model name\t: Intel(R)  Xeon(R) Processor
+"""
+ARM = "processor\t: 0\nFeatures\t: fp asimd bf16 i8mm\n"
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_cpu_features_are_named() -> None:
+    model, features = checks.parse_cpuinfo(XEON)
+    assert model == "Intel(R) Xeon(R) Processor"
+    assert features == ["avx2", "avx512", "avx512-vnni", "avx512-bf16", "amx-bf16", "amx-int8"]
+    assert checks.parse_cpuinfo(ARM)[1] == ["neon", "bf16", "i8mm"]
+
+
+def test_a_cpu_without_avx2_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.platform, "machine", lambda: "x86_64")
+    old = tmp_path / "cpuinfo"
+    old.write_text("model name : Old\nflags : fpu sse2\n")
+    found = checks.cpu(old)
+    assert found.status is Status.WARN
+    assert "AVX2" in found.advice
+    old.write_text(XEON)
+    assert checks.cpu(old).status is Status.OK
+    assert checks.cpu(tmp_path / "absent").status is Status.WARN
+
+
+def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("0::/a/b\n")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert checks.cpu_quota(tmp_path, own) is None
+    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
+    assert checks.cpu_quota(tmp_path, own) is None
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "cpu.max").write_text("400000 100000\n")
+    assert checks.cpu_quota(tmp_path, own) == 1.5
+
+
+def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("4:cpu,cpuacct:/x\n")
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert checks.cpu_quota(tmp_path, own) is None
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000\n")
+    assert checks.cpu_quota(tmp_path, own) == 2
+
+
+def test_one_thread_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "cpu_quota", lambda: None)
+    monkeypatch.setattr(checks.os, "sched_getaffinity", lambda process: {0, 1, 2})
+    assert checks.threads().status is Status.OK
+    monkeypatch.setattr(checks, "cpu_quota", lambda: 1.0)
+    limited = checks.threads()
+    assert limited.status is Status.WARN
+    assert "limited to 1 by the control group" in limited.found
+
+
+@pytest.mark.parametrize(
+    ("free_kb", "status"), [(8 * 1024**2, Status.OK), (1024**2, Status.WARN), (300 * 1024, Status.FAIL)]
+)
+def test_memory(tmp_path: Path, free_kb: int, status: Status) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal:       16777216 kB\nMemAvailable:   {free_kb} kB\nHugePages_Total: 0\n")
+    found = checks.memory(meminfo)
+    assert found.status is status
+    assert bool(found.advice) == (status is not Status.OK)
+
+
+@pytest.mark.parametrize(("free", "status"), [(50 * GIB, Status.OK), (2 * GIB, Status.WARN), (GIB // 2, Status.FAIL)])
+def test_disk_is_that_of_the_nearest_folder_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, status: Status
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: asked.append(path) or Usage(0, 0, free))
+    found = checks.disk(tmp_path / "not" / "yet")
+    assert (found.status, asked) == (status, [tmp_path])
+    assert str(tmp_path / "not" / "yet") in found.found
+
+
+def test_a_folder_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: False)
+    found = checks.disk(tmp_path)
+    assert found.status is Status.FAIL
+    assert "--data" in found.advice
+
+
+def test_a_gpu_is_seen_but_not_needed(tmp_path: Path) -> None:
+    assert checks.gpu(tmp_path).found == "no NVIDIA device; none is needed"
+    (tmp_path / "nvidia0").touch()
+    (tmp_path / "nvidiactl").touch()
+    found = checks.gpu(tmp_path)
+    assert found.status is Status.OK
+    assert found.found.startswith("nvidia0;")
+
+
+def test_the_runtime_of_this_machine_is_named() -> None:
+    found = checks.runtime()
+    assert found.status is Status.OK
+    assert "OpenVINO 20" in found.found
+    assert found.found.endswith(("f32", "bf16"))
