@@ -112,7 +112,7 @@ def test_a_gpu_is_seen_but_not_needed(tmp_path: Path) -> None:
     (tmp_path / "nvidiactl").touch()
     found = checks.gpu(tmp_path)
     assert found.status is Status.OK
-    assert found.found.startswith("nvidia0;")
+    assert found.found.startswith("NVIDIA: nvidia0;")
 
 
 def test_the_runtime_of_this_machine_is_named() -> None:
