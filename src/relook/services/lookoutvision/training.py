@@ -1,0 +1,249 @@
+"""The job that trains a model and writes its evaluation. The engine is loaded only when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from relook.blobs.errors import BlobError
+from relook.blobs.interface import Blobs
+from relook.core.clock import Clock
+from relook.core.datasets import MAX_IMAGE_BYTES, DatasetLimits, DatasetType
+from relook.core.evaluation import Detection, Evaluation, evaluation_manifest, evaluation_result, output_key
+from relook.core.locations import S3Location
+from relook.core.manifest import Label, ManifestEntry
+from relook.core.minimums import Minimums
+from relook.core.states import ModelStatus
+from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
+from relook.services.lookoutvision import messages
+from relook.services.lookoutvision.artifacts import fresh_folder, make_durable
+from relook.services.lookoutvision.training_plan import Plan, PlanError, make_plan
+from relook.store import lookoutvision_models as models
+from relook.store.engine import Store
+from relook.store.lookoutvision_models import Model, Outcome
+from relook.vision.samples import (
+    DefectClass,
+    ImageError,
+    MaskSource,
+    Progress,
+    Sample,
+    Task,
+    TestResult,
+    TrainingError,
+    TrainingResult,
+)
+
+LANE = "training"
+JOB = "training"
+
+
+class Trainer(Protocol):
+    """The engine: `relook.vision.train.train` with its weights chosen."""
+
+    def __call__(
+        self,
+        training: Sequence[Sample],
+        test: Sequence[Sample],
+        *,
+        task: Task,
+        classes: Sequence[DefectClass],
+        output: Path,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingResult: ...
+
+
+def engine(data: Path) -> Trainer:
+    """The vision engine with the best weights of the data folder; imported at the first training."""
+
+    def train(
+        training: Sequence[Sample],
+        test: Sequence[Sample],
+        *,
+        task: Task,
+        classes: Sequence[DefectClass],
+        output: Path,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingResult:
+        from relook.vision import train as vision
+        from relook.vision import weights
+
+        return vision.train(
+            training,
+            test,
+            task=task,
+            classes=classes,
+            backbone=weights.choose(data),
+            output=output,
+            seed=seed,
+            progress=progress,
+        )
+
+    return train
+
+
+class Training:
+    """Trains the model of a payload `{"model": id}` on the entries that CreateModel copied for it."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        clock: Clock,
+        artifacts: Path,
+        trainer: Trainer,
+        *,
+        minimums: Minimums,
+        limits: DatasetLimits,
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._artifacts = artifacts
+        self._trainer = trainer
+        self._minimums = minimums
+        self._limits = limits
+
+    def kind(self) -> JobKind:
+        return JobKind(JOB, LANE, self.run, self.failed)
+
+    def run(self, context: JobContext, payload: Payload) -> Completion:
+        """Train, write the evaluation files, and return what makes the model TRAINED. Safe to repeat at any point."""
+        with self._store.read() as connection:
+            model = models.get(connection, payload["model"])
+        if model is None or model.status is not ModelStatus.TRAINING:
+            return _nothing
+        try:
+            plan = self._plan(context, model)
+            folder = fresh_folder(self._artifacts, model.artifact_id)
+            return self._train(context, model, plan, folder)
+        except (PlanError, TrainingError, ImageError, BlobError) as error:
+            raise JobFailed(str(error)) from error
+
+    def failed(self, connection: Connection, payload: Payload, reason: str) -> None:
+        model_id = payload["model"]
+        message = f"{messages.MODEL_TRAINING_FAILED} {reason}"
+        models.change_status(connection, model_id, ModelStatus.TRAINING_FAILED, message)
+        models.drop_snapshot(connection, model_id)
+
+    def _plan(self, context: JobContext, model: Model) -> Plan:
+        with self._store.read() as connection:
+            train = models.snapshot_entries(connection, model.id, DatasetType.TRAIN)
+            test = models.snapshot_entries(connection, model.id, DatasetType.TEST)
+        read = 0
+
+        def content(entry: ManifestEntry) -> str:
+            nonlocal read
+            read += 1
+            context.progress("reading the images", read, len(train))
+            return hashlib.sha256(self._image(model, entry)).hexdigest()
+
+        return make_plan(
+            train,
+            test if model.separate_test else None,
+            minimums=self._minimums,
+            limits=self._limits,
+            content=content,
+            seed=model.seed,
+        )
+
+    def _train(self, context: JobContext, model: Model, plan: Plan, folder: Path) -> Completion:
+        try:
+            result = self._trainer(
+                [self._sample(model, entry) for entry in plan.training],
+                [self._sample(model, entry) for entry in plan.test],
+                task=plan.task,
+                classes=plan.classes,
+                output=folder,
+                seed=model.seed,
+                progress=context.progress,
+            )
+            make_durable(folder)
+            outcome = self._write_evaluation(model, plan, result)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for note in result.notes:
+            context.log(note)
+
+        def complete(connection: Connection) -> None:
+            models.trained(connection, model.id, messages.MODEL_TRAINED, folder.name, outcome)
+            models.drop_snapshot(connection, model.id)
+
+        return complete
+
+    def _image(self, model: Model, entry: ManifestEntry) -> bytes:
+        account, image = model.name.scope.account, entry.image
+        size = self._blobs.size(account, image.bucket, image.key)
+        if size > MAX_IMAGE_BYTES:
+            raise TrainingError(f"{image} has {size} bytes; an image has at most {MAX_IMAGE_BYTES} (8 MB)")
+        return self._blobs.read(account, image.bucket, image.key)
+
+    def _sample(self, model: Model, entry: ManifestEntry) -> Sample:
+        anomalous = entry.label is Label.ANOMALY
+        mask = None
+        # A normal image may come with an empty mask, and with a colour map that lists every class: neither says more.
+        if anomalous and entry.mask is not None:
+            location = entry.mask.location
+            load = partial(self._blobs.read, model.name.scope.account, location.bucket, location.key)
+            mask = MaskSource(load, dict(entry.mask.colours))
+        return Sample(entry.source_ref, partial(self._image, model, entry), anomalous, mask)
+
+    def _write_evaluation(self, model: Model, plan: Plan, result: TrainingResult) -> Outcome:
+        """Put the evaluation files into the output location; the same training puts the same again."""
+        ended = self._clock()
+        evaluation = Evaluation(model.name, ended, result.training_images, result.testing_images)
+        segmentation = plan.task is Task.SEGMENTATION
+        by_key = {entry.source_ref: entry for entry in plan.test}
+        detections = [
+            (by_key[test.key], self._detection(model, index, test)) for index, test in enumerate(result.tests, start=1)
+        ]
+        prefix = model.output.prefix
+        manifest_key = output_key(prefix, "EvaluationManifest", model.name)
+        result_key = output_key(prefix, "EvaluationResult", model.name)
+        put = partial(self._put, model)
+        put(manifest_key, evaluation_manifest(evaluation, detections))
+        put(result_key, evaluation_result(evaluation, result.metrics, segmentation=segmentation))
+        put(output_key(prefix, "TrainingReport", model.name), _report(evaluation, plan, result))
+        metrics = result.metrics
+        return Outcome(metrics.f1, metrics.recall, metrics.precision, ended, manifest_key, result_key)
+
+    def _detection(self, model: Model, index: int, test: TestResult) -> Detection:
+        prediction = test.prediction
+        if prediction.mask_png is None:
+            return Detection(prediction.anomalous, prediction.confidence)
+        folder = output_key(model.output.prefix, "EvaluationMasks", model.name, suffix="")
+        key = f"{folder}/{index:05d}.png"
+        self._put(model, key, prediction.mask_png, "image/png")
+        colours = tuple((region.name, region.colour) for region in prediction.regions[1:])
+        uri = str(S3Location(model.output.bucket, key))
+        return Detection(prediction.anomalous, prediction.confidence, uri, colours)
+
+    def _put(self, model: Model, key: str, data: bytes, content_type: str = "application/json") -> None:
+        self._blobs.put(model.name.scope.account, model.output.bucket, key, data, content_type)
+
+
+def _report(evaluation: Evaluation, plan: Plan, result: TrainingResult) -> bytes:
+    """What the training has to say beside the figures, in plain sentences."""
+    report = {
+        "Version": 1,
+        "ModelArn": str(evaluation.model),
+        "Task": plan.task.value,
+        "Classes": [{"Name": one.name, "Color": one.colour} for one in plan.classes],
+        "NumberOfTrainingImages": evaluation.training_images,
+        "NumberOfTestingImages": evaluation.testing_images,
+        "Notes": list(result.notes),
+    }
+    return json.dumps(report, indent=1).encode()
+
+
+def _nothing(connection: Connection) -> None:
+    """The model has moved on without this job."""
