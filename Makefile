@@ -100,7 +100,7 @@ $(TESTS): $(BASE)
 	@$(PIP) install --constraint constraints.txt --editable '.[test]' || { $(PIP_FAILED); }
 	@mkdir -p .cache && touch $@
 
-FIRST_DOWNLOAD := 200 MB
+FIRST_DOWNLOAD := 160 MB
 PIP_FAILED := echo 'make: pip could not install; its message is above. It needs a package index (pip config list shows which) and about 1 GB of disk.' >&2; exit 1
 
 # Clients the contract tests use, each in an environment of its own because their botocore differs from ours.
