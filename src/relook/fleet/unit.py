@@ -1,0 +1,109 @@
+"""The inference unit: a process that holds one model and answers one image after another.
+
+Run as `python -m relook.fleet.unit --artifact DIR --fd N --parent PID --threads N`, with its end of a socket pair as
+descriptor N. It ends at the end of that socket, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from relook import processes
+from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, parse_start, split_prediction
+from relook.vision.samples import ImageError, Prediction
+
+Predict = Callable[[bytes], Prediction]
+_OOM_SCORE = 300
+"""Above the server's, below a training's: whose memory goes first when there is none left."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _options(arguments)
+    link = attach(options.fd, options.parent)
+    if link is None:
+        return 1
+    began = time.monotonic()
+    from relook.vision.predict import Predictor
+
+    predictor = Predictor.load(options.artifact, threads=options.threads)
+    serve(link, predictor.predict, time.monotonic() - began)
+    return 0
+
+
+def attach(fd: int, parent: int) -> socket.socket | None:
+    """Tie this process to the server `parent` and take over the socket it passed; None if the server has gone."""
+    try:
+        processes.die_with(parent)
+    except processes.ParentGone as error:
+        print(error, file=sys.stderr)
+        return None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
+    processes.volunteer_for_oom(_OOM_SCORE)
+    return socket.socket(fileno=fd)
+
+
+def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0) -> None:
+    """Say READY, and answer one request after another until the server closes its end.
+
+    ImageError is the image's fault and any other exception the model's over this image: both are answered, and the
+    unit goes on. FrameError if the server speaks another protocol.
+    """
+    link.sendall(encode(FrameKind.READY, 0, {"seconds": load_seconds}))
+    while True:
+        header = _receive(link, HEADER.size)
+        if header is None:
+            return
+        start = parse_start(header)
+        if start.kind is not FrameKind.PREDICT or start.head:
+            raise FrameError(f"an inference unit takes PREDICT frames without a head, not {start.kind.name}")
+        image = _receive(link, start.body)
+        if image is None:
+            return
+        _answer(link, start.request, predict, image)
+
+
+def _answer(link: socket.socket, request: int, predict: Predict, image: bytes) -> None:
+    mask = b""
+    try:
+        head, mask = split_prediction(predict(image))
+        reply = encode(FrameKind.PREDICTION, request, head, len(mask))
+    except ImageError as error:
+        reply = encode(FrameKind.BAD_INPUT, request, {"message": str(error)})
+    except Exception as error:
+        traceback.print_exc()
+        reply = encode(FrameKind.FAILED, request, {"message": f"{type(error).__name__}: {error}"})
+    link.sendall(reply)
+    link.sendall(mask)
+
+
+def _receive(link: socket.socket, size: int) -> bytes | None:
+    """Exactly `size` bytes; None if the server closed its end before."""
+    data = link.recv(size, socket.MSG_WAITALL) if size else b""
+    if len(data) == size:
+        return data  # the usual case: one system call, one copy
+    parts = [data]
+    while (missing := size - sum(map(len, parts))) > 0:
+        parts.append(link.recv(missing, socket.MSG_WAITALL))
+        if not parts[-1]:
+            return None
+    return b"".join(parts)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="relook.fleet.unit", description="One inference unit of a hosted model.")
+    parser.add_argument("--artifact", type=Path, required=True, help="folder with model.onnx and model.json")
+    parser.add_argument("--fd", type=int, required=True, help="the unit's end of the socket pair")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the server")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the inference runtime")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
