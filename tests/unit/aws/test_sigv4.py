@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.auth
@@ -21,6 +23,7 @@ from signature_checks import ANY_REFUSAL, altered, check, meaning, refusal, with
 from signed_requests import ACCESS_KEY, SECRET, Sent, caught, client, http_request
 
 from relook.aws.http import HttpRequest
+from relook.aws.sdk_files import write_models
 from relook.aws.sigv4 import Reason, Scheme, SignatureProblem, identify, verify
 
 MINUTE = 60_000
@@ -30,7 +33,21 @@ VIRTUAL = Config(s3={"addressing_style": "virtual"})
 
 # ------------------------------------------------------------------------------------------------- what boto3 sends
 
+
+def lookoutvision() -> Any:
+    """A client of the restored description, which botocore reads while the client is made."""
+    with tempfile.TemporaryDirectory() as root:
+        write_models(Path(root))
+        return client("lookoutvision", data_path=root)
+
+
 CALLS: dict[str, Callable[[], Sent]] = {
+    "lookoutvision": lambda: caught(
+        lookoutvision(), "detect_anomalies", ProjectName="p", ModelVersion="1", ContentType="image/png", Body=b"pixels"
+    ),
+    "lookoutvision-tags": lambda: caught(
+        lookoutvision(), "untag_resource", ResourceArn="arn:aws:lookoutvision:r:1:model/p/1", TagKeys=["b c", "a"]
+    ),
     "rekognition": lambda: caught(client("rekognition"), "detect_custom_labels", ProjectVersionArn="a" * 20, Image={}),
     "sagemaker": lambda: caught(client("sagemaker"), "list_endpoints", NameContains="ü b"),
     "sts": lambda: caught(client("sts"), "get_caller_identity"),
