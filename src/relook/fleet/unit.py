@@ -30,9 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if link is None:
         return 1
     began = time.monotonic()
+    from relook.vision.artifact import ArtifactError  # the runtime takes its time: only once we know our parent
     from relook.vision.predict import Predictor
 
-    predictor = Predictor.load(options.artifact, threads=options.threads)
+    try:
+        predictor = Predictor.load(options.artifact, threads=options.threads)
+    except ArtifactError as error:
+        print(f"the model cannot be loaded: {error}", file=sys.stderr)
+        return 1
     serve(link, predictor.predict, time.monotonic() - began)
     return 0
 

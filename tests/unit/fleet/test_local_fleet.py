@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import select
 import signal
 import socket
@@ -472,3 +473,47 @@ def test_units_die_with_a_killed_server(tmp_path: Path) -> None:
         server.kill()
         server.wait(PATIENCE)
     assert all(gone(pid) for pid in pids)
+
+
+def test_the_real_unit_says_what_is_wrong_with_an_artifact(tmp_path: Path) -> None:
+    async def scenario() -> str:
+        fleet = LocalFleet(FleetSettings(failed_starts=1))
+        failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        fleet.deploy(Deployment(NAME, tmp_path, 1, 1), lambda: None, failed.set_result)
+        try:
+            return await asyncio.wait_for(failed, PATIENCE)
+        finally:
+            await fleet.close()
+
+    reason = asyncio.run(scenario())
+    assert "exited with status 1: the model cannot be loaded: " in reason
+    assert str(tmp_path) in reason
+
+
+def test_units_killed_at_random_lose_no_request(play: Play) -> None:
+    async def scenario(folder: Path) -> None:
+        chosen = random.Random(11)
+        async with pool_in(folder, longest_backoff=0.02) as pool:
+            await pool.up(3)
+            asked = 0
+
+            async def client() -> int:
+                nonlocal asked
+                lost = 0
+                for number in range(100):
+                    image = b"mirror %d" % number
+                    try:
+                        assert (await pool.ask(image)).mask_png == image[::-1]
+                    except UnitLost:
+                        lost += 1
+                    asked += 1
+                    if asked % 40 == 0:
+                        os.kill((await pool.ask(b"image")).width, chosen.choice((signal.SIGKILL, signal.SIGSEGV)))
+                return lost
+
+            lost = sum(await asyncio.gather(*(client() for _ in range(6))))
+            assert lost < 30  # one in twenty would take two kills in a row over the same image
+            assert not pool.failed.done()
+            assert (await pool.ask(b"image")).height == 5
+
+    play(scenario)
