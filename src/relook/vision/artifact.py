@@ -1,0 +1,100 @@
+"""The artifact: a folder with `model.onnx` and `model.json`, and nothing else.
+
+ArtifactError: the folder cannot be used; the message says which file and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from relook.vision.calibration import Calibration
+from relook.vision.images import Size
+from relook.vision.runtime import Precision
+from relook.vision.samples import DefectClass, Task
+
+FORMAT = 1
+GRAPH = "model.onnx"
+CARD = "model.json"
+
+
+class ArtifactError(Exception):
+    """A model folder that is missing, incomplete, altered or from a newer version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What `model.json` says that serving needs; `record` is the rest (metrics, hashes, versions), for people."""
+
+    task: Task
+    classes: tuple[DefectClass, ...]
+    size: Size
+    grid: Size
+    precision: Precision
+    weights: tuple[float, ...]
+    bias: float
+    calibration: Calibration
+    threshold: float
+    graph_sha256: str
+    record: Mapping[str, Any]
+
+
+def write(folder: Path, graph: bytes, card: Card) -> None:
+    """Create or replace the artifact; the card is written last and names the graph's hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / GRAPH).exists() or (folder / GRAPH).read_bytes() != graph:
+        _replace(folder / GRAPH, graph)
+    _replace(folder / CARD, json.dumps(_to_json(card), indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read(folder: Path) -> tuple[bytes, Card]:
+    """The graph's bytes and the card; ArtifactError."""
+    try:
+        graph = (folder / GRAPH).read_bytes()
+        content = json.loads((folder / CARD).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder} is not a whole model: {error}; train or copy it again") from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise ArtifactError(f"{folder / CARD} has format {version!r}; this version reads format {FORMAT}: train again")
+    try:
+        card = _from_json(content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder / CARD} is damaged ({error!r}); train or copy the model again") from error
+    if hashlib.sha256(graph).hexdigest() != card.graph_sha256:
+        raise ArtifactError(f"{folder / GRAPH} is not the graph that {CARD} describes; train or copy the model again")
+    return graph, card
+
+
+def _to_json(card: Card) -> dict[str, Any]:
+    return {"format": FORMAT} | asdict(card)
+
+
+def _from_json(content: dict[str, Any]) -> Card:
+    return Card(
+        task=Task(content["task"]),
+        classes=tuple(DefectClass(**entry) for entry in content["classes"]),
+        size=Size(**content["size"]),
+        grid=Size(**content["grid"]),
+        precision=Precision(content["precision"]),
+        weights=tuple(float(value) for value in content["weights"]),
+        bias=float(content["bias"]),
+        calibration=Calibration(**content["calibration"]),
+        threshold=float(content["threshold"]),
+        graph_sha256=str(content["graph_sha256"]),
+        record=dict(content["record"]),
+    )
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

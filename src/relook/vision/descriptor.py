@@ -1,0 +1,42 @@
+"""What an image's patches say about the whole image: a fixed vector, the same in training and serving."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+
+STATISTICS = ("maximum", "top 1 %", "top 5 %", "mean", "median")
+"""Logarithms of these of the distance map come first, then the worst patches' residuals, then the mask's."""
+_TINY = 1e-6
+
+
+def worst_count(patches: int) -> int:
+    """How many patches count as the most anomalous: 1 %, at least one."""
+    return max(1, patches // 100)
+
+
+def describe(distance: Floats, residual: Floats, mask_logits: Floats | None) -> Vector:
+    """(5 + 2 * dims [+ 1],): statistics of `distance` (n,), mean absolute and mean signed `residual` (k, dims) of the
+    worst patches, and with a mask head the mean logit of any defect over as many patches, the likeliest."""
+    count = len(distance)
+    top, many = worst_count(count), max(1, count // 20)
+    falling = np.sort(distance)[::-1].astype(np.float64)
+    statistics = [falling[0], falling[:top].mean(), falling[:many].mean(), falling.mean(), falling[count // 2]]
+    worst = residual.astype(np.float64)
+    parts = [np.log(np.array(statistics) + _TINY), np.abs(worst).mean(0), worst.mean(0)]
+    if mask_logits is not None:
+        defect = mask_logits[:, 1:].max(1) - mask_logits[:, 0]
+        parts.append(np.sort(defect)[-top:].mean(keepdims=True).astype(np.float64))
+    return np.concatenate(parts)
+
+
+def columns(name: str, dims: int, masks: bool) -> slice:
+    """Where a part lies in the vector: `top`, `statistics`, `residuals`, or `mask`."""
+    first = len(STATISTICS)
+    parts = {"top": slice(1, 2), "statistics": slice(0, first), "residuals": slice(first, first + 2 * dims)}
+    if masks:
+        parts["mask"] = slice(first + 2 * dims, first + 2 * dims + 1)
+    return parts[name]

@@ -1,0 +1,123 @@
+"""Bytes to pixels: the one way in for training and serving alike.
+
+Pixels are taken as they are stored: an EXIF orientation is not applied, because masks are drawn on stored pixels and
+the answers' masks must have the stored width and height.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from relook.vision.samples import ImageError
+
+Pixels = npt.NDArray[np.uint8]
+"""(height, width, 3) RGB, 0..255."""
+
+SMALLEST_SIDE = 64
+LARGEST_SIDE = 4096
+LARGEST_FILE = 8 * 1024 * 1024
+CELL = 16
+"""Working sizes are multiples of this: the coarsest feature map used has this stride."""
+
+_FORMATS = ("JPEG", "PNG")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Pixels."""
+
+    height: int
+    width: int
+
+
+def size_of(data: bytes) -> Size:
+    """Width and height from the header alone; ImageError if the bytes break a rule that the header shows."""
+    with _open(data) as image:
+        return Size(image.height, image.width)
+
+
+def decode(data: bytes) -> Pixels:
+    """A JPEG or PNG, known by content, as RGB: grey is spread, alpha dropped, 16 bits cut to 8.
+
+    Raises ImageError on anything else, on sides outside 64..4096, files over 8 MB and truncated files.
+    """
+    with _open(data) as image:
+        if image.format == "JPEG" and image.mode in ("RGB", "L"):
+            return _decode_jpeg(data)
+        return _decode_pillow(image)
+
+
+def working_size(image: Size, long_side: int) -> Size:
+    """The size nearest to the image's aspect whose longer side is about `long_side`, in whole cells."""
+    scale = long_side / max(image.height, image.width)
+    return Size(*(max(2 * CELL, CELL * round(side * scale / CELL)) for side in (image.height, image.width)))
+
+
+def resize(pixels: Pixels, size: Size) -> Pixels:
+    """Area average when shrinking, bilinear when growing."""
+    height, width = pixels.shape[:2]
+    if (height, width) == (size.height, size.width):
+        return pixels
+    shrinking = size.height <= height and size.width <= width
+    how = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(pixels).resize((size.width, size.height), how))
+
+
+def _open(data: bytes) -> Image.Image:
+    if len(data) > LARGEST_FILE:
+        raise ImageError(f"the image has {len(data):,} bytes; at most {LARGEST_FILE:,} (8 MB) are accepted")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's size warnings: the limit below is stricter
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise ImageError("the bytes are not a JPEG or PNG image; only these two formats are accepted") from error
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in image.size):
+        raise ImageError(
+            f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}"
+        )
+    return image
+
+
+def _decode_jpeg(data: bytes) -> Pixels:
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", fastdct=False, fastupsample=False)
+    except ValueError as error:
+        raise ImageError(f"the JPEG is truncated or damaged ({error}); send the file again, whole") from error
+    return pixels
+
+
+def _decode_pillow(image: Image.Image) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "palette images with transparency": alpha is dropped on purpose
+            image.load()
+            return np.array(_as_rgb(image))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"the {image.format} is truncated or damaged ({error}); send the file again, whole") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip instead of scaling
+        grey: npt.NDArray[Any] = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def common_size(sizes: list[Size]) -> Size:
+    """The size most images have; of equally frequent ones the larger."""
+    return max(set(sizes), key=lambda size: (sizes.count(size), size.height * size.width, size.width))
+
+
+def aspect_differs(one: Size, other: Size) -> bool:
+    """Whether the two aspect ratios differ by more than a tenth."""
+    return abs(math.log((one.width * other.height) / (one.height * other.width))) > math.log(1.1)

@@ -1,0 +1,70 @@
+"""A bounded memory of normal patches: PCA, greedy coreset, nearest neighbours (PatchCore, Roth et al., 2022)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision.descriptor import worst_count
+from relook.vision.graph import Projection
+
+Floats = npt.NDArray[np.float32]
+Groups = npt.NDArray[np.int64]
+
+DIMS = 96
+BANK_ROWS = 2000
+SAMPLED_PATCHES = 20_000
+"""The coreset is picked from at most this many: its time is rows x patches."""
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBank:
+    """rows (m, dims); group (m,) is the fold of the image each row came from."""
+
+    rows: Floats
+    group: Groups
+
+    def without(self, fold: int) -> MemoryBank:
+        """The bank as if the images of `fold` had not been seen."""
+        keep = self.group != fold
+        return MemoryBank(self.rows[keep], self.group[keep])
+
+    def nearest(self, embeddings: Floats) -> tuple[Floats, Floats]:
+        """Distance (n,) from the nearest row, and the residual (k, dims) of the worst patches."""
+        half_squares = np.square(self.rows).sum(1) / 2
+        distance = np.empty(len(embeddings), np.float32)
+        for start in range(0, len(embeddings), _CHUNK):
+            part = embeddings[start : start + _CHUNK]
+            largest = (part @ self.rows.T - half_squares).max(1)
+            distance[start : start + _CHUNK] = np.sqrt(np.maximum(np.square(part).sum(1) - 2 * largest, 0))
+        chosen = embeddings[np.argsort(-distance, kind="stable")[: worst_count(len(distance))]]
+        return distance, chosen - self.rows[(chosen @ self.rows.T - half_squares).argmax(1)]
+
+
+def fit_projection(patches: Floats, dims: int = DIMS) -> Projection:
+    """Standardise each channel, then the leading principal axes, unscaled: whitening them lost accuracy."""
+    mean, deviation = patches.mean(0), patches.std(0) + 1e-3
+    standard = (patches - mean) / deviation
+    covariance = standard.T.astype(np.float64) @ standard / len(standard)
+    _, axes = np.linalg.eigh(covariance)
+    leading = axes[:, ::-1][:, : min(dims, axes.shape[1])]
+    leading = leading * np.where(leading[np.abs(leading).argmax(0), np.arange(leading.shape[1])] < 0, -1, 1)
+    weight = (leading / deviation[:, None]).astype(np.float32)
+    return Projection(np.ascontiguousarray(weight), (-(mean @ weight)).astype(np.float32))
+
+
+def greedy_coreset(patches: Floats, group: Groups, rows: int, rng: np.random.Generator) -> MemoryBank:
+    """The k-centre greedy choice: always the patch farthest from those taken. Time: rows x len(patches)."""
+    if len(patches) <= rows:
+        return MemoryBank(patches, group)
+    squares = np.square(patches).sum(1)
+    taken = [int(rng.integers(len(patches)))]
+    distance = np.full(len(patches), np.inf, np.float32)
+    for _ in range(rows - 1):
+        last = taken[-1]
+        np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last]), out=distance)
+        taken.append(int(distance.argmax()))
+    return MemoryBank(patches[taken], group[taken])

@@ -1,0 +1,62 @@
+"""OpenVINO: the one runtime, for the features of training and for serving."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import openvino as ov
+
+from relook.vision.graph_names import PATCHES
+
+
+class Precision(StrEnum):
+    """What the backbone computes in; everything after the patches is float32 always."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+
+
+@cache
+def core() -> ov.Core:
+    """One per process: loading the CPU plugin takes longer than compiling a model."""
+    return ov.Core()
+
+
+def native_precision() -> Precision:
+    """bf16 where this CPU computes in it, else f32."""
+    return Precision.BF16 if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else Precision.F32
+
+
+def read(onnx: bytes) -> ov.Model:
+    """Parse a self-contained ONNX model."""
+    return core().read_model(onnx)
+
+
+def compile_model(model: ov.Model, precision: Precision, threads: int = 1, streams: int = 1) -> ov.CompiledModel:
+    """For `streams` requests at a time with `threads` threads in all.
+
+    A stream of one thread computes the same values however many streams run beside it.
+    """
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": precision.value,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
+        "ENABLE_CPU_PINNING": False,  # several units share the cores: let the kernel place them
+    }
+    return core().compile_model(model, "CPU", options)
+
+
+def split(model: ov.Model) -> tuple[ov.Model, ov.Model]:
+    """Cut the graph at the patches: (image to patches, patches to the model's outputs).
+
+    Distances are differences of near-equal numbers and lose too much in bf16, so the second part is compiled apart.
+    """
+    cut = next(out for op in model.get_ops() for out in op.outputs() if PATCHES in out.get_names())
+    outside = ov.opset13.parameter(cut.get_shape(), cut.get_element_type(), name="patches")
+    consumers = list(cut.get_target_inputs())
+    features = ov.Model([ov.opset13.result(cut)], model.get_parameters(), "features")
+    for consumer in consumers:
+        consumer.replace_source_output(outside.output(0))
+    return features, ov.Model(model.get_results(), [outside], "head")

@@ -1,0 +1,27 @@
+"""The mean distance of the 1 % most anomalous patches: nothing to learn, works from normals alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relook.vision.descriptor import columns
+from relook.vision.scorers.base import Descriptors, Labels, Layout, LinearScore
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """Standardised over the images given, so that it can be added to other scores."""
+
+    name: str = "distance"
+    supervised: bool = False
+    needs_masks: bool = False
+
+    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
+        where = columns("top", layout.dims, layout.masks)
+        values = descriptors[:, where]
+        gain = 1 / (float(values.std()) + 1e-9)
+        weights = np.zeros(descriptors.shape[1])
+        weights[where] = gain
+        return LinearScore(weights, -gain * float(values.mean()))

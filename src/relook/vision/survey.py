@@ -1,0 +1,111 @@
+"""A first look at all data: what is there, what may be wrong with it, and which images to learn from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from relook.vision.images import Pixels, Size, aspect_differs, common_size, decode, size_of
+from relook.vision.masks import ClassMap, decode_mask
+from relook.vision.samples import DefectClass, ImageError, Progress, Sample, TrainingError
+
+LEARNED_IMAGES = 400
+"""Training learns from at most this many images, drawn evenly from both labels: time and memory stay bounded."""
+FEWEST_NORMALS = 2
+FEW_NORMALS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """`size` is the commonest image size; `data_sha256` covers keys, labels, image and mask bytes, in order."""
+
+    size: Size
+    data_sha256: str
+    notes: tuple[str, ...]
+
+
+def survey(training: Sequence[Sample], test: Sequence[Sample], progress: Progress) -> Survey:
+    """Read every image's header and hash everything. TrainingError names an image that cannot be used."""
+    if sum(not sample.anomalous for sample in training) < FEWEST_NORMALS:
+        raise TrainingError(f"training needs at least {FEWEST_NORMALS} images labelled normal; label or add some")
+    digest = hashlib.sha256()
+    sizes = []
+    everything = [*training, *test]
+    for position, sample in enumerate(everything):
+        data = _load(sample)
+        try:
+            sizes.append(size_of(data))
+        except ImageError as error:
+            raise TrainingError(f"{sample.key}: {error}") from error
+        for part in (sample.key.encode(), b"1" if sample.anomalous else b"0", data, _mask_bytes(sample)):
+            digest.update(hashlib.sha256(part).digest())
+        progress("decode", position + 1, len(everything))
+    size = common_size(sizes)
+    return Survey(size, digest.hexdigest(), tuple(_remarks(training, sizes, size)))
+
+
+def pixels_of(sample: Sample) -> Pixels:
+    """The decoded image; TrainingError names it when it is damaged."""
+    try:
+        return decode(_load(sample))
+    except ImageError as error:
+        raise TrainingError(f"{sample.key}: {error}") from error
+
+
+def mask_of(sample: Sample, classes: Sequence[DefectClass], size: Size) -> ClassMap | None:
+    """Class indices of the image's pixels; zeros for a normal image; None for an anomalous one without a mask."""
+    if sample.mask is not None:
+        return decode_mask(_mask_bytes(sample), sample.mask.colours, classes, size, sample.key)
+    return None if sample.anomalous else np.zeros((size.height, size.width), np.uint8)
+
+
+def choose_learned(training: Sequence[Sample], seed: int) -> list[Sample]:
+    """At most LEARNED_IMAGES, half of each label where there are enough, in their order."""
+    rng = np.random.default_rng([seed, 1])
+    normal = [at for at, sample in enumerate(training) if not sample.anomalous]
+    anomalous = [at for at, sample in enumerate(training) if sample.anomalous]
+    half = LEARNED_IMAGES // 2
+    anomalies = min(len(anomalous), max(half, LEARNED_IMAGES - len(normal)))
+    normals = min(len(normal), LEARNED_IMAGES - anomalies)
+    taken = [*rng.permutation(normal)[:normals].tolist(), *rng.permutation(anomalous)[:anomalies].tolist()]
+    return [training[at] for at in sorted(int(at) for at in taken)]
+
+
+def _load(sample: Sample) -> bytes:
+    try:
+        return sample.load()
+    except OSError as error:
+        raise TrainingError(f"{sample.key} cannot be read: {error}") from error
+
+
+def _mask_bytes(sample: Sample) -> bytes:
+    if sample.mask is None:
+        return b""
+    try:
+        return sample.mask.load()
+    except OSError as error:
+        raise TrainingError(f"the mask of {sample.key} cannot be read: {error}") from error
+
+
+def _remarks(training: Sequence[Sample], sizes: Sequence[Size], common: Size) -> list[str]:
+    notes = []
+    counts = Counter(sizes)
+    if len(counts) > 1:
+        bent = sum(count for size, count in counts.items() if aspect_differs(size, common))
+        stretched = f"; {bent} of them have another shape and are stretched" if bent else ""
+        notes.append(
+            f"The images have {len(counts)} different sizes; all are brought to the shape of the commonest, "
+            f"{common.width}x{common.height}{stretched}."
+        )
+    normals = sum(not sample.anomalous for sample in training)
+    if normals < FEW_NORMALS:
+        notes.append(
+            f"Only {normals} normal training images: expect the figures to vary; {FEW_NORMALS} or more are better."
+        )
+    if len(training) > LEARNED_IMAGES:
+        notes.append(f"Learned from {LEARNED_IMAGES} of the {len(training)} training images, drawn by the seed.")
+    return notes
