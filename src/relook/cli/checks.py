@@ -167,13 +167,15 @@ def runtime() -> Check:
 
 
 def weights(data: Path) -> Check:
-    from relook.vision.weights import choose
+    from relook.vision.weights import WeightsError, choose
 
-    backbone = choose(data)
-    found = f"{backbone.name}, {backbone.origin}"
+    try:
+        backbone = choose(data)
+    except WeightsError as error:
+        return Check("weights", Status.FAIL, str(error), f"Import them again: relook weights import FILE --data {data}")
+    found = f"{backbone.name} ({backbone.origin})"
     if backbone.warning:
-        advice = f"{backbone.warning} Import weights: relook weights import FILE --data {data}"
-        return Check("weights", Status.WARN, found, advice)
+        return Check("weights", Status.WARN, f"{found}: nothing has been imported", backbone.warning)
     return Check("weights", Status.OK, found)
 
 

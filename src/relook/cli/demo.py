@@ -16,6 +16,7 @@ _DATA = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @click.option("--images", type=click.Path(path_type=Path), help="Your pictures: a folder or a Lookout manifest.")
 @click.option("--out", type=_OUT, default="demo-out/report.html", show_default=True, help="The HTML report.")
+@click.option("--montage", type=_OUT, help="Also write a PNG with some found defects beside their masks.")
 @click.option("--data", type=_DATA, help="Keep the data of the server it starts in this folder.")
 @click.option("--endpoint-url", help="Use this server, with your AWS settings, and start none. [env: AWS_ENDPOINT_URL]")
 @click.option("--keep-server", is_flag=True, help="Leave the server it starts running at the end.")
@@ -24,6 +25,7 @@ _DATA = click.Path(path_type=Path, file_okay=False)
 def demo(
     images: Path | None,
     out: Path,
+    montage: Path | None,
     data: Path | None,
     endpoint_url: str | None,
     keep_server: bool,
@@ -45,7 +47,7 @@ def demo(
         raise click.UsageError("--data and --keep-server are about a server of its own; leave out --endpoint-url")
     if not (data or keep_server):
         endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-    options = Options(images, out, data, endpoint_url, keep_server, small, seed)
+    options = Options(images, out, montage, data, endpoint_url, keep_server, small, seed)
     try:
         demonstrate(options, Screen(), Console(highlight=False))
     except DemoError as error:

@@ -19,6 +19,7 @@ from relook.demo.client import connect
 from relook.demo.errors import DemoError
 from relook.demo.flow import describe, run
 from relook.demo.layouts import read_pictures
+from relook.demo.montage import write_montage
 from relook.demo.page import write_page
 from relook.demo.pictures import Plan, Pools
 from relook.demo.plan import make_plan
@@ -35,6 +36,7 @@ class Options:
 
     images: Path | None = None
     out: Path = Path("demo-out/report.html")
+    montage: Path | None = None
     data: Path | None = None
     endpoint_url: str | None = None
     keep_server: bool = False
@@ -49,6 +51,8 @@ def demonstrate(options: Options, screen: Screen, console: Console) -> Run:
     with _ended_politely(), _server(options, screen) as environment:
         found = run(connect(environment), plan, screen)
     write_page(found, options.out)
+    if options.montage:
+        write_montage(found, options.montage)
     print_results(found, console)
     console.print(f"\nReport: {options.out.resolve()}", soft_wrap=True, highlight=False)
     screen.say(f"All of it took {time.monotonic() - began:.0f} s.")

@@ -120,3 +120,18 @@ def test_the_runtime_of_this_machine_is_named() -> None:
     assert found.status is Status.OK
     assert "OpenVINO 20" in found.found
     assert found.found.endswith(("f32", "bf16"))
+
+
+def test_weights_are_named_and_random_ones_warned_about(tmp_path: Path) -> None:
+    found = checks.weights(tmp_path)
+    assert found.status is Status.WARN
+    assert "resnet18-random" in found.found
+    assert f"relook weights import FILE --data {tmp_path}" in found.advice
+
+
+def test_damaged_weights_fail(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "x.json").write_text("{")
+    found = checks.weights(tmp_path)
+    assert found.status is Status.FAIL
+    assert "relook weights import" in found.advice

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from relook.demo.errors import PicturesError
 from relook.demo.masks import paint
+from relook.demo.montage import write_montage
 from relook.demo.page import page, write_page
 from relook.demo.pictures import Encoded, Picture, Plan, Truth
 from relook.demo.report import print_results
@@ -165,3 +167,14 @@ def test_the_table_shows_what_was_asked_for() -> None:
     assert "2 of 4 right" in text
     assert "F1 0.500" in text
     assert "average IoU 0.500" in text
+
+
+def test_the_montage_shows_found_defects_beside_their_masks(tmp_path: Path) -> None:
+    write_montage(a_run(True), tmp_path / "new" / "montage.png")
+    with Image.open(tmp_path / "new" / "montage.png") as image:
+        assert image.size == (4 * 280 + 5 * 6, 210 + 2 * 6)
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    assert np.abs(pixels[100, 100] - (120, 130, 140)).max() < 8  # the picture, unmarked
+    assert np.abs(pixels[35, 420] - ((120 + 0x23) / 2, (130 + 0xA4) / 2, (140 + 0x36) / 2)).max() < 8
+    with pytest.raises(PicturesError, match="no found defect"):
+        write_montage(a_run(False), tmp_path / "none.png")
