@@ -66,8 +66,8 @@ def verify(signature: Signature, request: HttpRequest, secret: str, now: int, vi
             "key differs, or method, path, Content-Type or an x-amz-* header was changed after signing",
         )
     if now > signature.expires:
-        ended = min(signature.expires, 253_402_300_799_000)
-        raise _problem(Reason.EXPIRED, f"the presigned URL ended at {as_datetime(ended):%Y-%m-%dT%H:%M:%SZ}")
+        ended = f"{as_datetime(signature.expires):%Y-%m-%dT%H:%M:%SZ}"
+        raise _problem(Reason.EXPIRED, f"the presigned URL ended at {ended}: make a new one")
 
 
 def _sign(signature: Signature, request: HttpRequest, secret: str, virtual_bucket: str | None) -> bytes:
@@ -78,6 +78,7 @@ def _sign(signature: Signature, request: HttpRequest, secret: str, virtual_bucke
         path = f"/{virtual_bucket}{path}"
     target = SplitResult("", "", _text(path), _text(request.query), "")
     text: str = signer.canonical_string(request.method, target, _headers(request))
+    text = request.method + text[len(request.method) :]  # as sent: the signer makes capitals of it
     return base64.b64encode(hmac.digest(secret.encode(), text.encode("utf-8", "surrogateescape"), "sha1"))
 
 

@@ -97,13 +97,19 @@ class Signature:
 
 
 def parse_amz_date(text: str) -> int | None:
-    """Milliseconds since the epoch of a time such as 20150830T123600Z, None if it is none."""
+    """Milliseconds since the epoch of a time such as 20150830T123600Z, None if it is none or before the epoch."""
     if len(text) != 16 or not text.isascii():
         return None
     try:
-        return int(datetime.strptime(text, AMZ_DATE).replace(tzinfo=UTC).timestamp()) * 1000
+        return milliseconds(datetime.strptime(text, AMZ_DATE).replace(tzinfo=UTC))
     except ValueError:
         return None
+
+
+def milliseconds(moment: datetime) -> int | None:
+    """Whole seconds since the epoch, in milliseconds; None before the epoch, where no clock of a client stands."""
+    seconds = int(moment.timestamp())
+    return 1000 * seconds if seconds >= 0 else None
 
 
 def session_token_refused(scheme: Scheme) -> SignatureProblem:

@@ -23,6 +23,7 @@ from relook.aws.signature import (
     Scheme,
     Signature,
     SignatureProblem,
+    milliseconds,
     parse_amz_date,
     session_token_refused,
 )
@@ -172,16 +173,22 @@ def _header_time(request: HttpRequest) -> int:
     if text is None:
         raise SignatureProblem(Reason.INCOMPLETE, "the request has neither an X-Amz-Date nor a Date header")
     parsed = parse_amz_date(text.strip())
-    if parsed is not None:
-        return parsed
-    try:
-        moment = parsedate_to_datetime(text)
-        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1000
-    except (ValueError, OverflowError):
+    if parsed is None:
+        parsed = _parse_http_date(text)
+    if parsed is None:
         raise SignatureProblem(
             Reason.INCOMPLETE,
             f"the date {text[:40]!r} cannot be read: send X-Amz-Date as YYYYMMDD'T'HHMMSS'Z'",
-        ) from None
+        )
+    return parsed
+
+
+def _parse_http_date(text: str) -> int | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return milliseconds(moment.replace(tzinfo=moment.tzinfo or UTC))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _from_query(request: HttpRequest) -> Signature:

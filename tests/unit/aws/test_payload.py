@@ -331,3 +331,12 @@ def test_checksum_of_the_finished_object_is_not_one_of_the_request() -> None:
     """CompleteMultipartUpload sends the object's checksum beside an XML body that does not have it."""
     incoming = request(("x-amz-checksum-crc32", crc32(b"object")), method="POST", query="uploadId=1")
     assert read(incoming, b"<Complete/>")[0] == b"<Complete/>"
+
+
+@given(data=st.binary(max_size=200) | st.text("0123456789abcdef\r\n;:x-", max_size=60).map(str.encode), sizes=cuts)
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_arrives_as_chunks_makes_it_stumble(data: bytes, sizes: list[int]) -> None:
+    for kind in (SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER):
+        body = opened(streamed(kind, 7), cut(data, sizes))
+        with pytest.raises(ServiceError):
+            asyncio.run(body.read(1000))

@@ -319,3 +319,44 @@ def test_http_dates_are_read_exactly() -> None:
     found = identify(request)
     assert found is not None
     assert (found.amz_date, found.timestamp) == ("20150830T123600Z", 1440938160000)
+
+
+HOSTILE = st.text(st.characters(max_codepoint=255), max_size=40)
+
+
+@given(draw=st.data())
+@settings(max_examples=150, deadline=None)
+def test_nothing_that_arrives_makes_it_stumble(draw: st.DataObject) -> None:
+    """Whatever stands in the places of a signature, the answer is a refusal, never another exception."""
+    scope = draw.draw(st.sampled_from([HOSTILE, st.just("AK/20150830/us-east-1/s3/aws4_request")]))
+    dates = st.sampled_from(
+        ["20150830T123600Z", "00010101T000000Z", "99991231T235959Z", "Mon, 01 Jan 0001 00:00:00 +2359"]
+    )
+    hashes = st.sampled_from(["0" * 64, "\u00df" * 64])
+    signed_names, signature_text = draw.draw(HOSTILE | st.just("host")), draw.draw(HOSTILE | hashes)
+    value = f"AWS4-HMAC-SHA256 Credential={draw.draw(scope)}, SignedHeaders={signed_names}, Signature={signature_text}"
+    names = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+    ]
+    names += ["AWSAccessKeyId", "Expires", "Signature"]
+    chosen = draw.draw(st.lists(st.sampled_from(names), max_size=9))
+    query = "&".join(f"{name}={draw.draw(HOSTILE | dates | hashes | st.just('%ff%C3'))}" for name in chosen)
+    headers = [
+        ("host", draw.draw(HOSTILE)),
+        (draw.draw(st.sampled_from(["x-amz-date", "date"])), draw.draw(dates | HOSTILE)),
+    ]
+    if draw.draw(st.booleans()):
+        headers.append(("authorization", draw.draw(st.sampled_from([value, draw.draw(HOSTILE)]))))
+    request = HttpRequest("GET", "/" + draw.draw(HOSTILE), query, tuple(headers))
+    try:
+        signature = identify(request)
+    except SignatureProblem:
+        return
+    if signature is not None:
+        with pytest.raises(SignatureProblem):
+            verify(signature, request, SECRET, 1440938160000, "0" * 64)
