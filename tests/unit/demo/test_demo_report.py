@@ -175,6 +175,6 @@ def test_the_montage_shows_found_defects_beside_their_masks(tmp_path: Path) -> N
         assert image.size == (4 * 280 + 5 * 6, 210 + 2 * 6)
         pixels = np.asarray(image.convert("RGB")).astype(int)
     assert np.abs(pixels[100, 100] - (120, 130, 140)).max() < 8  # the picture, unmarked
-    assert np.abs(pixels[35, 420] - ((120 + 0x23) / 2, (130 + 0xA4) / 2, (140 + 0x36) / 2)).max() < 8
+    assert np.abs(pixels[80, 420] - ((120 + 0x23) / 2, (130 + 0xA4) / 2, (140 + 0x36) / 2)).max() < 8
     with pytest.raises(PicturesError, match="no found defect"):
         write_montage(a_run(False), tmp_path / "none.png")
