@@ -60,7 +60,7 @@ def _rest(
             continue
         wire = member.serialization.get("name", name)
         try:
-            value = _located(shape, location, member, wire, labels, parameters, request)
+            value = _located(location, member, wire, labels, parameters, request)
         except Malformed as problem:
             problem.where = Where.VALUE if problem.where is Where.BODY else problem.where
             raise problem.within(name) from None
@@ -71,7 +71,6 @@ def _rest(
 
 
 def _located(
-    shape: Any,
     location: str,
     member: Any,
     wire: str,
@@ -84,7 +83,7 @@ def _located(
         return None if raw is None else scalars.from_text(member, uri.decode(raw), timestamps.QUERY_STRING_FORMAT)
     if location == "querystring":
         if member.type_name == "map":
-            return _query_map(shape, member, parameters)
+            return _query_map(member, parameters)
         return _query_value(member, parameters.get(wire))
     if location == "header":
         return _header(member, [value for key, value in request.headers if key == wire.lower()])
@@ -104,13 +103,11 @@ def _query_value(member: Any, values: list[str] | None) -> Any:
     return scalars.from_text(member, values[0], form)
 
 
-def _query_map(shape: Any, member: Any, parameters: Mapping[str, list[str]]) -> dict[str, Any]:
-    bound = {
-        other.serialization.get("name", name)
-        for name, other in shape.members.items()
-        if other.serialization.get("location") == "querystring" and other is not member
-    }
-    return {name: _query_value(member.value, values) for name, values in parameters.items() if name not in bound}
+def _query_map(member: Any, parameters: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Every parameter of the query string, those that other members take included."""
+    if member.value.type_name == "list":
+        return {name: _query_value(member.value, values) for name, values in parameters.items()}
+    return {name: _query_value(member.value, values[:1]) for name, values in parameters.items()}
 
 
 def _header(member: Any, values: list[str]) -> Any:
@@ -119,6 +116,8 @@ def _header(member: Any, values: list[str]) -> Any:
     form = timestamps.HEADER_FORMAT
     texts = [_header_text(value) for value in values]
     if member.type_name == "list":
+        if not any(texts):
+            return None
         pieces = _pieces(", ".join(texts), member.member, form)
         return [scalars.from_text(member.member, piece, form) for piece in pieces]
     return scalars.from_text(member, ", ".join(texts), form)

@@ -49,7 +49,8 @@ def _structure(shape: Any, tree: Tree) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
         wire = member.serialization.get("name", name)
-        if member.serialization.get("flattened") and member.type_name == "list":
+        if wire not in tree and member.serialization.get("flattened") and member.type_name == "list":
+            # botocore sends a flattened list under the name of its member, other SDKs under the list's own.
             wire = member.member.serialization.get("name", wire)
         if wire in tree:
             found[name] = _read(member, tree[wire], wire)

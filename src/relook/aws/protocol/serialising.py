@@ -124,12 +124,14 @@ def _with_payload(
 
 
 def _json_document(shape: Any, members: Mapping[str, Any]) -> bytes:
-    inside = {key: value for key, value in members.items() if not shape.members[key].serialization.get("location")}
+    located = xmlbody.RESPONSE_LOCATED
+    inside = {k: v for k, v in members.items() if shape.members[k].serialization.get("location") not in located}
     return jsonbody.encode(shape, inside)
 
 
 def _xml_document(operation: OperationModel, shape: Any, members: Mapping[str, Any]) -> bytes:
-    if all(member.serialization.get("location") for member in shape.members.values()):
+    located = xmlbody.RESPONSE_LOCATED
+    if shape.members and all(each.serialization.get("location") in located for each in shape.members.values()):
         return b""
     if operation.name == s3names.UNWRAPPED and s3names.is_s3(operation.service_model):
         text = members.get("LocationConstraint", "")

@@ -11,6 +11,8 @@ from relook.aws.protocol.xmltree import Node
 
 _FORMAT = "iso8601"
 LOCATED = frozenset({"uri", "querystring", "header", "headers", "statusCode"})
+RESPONSE_LOCATED = frozenset({"header", "headers", "statusCode"})
+"""Where members of a response can be beside its body: labels and query parameters exist in requests alone."""
 
 
 def read(shape: Any, node: Node) -> Any:
@@ -43,31 +45,32 @@ def read_members(shape: Any, node: Node) -> dict[str, Any]:
             if wire in node.attributes:
                 found[name] = scalars.from_text(member, node.attributes[wire], _FORMAT)
             continue
-        value = _read_member(member, node, wire)
+        value = _read_member(member, node, wire, name)
         if value is not None:
             found[name] = value
     return found
 
 
-def _read_member(member: Any, node: Node, wire: str) -> Any:
+def _read_member(member: Any, node: Node, wire: str, name: str) -> Any:
     if member.serialization.get("flattened"):
-        wire = _flat_name(member, wire)
-        nodes = node.named(wire)
-        if not nodes:
-            return None
-        if member.type_name == "map":
-            return _read_map(member, nodes)
-        return [read(member.member, item) for item in nodes]
-    nodes = node.named(wire)
+        return _read_flat(member, node, (wire, _flat_name(member, wire), name))
+    # Models carry the name of a root element over to members that share its shape; clients send either.
+    nodes = node.named(wire) or node.named(name)
     if len(nodes) > 1:
         raise Malformed(f"the element {wire} is there {len(nodes)} times").within(node.tag)
     return read(member, nodes[0]) if nodes else None
 
 
+def _read_flat(member: Any, node: Node, names: tuple[str, ...]) -> Any:
+    nodes = next((found for name in names if (found := node.named(name))), None)
+    if nodes is None:
+        return None
+    return _read_map(member, nodes) if member.type_name == "map" else [read(member.member, item) for item in nodes]
+
+
 def _flat_name(shape: Any, wire: str) -> str:
-    if shape.type_name == "list" and "name" not in shape.serialization:
-        return str(shape.member.serialization.get("name", wire))
-    return wire
+    """Clients look for the elements of a flattened list under the name of its member, where it has one."""
+    return str(shape.member.serialization.get("name", wire)) if shape.type_name == "list" else wire
 
 
 def _read_map(shape: Any, entries: list[Node]) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def write_members(shape: Any, members: Mapping[str, Any], name: str) -> Node:
     for key, value in members.items():
         member = shape.members[key]
         serialization = member.serialization
-        if value is None or serialization.get("location") in LOCATED:
+        if value is None or serialization.get("location") in RESPONSE_LOCATED:
             continue
         wire = serialization.get("name", key)
         if serialization.get("xmlAttribute"):
