@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import botocore.session
 import pytest
 from botocore.model import ServiceModel
@@ -11,6 +13,7 @@ from relook.aws.description import lookoutvision_model
 from relook.aws.signature import Reason, Scheme, SignatureProblem
 
 
+@cache
 def model_of(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
