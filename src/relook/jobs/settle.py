@@ -76,10 +76,10 @@ class Settler:
         if counted:
             base = self._policy.disk_delay if ending.fate is Fate.DISK_FULL else self._policy.retry_delay
             delay = base * 2 ** (job.attempt - 1)
-        _log.warning("job %s (%s) has to run again: %s", job.id, job.kind, ending.reason)
         with self._store.write() as connection:
             available = now + round(delay * 1000)
             queue.requeue(connection, job.claim, ending.reason, now=now, available=available, counted=counted)
+        _log.warning("job %s (%s) has to run again: %s", job.id, job.kind, ending.reason)
 
     def _last_words(self, job: queue.Job, kind: JobKind | None, ending: Ending) -> str:
         if kind is None:
@@ -90,7 +90,6 @@ class Settler:
         self, job: queue.Job, kind: JobKind | None, reason: str, change: Callable[[Connection, str], None]
     ) -> None:
         """The kind's `fail` and the row's change in one transaction; the row's alone if `fail` itself is broken."""
-        _log.warning("job %s (%s) ended: %s", job.id, job.kind, reason)
         try:
             with self._store.write() as connection:
                 change(connection, reason)
@@ -104,3 +103,4 @@ class Settler:
             _log.exception("job %s: its kind %s could not record the failure", job.id, job.kind)
             with self._store.write() as connection:
                 change(connection, f"{reason}; recording it failed: {type(error).__name__}: {error}")
+        _log.warning("job %s (%s) ended: %s", job.id, job.kind, reason)

@@ -14,8 +14,8 @@ from relook import processes
 
 _log = logging.getLogger(__name__)
 _FIRST_DELAY = 0.1
-_LONGEST_DELAY = 30.0
-_STEADY = 60.0
+_LONGEST_DELAY = 5.0
+_STEADY = 5.0
 """A worker that lived so many seconds was no failed start: the next one comes at once."""
 
 

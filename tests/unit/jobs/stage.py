@@ -72,11 +72,11 @@ class Stage:
         self.puppets: list[Puppet] = []
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def command(self, *wrapper: str) -> Sequence[str]:
-        return [*wrapper, sys.executable, str(SCRIPT), str(self.folder), "worker"]
+    def command(self) -> Sequence[str]:
+        return [sys.executable, str(SCRIPT), str(self.folder), "worker"]
 
-    def start(self, *wrapper: str) -> subprocess.Popen[bytes]:
-        self.worker = subprocess.Popen(self.command(*wrapper), stdin=subprocess.PIPE)
+    def start(self, stderr: int | None = None) -> subprocess.Popen[bytes]:
+        self.worker = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stderr=stderr)
         return self.worker
 
     def wake(self) -> None:
