@@ -52,8 +52,13 @@ def meaning(request: HttpRequest, s3: bool) -> object:
         path = [unquote_to_bytes(part) for part in request.path.split("/")]
     pairs = [pair.partition("=") for pair in request.query.split("&") if pair]
     query = sorted((_plain(name), _plain(value)) for name, _, value in pairs)
-    headers = [(name, value.encode("latin-1").split()) for name, value in request.headers if name != "user-agent"]
+    headers = [(name, _words(name, value)) for name, value in request.headers if name != "user-agent"]
     return request.method, path, query, headers
+
+
+def _words(name: str, value: str) -> list[bytes]:
+    """Runs of white space are one; between the parts of a signature a comma is no more than a space."""
+    return (value.replace(",", " ") if name == "authorization" else value).encode("latin-1").split()
 
 
 def _plain(text: str) -> list[bytes]:
