@@ -35,7 +35,7 @@ def write_montage(run: Run, path: Path) -> None:
             sheet.paste(picture, (left, top))
             sheet.paste(masked, (left + TILE[0] + GAP, top))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.quantize(colors=200, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    sheet.quantize(colors=256, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def chosen(seen: Sequence[Seen]) -> list[Seen]:

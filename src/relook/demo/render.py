@@ -8,7 +8,7 @@ plate, as they would on a bench.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,20 +32,21 @@ class Sizes:
     each_defect: int = 20
     unseen_normal: int = 12
     unseen_each: int = 4
+    defects: tuple[str, ...] = DEFECTS
 
     @property
     def total(self) -> int:
-        return self.normal + self.unseen_normal + len(DEFECTS) * (self.each_defect + self.unseen_each)
+        return self.normal + self.unseen_normal + len(self.defects) * (self.each_defect + self.unseen_each)
 
 
-SMALL = Sizes(normal=20, each_defect=20, unseen_normal=3, unseen_each=1)
+SMALL = Sizes(normal=20, each_defect=20, unseen_normal=3, unseen_each=3, defects=("scratch",))
 """The least the API trains a segmentation model on."""
 
 
 def render_set(sizes: Sizes = Sizes(), seed: int = 7, tick: Tick | None = None) -> Pools:
     """Draw the plates on all threads; the outcome depends on `sizes` and `seed` alone."""
-    train = _orders("train", sizes.normal, sizes.each_defect)
-    unseen = _orders("unseen", sizes.unseen_normal, sizes.unseen_each)
+    train = _orders("train", sizes.normal, sizes.each_defect, sizes.defects)
+    unseen = _orders("unseen", sizes.unseen_normal, sizes.unseen_each, sizes.defects)
     orders = [*train, *unseen]
     pictures: list[Picture] = []
     with ThreadPoolExecutor() as pool:
@@ -65,9 +66,9 @@ def _call(work: Callable[[], Picture]) -> Picture:
     return work()
 
 
-def _orders(folder: str, normal: int, each: int) -> list[tuple[str, str | None]]:
+def _orders(folder: str, normal: int, each: int, defects: Sequence[str]) -> list[tuple[str, str | None]]:
     good: list[tuple[str, str | None]] = [(f"{folder}/normal-{number}.jpg", None) for number in range(1, normal + 1)]
-    bad = [(f"{folder}/{defect}-{number}.jpg", defect) for defect in DEFECTS for number in range(1, each + 1)]
+    bad = [(f"{folder}/{defect}-{number}.jpg", defect) for defect in defects for number in range(1, each + 1)]
     return good + bad
 
 

@@ -63,9 +63,10 @@ def test_the_sets_satisfy_the_minimums_for_masks(sizes: Sizes, monkeypatch: pyte
     blank = np.zeros((scene.HEIGHT, scene.WIDTH, 3), np.uint8), np.ones((scene.HEIGHT, scene.WIDTH), bool)
     monkeypatch.setattr(scene, "draw", lambda part: blank)  # only the counts matter here
     plan = make_plan(render_set(sizes))
-    assert set(plan.labels) == set(DEFECTS)
-    assert (len(plan.train), plan.test) == (sizes.normal + 3 * sizes.each_defect, ())
-    assert len(plan.unseen) == sizes.unseen_normal + 3 * sizes.unseen_each
+    assert set(plan.labels) == set(sizes.defects)
+    assert (len(plan.train), plan.test) == (sizes.normal + len(sizes.defects) * sizes.each_defect, ())
+    assert len(plan.unseen) == sizes.unseen_normal + len(sizes.defects) * sizes.unseen_each
+    assert len(plan.train) + len(plan.unseen) == sizes.total
 
 
 def test_plates_look_like_lit_metal_on_a_dark_bench() -> None:
