@@ -92,6 +92,8 @@ def _rest(
     for key, value in members.items():
         if shape.members[key].serialization.get("location") == "statusCode":
             status = int(value)
+    if "content-range" in headers:
+        status = 206  # RFC 9110, 15.3.7: what a part of a representation is sent with; models do not say it
     payload = shape.serialization.get("payload")
     if operation.http["method"] == "HEAD" or status in _BODILESS:
         return HttpResponse(status, headers)
