@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
 
 NORMAL_DEVIATIONS = 2.5
-"""Without anomalies to learn from, the threshold lies this many deviations above the mean held-out normal."""
+"""Without anomalies to learn from, the threshold lies this many deviations above the median held-out normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ def best_threshold(raw: Floats, anomalous: Labels) -> float:
 
 def from_normals(raw: Floats) -> tuple[Calibration, float]:
     """Calibration and raw threshold when only normal images are known: the threshold's score is 0.5."""
-    centre, spread = float(raw.mean()), float(raw.std(ddof=1)) + 1e-6
+    centre = float(np.median(raw))
+    spread = 1.4826 * float(np.median(np.abs(raw - centre))) + 1e-6  # a mislabelled normal must not lift the threshold
     threshold = centre + NORMAL_DEVIATIONS * spread
     return Calibration(1 / spread, -threshold / spread), threshold

@@ -11,26 +11,26 @@ from relook.vision.descriptor import worst_count
 from relook.vision.graph import Projection
 
 Floats = npt.NDArray[np.float32]
-Groups = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 
 DIMS = 96
-BANK_ROWS = 2000
-SAMPLED_PATCHES = 20_000
+BANK_ROWS = 3000
+SAMPLED_PATCHES = 30_000
 """The coreset is picked from at most this many: its time is rows x patches."""
 _CHUNK = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBank:
-    """rows (m, dims); group (m,) is the fold of the image each row came from."""
+    """rows (m, dims); source (m,) is the position of the image each row came from."""
 
     rows: Floats
-    group: Groups
+    source: Positions
 
-    def without(self, fold: int) -> MemoryBank:
-        """The bank as if the images of `fold` had not been seen."""
-        keep = self.group != fold
-        return MemoryBank(self.rows[keep], self.group[keep])
+    def without(self, image: int) -> MemoryBank:
+        """The bank less one image: leaving out more would make normals look stranger than new ones will."""
+        keep = self.source != image
+        return MemoryBank(self.rows[keep], self.source[keep])
 
     def nearest(self, embeddings: Floats) -> tuple[Floats, Floats]:
         """Distance (n,) from the nearest row, and the residual (k, dims) of the worst patches."""
@@ -56,10 +56,10 @@ def fit_projection(patches: Floats, dims: int = DIMS) -> Projection:
     return Projection(np.ascontiguousarray(weight), (-(mean @ weight)).astype(np.float32))
 
 
-def greedy_coreset(patches: Floats, group: Groups, rows: int, rng: np.random.Generator) -> MemoryBank:
+def greedy_coreset(patches: Floats, source: Positions, rows: int, rng: np.random.Generator) -> MemoryBank:
     """The k-centre greedy choice: always the patch farthest from those taken. Time: rows x len(patches)."""
     if len(patches) <= rows:
-        return MemoryBank(patches, group)
+        return MemoryBank(patches, source)
     squares = np.square(patches).sum(1)
     taken = [int(rng.integers(len(patches)))]
     distance = np.full(len(patches), np.inf, np.float32)
@@ -67,4 +67,4 @@ def greedy_coreset(patches: Floats, group: Groups, rows: int, rng: np.random.Gen
         last = taken[-1]
         np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last]), out=distance)
         taken.append(int(distance.argmax()))
-    return MemoryBank(patches[taken], group[taken])
+    return MemoryBank(patches[taken], source[taken])

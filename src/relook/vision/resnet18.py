@@ -47,19 +47,17 @@ def fold(state: Weights) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def random_weights(seed: int) -> dict[str, npt.NDArray[np.float32]]:
-    """He-scaled orthogonal filters (Saxe et al., 2013).
+    """Gaussian filters of He et al.'s scale: the same on every machine, which a factorisation would not promise.
 
     The second convolution of a block is damped so that the sum with the shortcut keeps its variance.
     """
     rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in shapes().items():
-        rows, columns = shape[0], int(np.prod(shape[1:]))
-        basis, _ = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        filters = (basis.T if columns >= rows else basis) * np.sqrt(max(1.0, columns / rows))
         gain = 0.5 if name.endswith("conv2") else np.sqrt(2.0)
-        weights[f"{name}.weight"] = (filters.reshape(shape) * gain * np.sqrt(rows / columns)).astype(np.float32)
-        weights[f"{name}.bias"] = np.zeros(rows, np.float32)
+        scale = gain / np.sqrt(np.prod(shape[1:]))
+        weights[f"{name}.weight"] = (rng.standard_normal(shape) * scale).astype(np.float32)
+        weights[f"{name}.bias"] = np.zeros(shape[0], np.float32)
     return weights
 
 

@@ -29,8 +29,6 @@ from relook.vision.scorers.base import Labels, Layout, LinearScore, Scorer
 from relook.vision.survey import mask_of, pixels_of
 
 FOLDS = 4
-FOLDS_OF_NORMALS = 10
-"""Without anomalies: a bank that misses fewer images sets a threshold nearer to that of the whole bank."""
 FEWEST_ANOMALIES = 4
 """Fewer labelled anomalies than this teach nothing that can be checked; then only normals are learned from."""
 _PROJECTED_FROM = 40
@@ -94,11 +92,10 @@ class Trial:
 def assign_folds(anomalous: Labels, seed: int) -> npt.NDArray[np.int64]:
     """Stratified: each label is dealt out over the folds in a seeded order."""
     rng = np.random.default_rng([seed, 2])
-    folds = FOLDS if int(anomalous.sum()) >= FEWEST_ANOMALIES else FOLDS_OF_NORMALS
     fold = np.empty(len(anomalous), np.int64)
     for label in (False, True):
         members = rng.permutation(np.flatnonzero(anomalous == label))
-        fold[members] = np.arange(len(members)) % folds
+        fold[members] = np.arange(len(members)) % FOLDS
     return fold
 
 
@@ -109,10 +106,7 @@ def run(problem: Problem, backbone: Backbone, size: Size, precision: Precision, 
     projection = _projection(problem, extractor, rng)
     embeddings = _embeddings(problem, extractor, projection, step)
     bank = _bank(problem, embeddings, rng)
-    held_out = [
-        bank.without(int(fold)).nearest(embedding.astype(np.float32))
-        for embedding, fold in zip(embeddings, problem.fold, strict=True)
-    ]
+    held_out = [bank.without(at).nearest(embedding.astype(np.float32)) for at, embedding in enumerate(embeddings)]
     logits: list[Floats] | None = None
     head, overlap = None, None
     if problem.task is Task.SEGMENTATION:
@@ -163,7 +157,7 @@ def _bank(problem: Problem, embeddings: list[Halves], rng: np.random.Generator) 
     for at in normal:
         picked = embeddings[at][rng.permutation(len(embeddings[at]))[:share]].astype(np.float32)
         parts.append(picked)
-        groups.append(np.full(len(picked), problem.fold[at]))
+        groups.append(np.full(len(picked), at))
     return greedy_coreset(np.concatenate(parts), np.concatenate(groups), BANK_ROWS, rng)
 
 

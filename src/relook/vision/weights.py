@@ -136,6 +136,9 @@ def _layers_of(raw: bytes, file: Path) -> tuple[Layer, ...]:
         raise WeightsError(f"{file} has {len(inputs)} inputs; {_ACCEPTED}")
     try:
         loaded = runtime.read(raw)
+        declared = loaded.inputs[0].get_partial_shape()
+        if len(declared) != 4 or (declared[1].is_static and declared[1].get_length() != 3):
+            raise WeightsError(f"{file} has an input of shape {declared}; {_ACCEPTED}")
         loaded.reshape([1, 3, *_PROBE])
         shapes = [(out.get_any_name(), out.get_partial_shape()) for out in loaded.outputs]
     except RuntimeError as error:

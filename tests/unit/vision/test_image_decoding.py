@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from relook.vision.images import LARGEST_FILE, Size, common_size, decode, resize, size_of, working_size
+from relook.vision.samples import ImageError
+
+RED = (200, 30, 40)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG")]
+)
+def test_colour_survives_every_mode(mode: str, kind: str) -> None:
+    image = Image.new("RGB", (80, 70), RED)
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    pixels = decode(encoded(image, kind))
+    assert pixels.shape == (70, 80, 3)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - RED).max() <= 6
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("mode", ["L", "1"])
+def test_grey_is_spread_over_three_channels(kind: str, mode: str) -> None:
+    pixels = decode(encoded(Image.new("L", (64, 64), 255).convert(mode), kind))
+    assert (pixels == 255).all()
+
+
+def test_sixteen_bits_are_cut_to_eight() -> None:
+    image = Image.fromarray(np.full((64, 64), 0x8012, np.uint16))
+    assert (decode(encoded(image, "PNG")) == 0x80).all()
+
+
+def test_transparency_is_dropped_not_blended() -> None:
+    pixels = decode(encoded(Image.new("RGBA", (64, 64), (*RED, 0)), "PNG"))
+    assert (pixels == RED).all()
+
+
+def test_orientation_of_the_camera_is_not_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(Image.new("RGB", (100, 70), RED), "JPEG", exif=exif)).shape == (70, 100, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_truncated_files_are_refused(kind: str, kept: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with pytest.raises(ImageError, match="truncated or damaged"):
+        decode(data[: int(kept * len(data))])
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="JPEG or PNG"):
+        decode(data)
+
+
+def test_other_formats_are_refused_whatever_they_are_called() -> None:
+    with pytest.raises(ImageError, match="only these two formats"):
+        decode(encoded(Image.new("RGB", (64, 64)), "BMP"))
+
+
+@pytest.mark.parametrize("size", [(63, 64), (64, 63), (4097, 64)])
+def test_sides_outside_the_limits_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError, match=f"{size[0]}x{size[1]}"):
+        decode(encoded(Image.new("RGB", size), "PNG"))
+
+
+def test_a_bomb_is_refused_by_its_header() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    with pytest.raises(ImageError):
+        decode(bomb)
+
+
+def test_files_over_eight_megabytes_are_refused() -> None:
+    with pytest.raises(ImageError, match="8 MB"):
+        decode(b"\xff" * (LARGEST_FILE + 1))
+
+
+def test_the_header_tells_the_size() -> None:
+    assert size_of(encoded(Image.new("RGB", (90, 70)), "PNG")) == Size(70, 90)
+
+
+def test_working_sizes_are_whole_cells_in_the_images_shape() -> None:
+    assert working_size(Size(768, 576), 512) == Size(512, 384)
+    assert working_size(Size(64, 4096), 256) == Size(32, 256)
+
+
+def test_shrinking_averages_areas() -> None:
+    checks = np.indices((64, 64)).sum(0) % 2 * 200
+    pixels = np.repeat(checks[..., None], 3, 2).astype(np.uint8)
+    assert (resize(pixels, Size(32, 32)) == 100).all()
+
+
+def test_the_commonest_size_wins() -> None:
+    assert common_size([Size(64, 64), Size(100, 80), Size(64, 64)]) == Size(64, 64)

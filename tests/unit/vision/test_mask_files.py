@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rendered_parts import png
+
+from relook.vision.images import Size
+from relook.vision.masks import decode_mask, encode_mask
+from relook.vision.samples import DefectClass, TrainingError
+
+CLASSES = (DefectClass("crack", "#23A436"), DefectClass("dent", "#F76902"))
+COLOURS = {"#23A436": "crack", "#F76902": "dent"}
+GREEN = (0x23, 0xA4, 0x36)
+SIZE = Size(8, 10)
+
+
+def read(image: Image.Image) -> np.ndarray:
+    return decode_mask(png(image), COLOURS, CLASSES, SIZE, "s3://b/a.png")
+
+
+def test_a_palette_with_transparency_counts_from_half_opaque() -> None:
+    image = Image.new("P", (10, 8), 0)
+    image.putpalette([0, 0, 0, *GREEN, *GREEN, *GREEN])
+    for column, index in enumerate((1, 2, 3)):
+        image.putpixel((column, 0), index)
+    out = io.BytesIO()
+    image.save(out, "PNG", transparency=bytes([0, 127, 128, 255]))
+    found = decode_mask(out.getvalue(), COLOURS, CLASSES, SIZE, "k")
+    assert found[0, :3].tolist() == [0, 1, 1]
+    assert found.sum() == 2
+
+
+def test_rgb_on_white_and_rgba_on_transparent_black() -> None:
+    for mode, background in (("RGB", (255, 255, 255)), ("RGBA", (0, 0, 0, 0))):
+        image = Image.new(mode, (10, 8), background)
+        image.putpixel((3, 2), GREEN if mode == "RGB" else (*GREEN, 255))
+        image.putpixel((4, 2), (0xF7, 0x69, 0x02) if mode == "RGB" else (0xF7, 0x69, 0x02, 255))
+        found = read(image)
+        assert (found[2, 3], found[2, 4], found.sum()) == (1, 2, 3)
+
+
+def test_a_grey_mask_of_white_is_background() -> None:
+    assert not read(Image.new("L", (10, 8), 255)).any()
+
+
+def test_an_unknown_colour_is_named_with_the_known_ones() -> None:
+    with pytest.raises(TrainingError, match=r"s3://b/a.png has the colour #010203.*#23A436, #F76902"):
+        read(Image.new("RGB", (10, 8), (1, 2, 3)))
+
+
+def test_a_blended_edge_is_refused() -> None:
+    image = Image.new("RGB", (10, 8), (255, 255, 255))
+    image.putpixel((0, 0), (0x91, 0xD1, 0x9A))
+    with pytest.raises(TrainingError, match="#91D19A"):
+        read(image)
+
+
+def test_another_size_and_another_format_are_refused() -> None:
+    with pytest.raises(TrainingError, match="8x10 pixels and its image 10x8"):
+        read(Image.new("RGB", (8, 10), (255, 255, 255)))
+    out = io.BytesIO()
+    Image.new("RGB", (10, 8), "white").save(out, "JPEG")
+    with pytest.raises(TrainingError, match="not a whole PNG"):
+        decode_mask(out.getvalue(), COLOURS, CLASSES, SIZE, "k")
+
+
+def test_a_class_that_is_not_listed_is_refused() -> None:
+    with pytest.raises(TrainingError, match="'rust'"):
+        decode_mask(png(Image.new("RGB", (10, 8))), {"#000000": "rust"}, CLASSES, SIZE, "k")
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_encoded_masks_come_back_as_they_were(height: int, width: int, seed: int) -> None:
+    classes = np.random.default_rng(seed).integers(0, 3, (height, width)).astype(np.uint8)
+    image = Image.open(io.BytesIO(encode_mask(classes, ["#FFFFFF", "#23A436", "#F76902"])))
+    assert (image.mode, image.size) == ("RGB", (width, height))
+    palette = np.array([(255, 255, 255), GREEN, (0xF7, 0x69, 0x02)])
+    assert (np.asarray(image) == palette[classes]).all()

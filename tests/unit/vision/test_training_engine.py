@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rendered_parts import SCRATCH, ignore, part, png, samples
+
+from relook.vision import artifact
+from relook.vision.predict import Predictor
+from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
+from relook.vision.train import train
+from relook.vision.weights import random_backbone
+
+BACKBONE = random_backbone(Path("data"))
+
+
+def fit(output: Path, training: list[Sample], test: list[Sample], masked: bool = False) -> TrainingResult:
+    return train(
+        training,
+        test,
+        task=Task.SEGMENTATION if masked else Task.CLASSIFICATION,
+        classes=(SCRATCH,) if masked else (),
+        backbone=BACKBONE,
+        output=output,
+        seed=3,
+        progress=ignore,
+    )
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    output = tmp_path_factory.mktemp("masked") / "model"
+    return fit(output, samples(0, 20, 12, masked=True), samples(100, 8, 8, masked=True), masked=True)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    return fit(tmp_path_factory.mktemp("plain") / "model", samples(0, 16, 12), samples(100, 6, 6))
+
+
+def test_scratches_are_found_and_drawn_even_with_random_weights(masked: TrainingResult) -> None:
+    assert masked.metrics.f1 >= 0.9
+    assert masked.metrics.classes[0].average_iou > 0.25
+    assert any("accuracy suffers" in note for note in masked.notes)
+    card = json.loads((masked.artifact / artifact.CARD).read_bytes())
+    assert card["record"]["metrics"]["f1"] == masked.metrics.f1
+    assert len(card["record"]["data_sha256"]) == 64
+    assert sorted(path.name for path in masked.artifact.iterdir()) == ["model.json", "model.onnx"]
+
+
+def test_a_prediction_has_the_images_size_and_areas_that_sum_to_one(masked: TrainingResult) -> None:
+    predictor = Predictor.load(masked.artifact)
+    image, _ = part(999, True)
+    prediction = predictor.predict(png(image.resize((301, 203))))
+    assert prediction.mask_png is not None
+    mask = Image.open(io.BytesIO(prediction.mask_png))
+    assert (mask.mode, mask.size) == ("RGB", (301, 203))
+    assert [region.name for region in prediction.regions] == ["background", "scratch"]
+    assert sum(region.area for region in prediction.regions) == pytest.approx(1)
+    green = (np.asarray(mask) == (0x23, 0xA4, 0x36)).all(2)
+    assert green.mean() == pytest.approx(prediction.regions[1].area)
+
+
+def test_decision_and_confidence_follow_score_and_threshold(masked: TrainingResult) -> None:
+    assert {test.prediction.anomalous for test in masked.tests} == {True, False}
+    for test in masked.tests:
+        said = test.prediction
+        assert said.anomalous == (round(said.score, 4) >= round(said.threshold, 4))
+        assert said.confidence == pytest.approx(said.score if said.anomalous else 1 - said.score)
+
+
+def test_evaluation_scores_are_those_served_from_bytes(plain: TrainingResult) -> None:
+    predictor = Predictor.load(plain.artifact, threads=2)
+    for sample, test in zip(samples(100, 6, 6), plain.tests, strict=True):
+        assert predictor.predict(sample.load()).score == pytest.approx(test.prediction.score, abs=1e-6)
+        assert test.prediction.mask_png is None
+        assert test.prediction.regions == ()
+
+
+def test_same_data_and_seed_give_the_same_bytes(plain: TrainingResult, tmp_path: Path) -> None:
+    fit(tmp_path, samples(0, 16, 12), samples(100, 6, 6))
+    for name in (artifact.GRAPH, artifact.CARD):
+        assert (tmp_path / name).read_bytes() == (plain.artifact / name).read_bytes(), name
+
+
+def test_every_mode_and_size_is_answered(plain: TrainingResult) -> None:
+    predictor = Predictor.load(plain.artifact)
+    image, _ = part(998, False)
+    for mode in ("L", "RGBA", "P"):
+        assert 0 < predictor.predict(png(image.convert(mode))).score < 1
+    for size in ((64, 64), (1500, 64), (64, 900)):
+        said = predictor.predict(png(image.resize(size)))
+        assert (said.width, said.height) == size
+    with pytest.raises(ImageError):
+        predictor.predict(b"junk")
+
+
+def test_normals_alone_are_enough_to_train(tmp_path: Path) -> None:
+    result = fit(tmp_path, samples(0, 20, 0), samples(100, 8, 8))
+    assert result.metrics.roc_auc is not None
+    assert result.metrics.roc_auc > 0.8
+    assert any("normal images alone" in note for note in result.notes)
+
+
+def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
+    image = png(part(1, False)[0].resize((120, 180)))
+    odd = Sample("s3://parts/odd.png", lambda: image, False)
+    result = fit(tmp_path, [*samples(0, 10, 5), odd], samples(100, 2, 2))
+    assert any("2 different sizes" in note and "stretched" in note for note in result.notes)
+
+
+def test_progress_may_cancel_and_names_its_stages(tmp_path: Path) -> None:
+    seen = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
+        seen.append(stage)
+        if stage == "candidates":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            samples(0, 6, 5), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
+            progress=stop,
+        )  # fmt: skip
+    assert seen[0] == "decode"
+
+
+def test_data_that_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
+    broken = Sample("s3://parts/broken.jpg", lambda: b"no image", False)
+    with pytest.raises(TrainingError, match=r"s3://parts/broken.jpg: .*JPEG or PNG"):
+        fit(tmp_path, [*samples(0, 3, 0), broken], [])
+    with pytest.raises(TrainingError, match="at least 2 images labelled normal"):
+        fit(tmp_path, samples(0, 1, 4), [])
+    with pytest.raises(TrainingError, match="with masks"):
+        fit(tmp_path, samples(0, 4, 4), [], masked=True)
+    wrong = png(Image.new("RGB", (176, 144), (9, 9, 9)))
+    bad = [replace(each, mask=MaskSource(lambda: wrong, {SCRATCH.colour: "scratch"})) for each in samples(0, 0, 1)]
+    with pytest.raises(TrainingError, match=r"500-True.png has the colour #090909"):
+        fit(tmp_path, [*samples(0, 4, 0), *bad], [], masked=True)
+
+
+def test_a_model_that_was_altered_or_is_newer_is_refused(plain: TrainingResult, tmp_path: Path) -> None:
+    graph, card = (plain.artifact / artifact.GRAPH).read_bytes(), (plain.artifact / artifact.CARD).read_bytes()
+    (tmp_path / artifact.GRAPH).write_bytes(graph[:-1] + bytes([graph[-1] ^ 1]))
+    with pytest.raises(artifact.ArtifactError, match="not a whole model"):
+        Predictor.load(tmp_path)
+    (tmp_path / artifact.CARD).write_bytes(card)
+    with pytest.raises(artifact.ArtifactError, match="not the graph"):
+        Predictor.load(tmp_path)
+    (tmp_path / artifact.CARD).write_bytes(json.dumps(json.loads(card) | {"format": 99}).encode())
+    with pytest.raises(artifact.ArtifactError, match="format 99"):
+        Predictor.load(tmp_path)
+
+
+def test_serving_imports_nothing_of_training() -> None:
+    code = (
+        "import sys, relook.vision.predict;"
+        "print([name for name in ('sklearn', 'scipy', 'onnx', 'torch') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

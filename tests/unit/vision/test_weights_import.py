@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from relook.vision import resnet18, runtime
+from relook.vision.weights import WeightsError, choose, import_weights
+
+
+def state() -> dict[str, np.ndarray]:
+    """Torchvision-like: convolutions without bias, batch norms apart."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, shape in resnet18.shapes().items():
+        norm = name.replace("downsample.0", "downsample.1").replace("conv", "bn")
+        found[f"{name}.weight"] = rng.normal(0, 0.05, shape).astype(np.float32)
+        for part in ("weight", "bias", "running_mean"):
+            found[f"{norm}.{part}"] = rng.normal(0, 1, shape[0]).astype(np.float32)
+        found[f"{norm}.running_var"] = rng.uniform(0.5, 2, shape[0]).astype(np.float32)
+    return found
+
+
+def safetensors(tensors: dict[str, np.ndarray]) -> bytes:
+    header, body = {}, b""
+    for name, value in tensors.items():
+        data = value.tobytes()
+        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def plain_model(shape: list[int | str], strides: int) -> onnx.ModelProto:
+    node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[strides] * 2, strides=[strides] * 2)
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "g", [image], [out])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_without_imports_the_weights_are_random_and_say_how_to_do_better(tmp_path: Path) -> None:
+    first, again = choose(tmp_path / "absent"), choose(tmp_path / "absent")
+    assert first.onnx == again.onnx
+    assert first.warning is not None
+    assert "relook weights import FILE --data" in first.warning
+    assert not (tmp_path / "absent").exists()
+
+
+def test_an_imported_graph_is_chosen_and_the_last_import_wins(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    for seed, name in ((1, "one"), (2, "two"), (1, "one again")):
+        file = tmp_path / f"{name}.onnx"
+        file.write_bytes(resnet18.build(resnet18.random_weights(seed)))
+        imported = import_weights(file, data)
+        chosen = choose(data)
+        assert chosen.sha256 == imported.sha256
+        assert chosen.warning is None
+        assert [layer.stride for layer in chosen.layers] == [8, 16]
+    assert choose(data).name == "one-again"
+
+
+def test_safetensors_are_folded_into_the_same_function(tmp_path: Path) -> None:
+    tensors = state()
+    file = tmp_path / "resnet18.safetensors"
+    file.write_bytes(safetensors(tensors))
+    imported = import_weights(file, tmp_path / "data")
+    graph = onnx.load_model_from_string(imported.path.read_bytes())
+    folded = {entry.name: numpy_helper.to_array(entry) for entry in graph.graph.initializer}
+    gain = tensors["bn1.weight"] / np.sqrt(tensors["bn1.running_var"] + 1e-5)
+    assert np.allclose(folded["conv1.weight"], tensors["conv1.weight"] * gain[:, None, None, None], atol=1e-6)
+    assert np.allclose(folded["conv1.bias"], tensors["bn1.bias"] - tensors["bn1.running_mean"] * gain, atol=1e-5)
+    runtime.read(imported.path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (pickle.dumps({"conv1": 1}), "pickle"),
+        (b"PK\x03\x04rest", "pickle or zip"),
+        (b"nonsense", "not an ONNX file"),
+        (b"", "not an ONNX file|inputs"),
+        (safetensors({"fc.weight": np.zeros((3, 3), np.float32)}), "not of torchvision's ResNet-18"),
+        (plain_model([1, 3, 224, 224], 32).SerializeToString(), "no feature map of stride 8 or 16"),
+        (plain_model([1, 1, "h", "w"], 8).SerializeToString(), "has an input of shape"),
+    ],
+)
+def test_what_cannot_serve_is_refused_with_what_can(tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"(?s)({reason}).*accepted are"):
+        import_weights(file, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(resnet18.build(resnet18.random_weights(1)))
+    onnx.save_model(model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="outside.bin")
+    with pytest.raises(WeightsError, match="other files"):
+        import_weights(tmp_path / "m.onnx", tmp_path / "data")
+
+
+def test_a_missing_file_and_an_altered_import_are_told(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read"):
+        import_weights(tmp_path / "none.onnx", tmp_path / "data")
+    file = tmp_path / "a.onnx"
+    file.write_bytes(resnet18.build(resnet18.random_weights(1)))
+    path = import_weights(file, tmp_path / "data").path
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with pytest.raises(WeightsError, match="altered"):
+        choose(tmp_path / "data")
