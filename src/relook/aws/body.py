@@ -16,8 +16,11 @@ class IncomingBody(Protocol):
 
     content_length: int | None
     """Length of the decoded payload in bytes, None when the client did not say."""
-    trailers: dict[str, str]
-    """Trailing headers (lower case), filled once the end was reached."""
+
+    @property
+    def trailers(self) -> dict[str, str]:
+        """Trailing headers (lower case), filled once the end was reached."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
