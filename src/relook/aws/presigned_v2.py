@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from typing import Any
 from urllib.parse import SplitResult
 
@@ -22,7 +23,7 @@ from relook.core.clock import as_datetime
 REGION = "us-east-1"
 """The old form names no region; S3 took it for its first one."""
 LIKE_HEADERS = ("content-type", "content-md5")
-MAX_EXPIRES_DIGITS = 11
+EXPIRES = re.compile(r"[1-9][0-9]{0,10}")
 
 
 class _Canonical(HmacV1QueryAuth):  # type: ignore[misc]
@@ -48,7 +49,7 @@ def identify(request: HttpRequest) -> Signature:
     if any(name.lower() == "x-amz-security-token" for name in names) or request.header("x-amz-security-token"):
         raise session_token_refused(Scheme.V2_QUERY)
     expires = query["Expires"]
-    if not (expires.isascii() and expires.isdigit() and len(expires) <= MAX_EXPIRES_DIGITS):
+    if not EXPIRES.fullmatch(expires):
         raise _problem(Reason.BAD_EXPIRES, "Expires must be a time in whole seconds since 1970")
     return Signature(
         Scheme.V2_QUERY, query["AWSAccessKeyId"], 0, REGION, "s3", (), query["Signature"], 1000 * int(expires),

@@ -33,6 +33,8 @@ __all__ = ["Reason", "Scheme", "Signature", "SignatureProblem", "hmac_sha256", "
 
 HASH = re.compile(r"[0-9a-f]{64}")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+BLANKS = " \t"
+"""White space of HTTP; str.strip would take U+00A0 and others with it."""
 MAX_EXPIRES = 7 * 24 * 3600
 DEFAULT_EXPIRES = 15 * 60
 """Seconds that a presigned URL of a service other than S3 lives when it does not say."""
@@ -133,7 +135,7 @@ def _sign(key: bytes, signature: Signature, canonical: bytes) -> str:
 
 
 def _from_header(request: HttpRequest, value: str) -> Signature:
-    algorithm, _, rest = value.strip().replace("\t", " ").partition(" ")
+    algorithm, _, rest = value.strip(BLANKS).replace("\t", " ").partition(" ")
     if algorithm != ALGORITHM:
         raise SignatureProblem(
             Reason.UNSUPPORTED,
@@ -154,7 +156,7 @@ def _from_header(request: HttpRequest, value: str) -> Signature:
 
 def _fields(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for part in re.split(r"[,\s]+", text.strip()):
+    for part in re.split(r"[, \t\r\n]+", text):
         name, equals, value = part.partition("=")
         if not part:
             continue
@@ -172,7 +174,7 @@ def _header_time(request: HttpRequest) -> int:
     text = request.header("x-amz-date") or request.header("date")
     if text is None:
         raise SignatureProblem(Reason.INCOMPLETE, "the request has neither an X-Amz-Date nor a Date header")
-    parsed = parse_amz_date(text.strip())
+    parsed = parse_amz_date(text.strip(BLANKS))
     if parsed is None:
         parsed = _parse_http_date(text)
     if parsed is None:

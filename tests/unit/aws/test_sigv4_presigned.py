@@ -148,6 +148,13 @@ def test_parts_of_a_presigned_url_are_all_needed(drop: str, reason: Reason) -> N
     assert refusal(repeated).reason is Reason.INCOMPLETE
 
 
+@pytest.mark.parametrize("prefix", ["0", "-", "%20", "x", "%C2%B2", "9" * 20])
+def test_the_end_of_an_old_presigned_url_is_a_plain_number(prefix: str) -> None:
+    request = presigned("v2")
+    query = request.query.replace("Expires=", f"Expires={prefix}")
+    assert refusal(dataclasses.replace(request, query=query)).reason is Reason.BAD_EXPIRES
+
+
 @pytest.mark.parametrize("drop", ["Expires", "Signature"])
 def test_parts_of_an_old_presigned_url_are_all_needed(drop: str) -> None:
     request = presigned("v2")
