@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from relook.core.manifest import Label, ManifestEntry
+from relook.core.manifest import Label
 
 MAX_MANIFEST_BYTES = 1024**3
 MAX_IMAGE_BYTES = 8 * 1024**2
@@ -28,11 +27,6 @@ class ImageStats:
     @property
     def labeled(self) -> int:
         return self.normal + self.anomaly
-
-    @classmethod
-    def of(cls, labels: Iterable[Label | None]) -> ImageStats:
-        seen = list(labels)
-        return cls(len(seen), seen.count(Label.NORMAL), seen.count(Label.ANOMALY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +58,3 @@ class EntryFilter:
     before: int | None = None
     after: int | None = None
     contains: str | None = None
-
-
-def latest_by_source(entries: Iterable[ManifestEntry]) -> dict[str, ManifestEntry]:
-    """Upsert in order: the last line of a source-ref wins whole, at the place where the first one stood."""
-    merged: dict[str, ManifestEntry] = {}
-    for entry in entries:
-        merged[entry.source_ref] = entry
-    return merged

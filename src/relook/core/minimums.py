@@ -50,7 +50,7 @@ class Census:
         for entry in entries:
             labels[entry.label] += 1
             if entry.label is Label.ANOMALY and entry.mask is not None:
-                classes.update(dict.fromkeys(name for _, name in entry.mask.colours))
+                classes.update(list(dict.fromkeys(name for _, name in entry.mask.colours)))
         return cls(labels[Label.NORMAL], labels[Label.ANOMALY], tuple(classes.items()))
 
 

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lookout_world import World
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with images and nothing else: every put waits for the disk, so it is made once and copied."""
+    root = tmp_path_factory.mktemp("pictures")
+    made = World(root)
+    made.lines(34, 20, mask={"scratch": "#111111"})
+    made.lines(10, 10, "test/")
+    made.close()
+    return root
+
+
+@pytest.fixture
+def world(tmp_path: Path, pictures: Path) -> Iterator[World]:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    made = World(tmp_path)
+    yield made
+    made.close()

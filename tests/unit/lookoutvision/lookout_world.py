@@ -1,0 +1,328 @@
+"""A whole Lookout for Vision service on a folder, without HTTP: real rows, objects and queue; a stand-in fleet."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relook.aws.errors import ServiceError
+from relook.aws.operation import RequestContext
+from relook.aws.protocol import serialise, serialise_error, validate
+from relook.blobs.errors import ObjectMissing
+from relook.blobs.folder import FolderBlobs
+from relook.core.datasets import DatasetLimits
+from relook.core.identity import Principal
+from relook.fleet.api import Deployment, NotDeployed
+from relook.jobs import queue
+from relook.jobs.api import JobFailed
+from relook.services.lookoutvision import Hosting, Limits, job_kinds, service
+from relook.store.engine import Store
+from relook.vision.samples import (
+    ClassMetrics,
+    DefectClass,
+    Metrics,
+    Prediction,
+    Progress,
+    Region,
+    Sample,
+    Task,
+    TestResult,
+    TrainingResult,
+)
+
+ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
+START = 1_600_000_000_123
+HOURS = 3_600_000
+BUCKET = "pictures"
+OUTPUT = {"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}}
+PIXEL = b"\x89PNG mask"
+
+
+class Incoming:
+    """An IncomingBody over chunks; `told` is whether its length was announced."""
+
+    def __init__(self, *chunks: bytes, told: bool = True) -> None:
+        self._chunks = chunks
+        self.content_length = sum(map(len, chunks)) if told else None
+        self.trailers: dict[str, str] = {}
+        self.read_bytes = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            self.read_bytes += len(chunk)
+            yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        raise AssertionError("the handler keeps its own limit, to word its own error")
+
+
+class BenchFleet:
+    """A fleet whose pools come up, fail and drain when the test says so."""
+
+    def __init__(self) -> None:
+        self.deployed: dict[str, Deployment] = {}
+        self.ready: dict[str, Callable[[], None]] = {}
+        self.failed: dict[str, Callable[[str], None]] = {}
+        self.undeployed: list[str] = []
+        self.answer: Prediction | Exception = Prediction(0.9, 0.5, True, 0.9, 4, 4)
+        self.drained = asyncio.Event()
+        self.drained.set()
+        self.refuses: Exception | None = None
+
+    def deploy(self, deployment: Deployment, on_ready: Callable[[], None], on_failed: Callable[[str], None]) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        assert deployment.name not in self.deployed, "deployed twice"
+        self.deployed[deployment.name] = deployment
+        self.ready[deployment.name] = on_ready
+        self.failed[deployment.name] = on_failed
+
+    async def undeploy(self, name: str) -> None:
+        await self.drained.wait()
+        self.undeployed.append(name)
+        self.deployed.pop(name, None)
+
+    def units(self, name: str) -> int:
+        return self.deployed[name].min_units if name in self.deployed else 0
+
+    async def predict(self, name: str, image: bytes) -> Prediction:
+        if name not in self.deployed:
+            raise NotDeployed(name)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def close(self) -> None:
+        self.deployed.clear()
+
+
+class PerfectTrainer:
+    """Learns nothing and knows the truth of every test image; keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.training: Sequence[Sample] = ()
+        self.test: Sequence[Sample] = ()
+        self.task: Task | None = None
+        self.classes: Sequence[DefectClass] = ()
+        self.fails: Exception | None = None
+
+    def __call__(
+        self,
+        training: Sequence[Sample],
+        test: Sequence[Sample],
+        *,
+        task: Task,
+        classes: Sequence[DefectClass],
+        output: Path,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingResult:
+        self.training, self.test, self.task, self.classes = training, test, task, classes
+        progress("features", 1, 4)
+        (output / "model.json").write_text(json.dumps({"seed": seed}))
+        if self.fails is not None:
+            raise self.fails
+        for sample in (*training, *test):
+            assert sample.load()
+        tests = tuple(TestResult(one.key, one.anomalous, self._predict(one)) for one in test)
+        per_class = tuple(ClassMetrics(one.name, 0.5, 0.25, 0.75, 0.125) for one in classes)
+        metrics = Metrics(1.0, 0.875, 0.9375, 0.99, 0.98, per_class)
+        return TrainingResult(output, metrics, tests, len(training), len(test), ("The images have mixed sizes.",))
+
+    def _predict(self, sample: Sample) -> Prediction:
+        score = 0.9 if sample.anomalous else 0.2
+        confidence = score if sample.anomalous else 1 - score
+        if self.task is Task.CLASSIFICATION:
+            return Prediction(score, 0.5, sample.anomalous, confidence, 4, 4)
+        regions = [Region("background", "#FFFFFF", 0.75), *(Region(c.name, c.colour, 0.25) for c in self.classes[:1])]
+        return Prediction(score, 0.5, sample.anomalous, confidence, 4, 4, tuple(regions), PIXEL)
+
+
+class Context:
+    """A JobContext that keeps what it is told."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.attempt = 1
+        self.stages: list[tuple[str, int, int]] = []
+        self.lines: list[str] = []
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.stages.append((stage, done, total))
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
+
+
+class World:
+    def __init__(
+        self, root: Path, *, limits: Limits | None = None, dataset_limits: DatasetLimits | None = None
+    ) -> None:
+        self.now = START
+        self.root = root
+        self.store = Store.open(root / "relook.db")
+        self.blobs = FolderBlobs(self.store, root / "objects", lambda: self.now)
+        if not any(bucket.name == BUCKET for bucket in self.blobs.buckets.list(ACCOUNT)):
+            self.blobs.buckets.create(ACCOUNT, REGION, BUCKET)
+        self.artifacts = root / "artifacts"
+        self.fleet = BenchFleet()
+        self.hosting = Hosting(self.store, self.fleet, self.artifacts)
+        self.woken = 0
+        self.service = service(
+            store=self.store,
+            blobs=self.blobs,
+            hosting=self.hosting,
+            artifacts_root=self.artifacts,
+            wake_jobs=self._wake,
+            limits=limits,
+        )
+        self.trainer = PerfectTrainer()
+        self.kinds = {
+            kind.name: kind
+            for kind in job_kinds(
+                store=self.store,
+                blobs=self.blobs,
+                clock=lambda: self.now,
+                artifacts_root=self.artifacts,
+                data=root,
+                dataset_limits=dataset_limits,
+                trainer=self.trainer,
+            )
+        }
+        self.contexts: list[Context] = []
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def close(self) -> None:
+        self.store.close()
+
+    def context(self, account: str = ACCOUNT, region: str = REGION) -> RequestContext:
+        principal = Principal(account, f"arn:aws:iam::{account}:root", account, "AKIDEXAMPLE")
+        return RequestContext(account, region, principal, "request", self.now, "http://127.0.0.1:8484")
+
+    async def acall(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> dict[str, Any]:
+        """Call an operation as the gateway does: validated members in, an answer that the model can serialise out."""
+        model = self.service.model.operation_model(name)
+        assert validate(model.input_shape, members) == []
+        context = self.context(account, region)
+        found = self.service.operations[name]
+        assert found.arn(context, members)
+        answer = found.handler(context, members)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        response = serialise(model, answer)
+        assert isinstance(response.body, bytes)
+        return json.loads(response.body) if response.body else {}
+
+    def call(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> dict[str, Any]:
+        return asyncio.run(self.acall(name, account, region, **members))
+
+    async def arefused(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> ServiceError:
+        """The error an operation answers with, which must be one that it declares, with all its required members."""
+        with pytest.raises(ServiceError) as caught:
+            await self.acall(name, account, region, **members)
+        error = caught.value
+        model = self.service.model.operation_model(name)
+        shape = next(one for one in model.error_shapes if one.name == error.code)
+        assert error.status == shape.metadata["error"]["httpStatusCode"]
+        assert set(shape.required_members) <= {"Message", *error.members}
+        assert serialise_error(self.service.model, model, error, "request").status == error.status
+        return error
+
+    def refused(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> ServiceError:
+        return asyncio.run(self.arefused(name, account, region, **members))
+
+    def run_jobs(self, most: int = 100) -> None:
+        """Run what is queued, as a worker's children would, one after the other."""
+        for _ in range(most):
+            with self.store.write() as connection:
+                job = queue.claim(
+                    connection, worker="test", worker_pid=1, now=self.now, lease_until=self.now, full_lanes=()
+                )
+            if job is None:
+                return
+            self.run_job(job)
+
+    def run_job(self, job: queue.Job) -> None:
+        kind, context = self.kinds[job.kind], Context(job.id)
+        assert kind.lane == job.lane
+        self.contexts.append(context)
+        try:
+            completion = kind.run(context, job.payload)
+        except JobFailed as error:
+            with self.store.write() as connection:
+                kind.fail(connection, job.payload, str(error))
+                queue.fail(connection, job.claim, str(error), self.now)
+        else:
+            with self.store.write() as connection:
+                completion(connection)
+                queue.succeed(connection, job.claim, self.now)
+
+    def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
+        self.blobs.put(ACCOUNT, bucket, key, data, "application/octet-stream")
+        return f"s3://{bucket}/{key}"
+
+    def picture(self, key: str) -> str:
+        """An image of its own content, stored unless it was already."""
+        try:
+            self.blobs.size(ACCOUNT, BUCKET, key)
+        except ObjectMissing:
+            self.put(key, f"image {key}".encode())
+        return f"s3://{BUCKET}/{key}"
+
+    def line(self, key: str, label: str | None, mask: Mapping[str, str] | None = None, **metadata: Any) -> str:
+        """A manifest line for an image, which is stored; `mask` maps class names to colours."""
+        entry: dict[str, Any] = {"source-ref": self.picture(key)}
+        if label is not None:
+            about = {"class-name": label, "human-annotated": "yes", "type": "groundtruth/image-classification"}
+            entry |= {"anomaly-label": 0, "anomaly-label-metadata": about | metadata}
+        if mask is not None:
+            colours = {
+                str(i): {"class-name": name, "hex-color": colour} for i, (name, colour) in enumerate(mask.items())
+            }
+            about = {"internal-color-map": colours, "type": "groundtruth/semantic-segmentation"}
+            entry["anomaly-mask-ref"] = self.picture("mask.png")
+            entry["anomaly-mask-ref-metadata"] = about | {"human-annotated": "yes"}
+        return json.dumps(entry)
+
+    def lines(self, normal: int, anomaly: int, prefix: str = "", mask: Mapping[str, str] | None = None) -> list[str]:
+        normals = [self.line(f"{prefix}normal-{i}.jpg", "normal") for i in range(normal)]
+        return normals + [self.line(f"{prefix}anomaly-{i}.jpg", "anomaly", mask) for i in range(anomaly)]
+
+    def source(self, lines: Sequence[str], key: str = "the.manifest") -> dict[str, Any]:
+        """A DatasetSource with these lines."""
+        self.put(key, "\n".join(lines).encode())
+        return {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Key": key}}}
+
+    def project(self, name: str = "p") -> None:
+        self.call("CreateProject", ProjectName=name)
+
+    def dataset(self, lines: Sequence[str], kind: str = "train", project: str = "p") -> None:
+        """A finished dataset."""
+        source = self.source(lines, f"{project}-{kind}.manifest")
+        self.call("CreateDataset", ProjectName=project, DatasetType=kind, DatasetSource=source)
+        self.run_jobs()
+        described = self.describe_dataset(kind, project)
+        assert described["Status"] == "CREATE_COMPLETE", described["StatusMessage"]
+
+    def describe_dataset(self, kind: str = "train", project: str = "p") -> dict[str, Any]:
+        answer = self.call("DescribeDataset", ProjectName=project, DatasetType=kind)
+        return dict(answer["DatasetDescription"])
+
+    def describe_model(self, version: str = "1", project: str = "p") -> dict[str, Any]:
+        return dict(self.call("DescribeModel", ProjectName=project, ModelVersion=version)["ModelDescription"])
+
+    def trained(self, project: str = "p", *, mask: Mapping[str, str] | None = None) -> None:
+        """A project with one trained model, version 1."""
+        self.project(project)
+        self.dataset(self.lines(20, 20, mask=mask), project=project)
+        self.call("CreateModel", ProjectName=project, OutputConfig=OUTPUT)
+        self.run_jobs()
+        assert self.describe_model(project=project)["Status"] == "TRAINED"
