@@ -72,7 +72,7 @@ class NewModel:
 
 def create(connection: Connection, new: NewModel, now: int) -> int:
     """Add it in TRAINING; returns its id."""
-    result = connection.execute(
+    model_id: int = connection.execute(
         insert(models)
         .values(
             project_id=new.project_id,
@@ -88,8 +88,8 @@ def create(connection: Connection, new: NewModel, now: int) -> int:
             artifact_id=uuid.uuid4().hex,
         )
         .returning(models.c.id)
-    )
-    return result.scalar_one()
+    ).scalar_one()
+    return model_id
 
 
 def set_job(connection: Connection, model_id: int, job_id: str) -> None:

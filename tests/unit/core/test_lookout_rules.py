@@ -70,8 +70,17 @@ def test_arns() -> None:
     assert parse_model_arn(str(MODEL)) == MODEL
 
 
-@pytest.mark.parametrize("text", ["", "arn:aws", project_arn(SCOPE, "p"), str(MODEL) + "/2", f"{MODEL}".replace("/1", "/0"),
-                                  str(MODEL).replace("lookoutvision", "rekognition")])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "arn:aws",
+        project_arn(SCOPE, "p"),
+        f"{MODEL}/2",
+        str(MODEL).replace("/1", "/0"),
+        str(MODEL).replace("lookoutvision", "rekognition"),
+    ],
+)
 def test_what_is_no_model_arn_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not the ARN of a model"):
         parse_model_arn(text)
