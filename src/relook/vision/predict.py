@@ -98,7 +98,7 @@ class Predictor:
 
     def _regions(self, classes: ClassMap) -> tuple[Region, ...]:
         """The background first, then the classes present; areas sum to 1."""
-        counts = [0] + [np.count_nonzero(classes == at) for at in range(1, len(self._names))]
+        counts = [0] + [int(np.count_nonzero(classes == at)) for at in range(1, len(self._names))]
         counts[0] = classes.size - sum(counts)
         return tuple(
             Region(self._names[at], self._colours[at], count / classes.size)

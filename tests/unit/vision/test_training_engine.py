@@ -64,6 +64,7 @@ def test_a_prediction_has_the_images_size_and_areas_that_sum_to_one(masked: Trai
     assert (mask.mode, mask.size) == ("RGB", (301, 203))
     assert [region.name for region in prediction.regions] == ["background", "scratch"]
     assert sum(region.area for region in prediction.regions) == pytest.approx(1)
+    assert all(type(region.area) is float for region in prediction.regions)
     green = (np.asarray(mask) == (0x23, 0xA4, 0x36)).all(2)
     assert green.mean() == pytest.approx(prediction.regions[1].area)
 
