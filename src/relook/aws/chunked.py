@@ -170,9 +170,10 @@ class ChunkDecoder:
             raise _malformed("a line of it is not a header, or comes twice")
         if len(self.trailers) >= MAX_TRAILERS:
             raise _malformed(f"it has more than {MAX_TRAILERS} headers")
-        self.trailers[name] = value.strip(" \t\n")
+        value = value.strip(" \t\n")
+        self.trailers[name] = value
         if name != SIGNATURE_TRAILER:
-            self._trailer_bytes += f"{name}:{value.strip(' \t\n')}\n".encode("latin-1")
+            self._trailer_bytes += f"{name}:{value}\n".encode("latin-1")
 
     def _close_trailers(self) -> None:
         claimed = self.trailers.pop(SIGNATURE_TRAILER, None)
