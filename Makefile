@@ -10,6 +10,7 @@ MAKEFLAGS     += --no-builtin-rules --no-print-directory
 # Overridable: make setup PYTHON=python3.12, make demo IMAGES=folder OUT=folder, make serve DATA=folder PORT=9000
 PYTHON        ?=
 IMAGES        ?=
+WEIGHTS       ?=
 OUT           ?= demo-out
 DATA          ?=
 HOST          ?= 127.0.0.1
@@ -36,11 +37,11 @@ CHECKED       := src tests bench
 help: ## list the commands
 	@echo 'Relook: make COMMAND'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'Also: make demo IMAGES=folder    make serve DATA=folder PORT=8484    make setup PYTHON=python3.12'
+	@echo 'Also: make demo IMAGES=folder WEIGHTS=resnet18.onnx    make serve DATA=folder PORT=8484    make setup PYTHON=python3.12'
 
 .PHONY: demo
 demo: $(BASE) ## from pictures to a found defect, through the API (IMAGES=folder for your own pictures)
-	@$(BIN)/relook demo $(if $(IMAGES),--images "$(IMAGES)") --out "$(OUT)/report.html" $(ARGS)
+	@$(BIN)/relook demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") --out "$(OUT)/report.html" $(ARGS)
 
 .PHONY: setup
 setup: $(BASE) ## create .venv and install Relook into it
@@ -86,6 +87,7 @@ $(BIN)/python:
 	echo 'make: no usable Python found (looked for: $(or $(PYTHON),python3, python3.14 .. python3.11, python)).' >&2; \
 	for name in $(or $(PYTHON),python3); do \
 	  if ! command -v "$$name" >/dev/null; then echo "  $$name: not there. Install Python 3.11 or newer (Debian, Ubuntu: apt-get install python3 python3-venv)." >&2; \
+	  elif ! "$$name" --version >/dev/null 2>&1; then echo "  $$name: cannot be run. Install it, or name another: make setup PYTHON=/path/to/python3.11" >&2; \
 	  elif ! "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "  $$name: is $$("$$name" --version 2>&1), Relook needs 3.11 or newer. Name another: make setup PYTHON=/path/to/python3.11" >&2; \
 	  else echo "  $$name: has no venv module. Install it (Debian, Ubuntu: apt-get install python3-venv)." >&2; fi; \
 	done; exit 1

@@ -17,6 +17,9 @@ _DATA = click.Path(path_type=Path, file_okay=False)
 @click.option("--images", type=click.Path(path_type=Path), help="Your pictures: a folder or a Lookout manifest.")
 @click.option("--out", type=_OUT, default="demo-out/report.html", show_default=True, help="The HTML report.")
 @click.option("--montage", type=_OUT, help="Also write a PNG with some found defects beside their masks.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Import these weights into the server it starts first."
+)
 @click.option("--data", type=_DATA, help="Keep the data of the server it starts in this folder.")
 @click.option("--endpoint-url", help="Use this server, with your AWS settings, and start none. [env: AWS_ENDPOINT_URL]")
 @click.option("--keep-server", is_flag=True, help="Leave the server it starts running at the end.")
@@ -26,6 +29,7 @@ def demo(
     images: Path | None,
     out: Path,
     montage: Path | None,
+    weights: Path | None,
     data: Path | None,
     endpoint_url: str | None,
     keep_server: bool,
@@ -43,11 +47,14 @@ def demo(
 
     if images is not None and small:
         raise click.UsageError("--small is about the drawn set; it cannot be combined with --images")
-    if endpoint_url and (data or keep_server):
-        raise click.UsageError("--data and --keep-server are about a server of its own; leave out --endpoint-url")
-    if not (data or keep_server):
+    own = data or keep_server or weights
+    if endpoint_url and own:
+        raise click.UsageError(
+            "--data, --weights and --keep-server are about a server of its own; leave out --endpoint-url"
+        )
+    if not own:
         endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-    options = Options(images, out, montage, data, endpoint_url, keep_server, small, seed)
+    options = Options(images, out, montage, weights, data, endpoint_url, keep_server, small, seed)
     try:
         demonstrate(options, Screen(), Console(highlight=False))
     except DemoError as error:

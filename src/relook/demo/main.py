@@ -27,7 +27,7 @@ from relook.demo.progress import Screen
 from relook.demo.render import SMALL, Sizes, render_set
 from relook.demo.report import print_results
 from relook.demo.results import Run
-from relook.demo.server import Server, isolate
+from relook.demo.server import Server, import_weights, isolate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Options:
     images: Path | None = None
     out: Path = Path("demo-out/report.html")
     montage: Path | None = None
+    weights: Path | None = None
     data: Path | None = None
     endpoint_url: str | None = None
     keep_server: bool = False
@@ -93,6 +94,9 @@ def _server(options: Options, screen: Screen) -> Iterator[Mapping[str, str]]:
     data = options.data or Path(tempfile.mkdtemp(prefix="relook-demo-"))
     server = Server(data, options.out.parent / "server.log", outlive=options.keep_server)
     try:
+        if options.weights:
+            with screen.step(f"Import the weights {options.weights.name} (relook weights import)"):
+                import_weights(options.weights, data)
         with screen.step("Start a server of its own (relook serve)"):
             environment = server.start()
         screen.say(f"   {environment['AWS_ENDPOINT_URL']}, data in {data}")

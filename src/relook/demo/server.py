@@ -106,6 +106,15 @@ class Server:
         return "\n".join(lines[-_LOG_LINES:]) or "(it wrote nothing)"
 
 
+def import_weights(weights: Path, data: Path) -> str:
+    """`relook weights import`: what it says. Raises ServerError with its words when it refuses the file."""
+    command = [sys.executable, "-m", "relook", "weights", "import", str(weights), "--data", str(data)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerError(f"the weights could not be imported: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
 def read_environment(data: Path) -> dict[str, str]:
     """What `relook env` prints for a data folder; empty as long as no server has written its address there."""
     done = subprocess.run(
