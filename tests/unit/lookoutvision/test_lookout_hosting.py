@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lookout_world import ACCOUNT, HOURS, OTHER_ACCOUNT, OUTPUT, PIXEL, REGION, Incoming, World
+from lookout_world import ACCOUNT, HOURS, OTHER_ACCOUNT, PIXEL, REGION, Incoming, World
 from sqlalchemy import update
 
 from relook.core.states import ModelStatus
@@ -22,6 +23,25 @@ ARN = f"arn:aws:lookoutvision:{REGION}:{ACCOUNT}:model/p/1"
 MODEL = {"ProjectName": "p", "ModelVersion": "1"}
 START_ONE = {**MODEL, "MinInferenceUnits": 1}
 JPEG = {"ContentType": "image/jpeg"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A data folder with one trained model, made once and copied."""
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(pictures, root, dirs_exist_ok=True)
+    made = World(root)
+    made.trained()
+    made.close()
+    return root
+
+
+@pytest.fixture
+def world(tmp_path: Path, trained: Path) -> Iterator[World]:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    made = World(tmp_path)
+    yield made
+    made.close()
 
 
 def image(data: bytes = b"image") -> dict[str, Any]:
@@ -88,7 +108,6 @@ def set_status(world: World, status: ModelStatus) -> None:
 
 
 def test_a_model_is_started_used_and_stopped(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         assert await stage.start(MaxInferenceUnits=3) == {"Status": "STARTING_HOSTING"}
@@ -113,7 +132,6 @@ def test_a_model_is_started_used_and_stopped(world: World) -> None:
 
 
 def test_without_a_maximum_the_units_are_fixed(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.start(MinInferenceUnits=2)
@@ -125,7 +143,6 @@ def test_without_a_maximum_the_units_are_fixed(world: World) -> None:
 
 
 def test_a_stop_waits_for_requests_in_flight_and_others_do_not_wait_for_it(world: World) -> None:
-    world.trained()
     world.trained("q")
 
     async def scenario(stage: Stage) -> None:
@@ -146,7 +163,6 @@ def test_a_stop_waits_for_requests_in_flight_and_others_do_not_wait_for_it(world
 
 
 def test_a_model_that_is_starting_can_be_stopped(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.start()
@@ -161,7 +177,6 @@ def test_a_model_that_is_starting_can_be_stopped(world: World) -> None:
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_units_that_do_not_come_up_fail_the_hosting(world: World, asked: bool) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         if asked:
@@ -180,7 +195,6 @@ def test_units_that_do_not_come_up_fail_the_hosting(world: World, asked: bool) -
 
 
 def test_a_failure_during_a_stop_ends_in_trained(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.hosted()
@@ -198,7 +212,6 @@ def test_a_failure_during_a_stop_ends_in_trained(world: World) -> None:
     ("before", "after"), [("HOSTED", "HOSTED"), ("STARTING_HOSTING", "HOSTED"), ("STOPPING_HOSTING", "TRAINED")]
 )
 def test_a_restart_takes_up_where_the_rows_are(world: World, before: str, after: str) -> None:
-    world.trained()
     set_status(world, ModelStatus(before))
 
     async def scenario(stage: Stage) -> None:
@@ -216,7 +229,6 @@ def test_a_restart_takes_up_where_the_rows_are(world: World, before: str, after:
 
 
 def test_a_hosted_model_that_does_not_come_back_is_failed(world: World) -> None:
-    world.trained()
     set_status(world, ModelStatus.HOSTED)
 
     async def scenario(stage: Stage) -> None:
@@ -229,7 +241,6 @@ def test_a_hosted_model_that_does_not_come_back_is_failed(world: World) -> None:
 
 def test_the_controller_outlives_a_database_that_fails(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """The event waits until the change it stands for is committed."""
-    world.trained()
     failures = [OSError("disk gone")]
 
     class Flaky(Hosting):
@@ -263,9 +274,7 @@ def test_notify_is_harmless_before_and_after(world: World) -> None:
 
 
 def test_a_model_not_trained_is_not_started(world: World) -> None:
-    world.project()
-    world.dataset(world.lines(20, 10))
-    world.call("CreateModel", ProjectName="p", OutputConfig=OUTPUT)
+    set_status(world, ModelStatus.TRAINING)
     for name, members in (("StartModel", START_ONE), ("StopModel", MODEL), ("DetectAnomalies", {**MODEL, **image()})):
         error = world.refused(name, **members)
         assert (error.code, "TRAINING" in error.message) == ("ConflictException", True)
@@ -273,7 +282,6 @@ def test_a_model_not_trained_is_not_started(world: World) -> None:
 
 
 def test_units_have_an_order_and_a_limit(world: World) -> None:
-    world.trained()
     error = world.refused("StartModel", **MODEL, MinInferenceUnits=2, MaxInferenceUnits=1)
     assert (error.code, "MaxInferenceUnits 1" in error.message) == ("ValidationException", True)
     for units in ({"MinInferenceUnits": 6}, {"MinInferenceUnits": 1, "MaxInferenceUnits": 6}):
@@ -283,7 +291,6 @@ def test_units_have_an_order_and_a_limit(world: World) -> None:
 
 
 def test_one_constant_token_starts_and_stops_for_ever(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         for _ in range(3):
@@ -304,7 +311,6 @@ def test_one_constant_token_starts_and_stops_for_ever(world: World) -> None:
 
 
 def test_a_token_with_other_units_is_a_conflict_until_it_is_forgotten(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.start(ClientToken="t")
@@ -319,7 +325,6 @@ def test_a_token_with_other_units_is_a_conflict_until_it_is_forgotten(world: Wor
 
 
 def test_latest_works_for_every_hosting_call(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.start(ModelVersion="latest")
@@ -334,7 +339,6 @@ def test_latest_works_for_every_hosting_call(world: World) -> None:
 
 
 def test_a_classification_answer_has_no_anomalies(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.hosted()
@@ -344,7 +348,6 @@ def test_a_classification_answer_has_no_anomalies(world: World) -> None:
 
 
 def test_a_segmentation_answer_always_has_them(world: World) -> None:
-    world.trained()
     background = Region("background", "#FFFFFF", 1.0)
     world.fleet.answer = Prediction(0.1, 0.5, False, 0.9, 4, 4, (background,), PIXEL)
 
@@ -372,7 +375,6 @@ def test_a_segmentation_answer_always_has_them(world: World) -> None:
     ],
 )
 def test_errors_of_the_fleet_are_worded_for_clients(world: World, failure: Exception, code: str, text: str) -> None:
-    world.trained()
     world.fleet.answer = failure
 
     async def scenario(stage: Stage) -> None:
@@ -386,7 +388,6 @@ def test_errors_of_the_fleet_are_worded_for_clients(world: World, failure: Excep
 
 
 def test_a_model_the_fleet_has_lost_is_a_conflict(world: World) -> None:
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.hosted()
@@ -397,7 +398,6 @@ def test_a_model_the_fleet_has_lost_is_a_conflict(world: World) -> None:
 
 
 def test_existence_then_state_then_content(world: World) -> None:
-    world.trained()
     junk = {"ContentType": "text/plain", "Body": Incoming(b"")}
 
     async def scenario(stage: Stage) -> None:
@@ -418,9 +418,9 @@ def test_existence_then_state_then_content(world: World) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_an_image_that_is_too_large_is_refused_early(tmp_path: Path, pictures: Path, told: bool) -> None:
+def test_an_image_that_is_too_large_is_refused_early(world: World, tmp_path: Path, told: bool) -> None:
+    world.close()
     world = World(tmp_path, limits=Limits(image_bytes=10))
-    world.trained()
 
     async def scenario(stage: Stage) -> None:
         await stage.hosted()

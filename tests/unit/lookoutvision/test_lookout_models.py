@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lookout_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, PIXEL, REGION, START, Context, World
 
+from relook.blobs.errors import NoRoom
 from relook.jobs import queue
 from relook.jobs.states import JobState
 from relook.services.lookoutvision import Limits, sweep_artifacts
@@ -190,6 +191,23 @@ def test_a_failed_training_leaves_its_reason_and_no_files(world: World) -> None:
     world.run_jobs()
     assert world.describe_model()["StatusMessage"] == "Training failed. s3://pictures/a.jpg is no image"
     assert list(world.artifacts.iterdir()) == []
+
+
+def test_a_full_disk_is_not_the_fault_of_the_data(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(world)
+    create(world)
+
+    def full(account: str, bucket: str, key: str, *rest: object) -> None:
+        raise NoRoom(bucket, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.blobs, "put", full)
+        with pytest.raises(NoRoom):
+            world.kinds["training"].run(Context("job"), {"model": 1})
+    assert list(world.artifacts.iterdir()) == []
+    assert world.describe_model()["Status"] == "TRAINING"
+    world.run_jobs()
+    assert world.describe_model()["Status"] == "TRAINED"
 
 
 def test_an_image_that_vanishes_fails_the_training_by_name(world: World) -> None:

@@ -15,7 +15,13 @@ from relook.jobs.queue import enqueue
 from relook.services.lookoutvision import messages
 from relook.services.lookoutvision.dataset_jobs import CREATE_JOB, LANE
 from relook.services.lookoutvision.errors import ResourceType, conflict, validation
-from relook.services.lookoutvision.lookups import dataset_id, require_dataset, require_project, scope_of
+from relook.services.lookoutvision.lookups import (
+    dataset_id,
+    dataset_subject,
+    require_dataset,
+    require_project,
+    scope_of,
+)
 from relook.services.lookoutvision.projects import dataset_metadata
 from relook.services.lookoutvision.replays import Call
 from relook.store import lookoutvision_datasets as datasets
@@ -115,7 +121,7 @@ def _create(
         connection,
         kind=CREATE_JOB,
         lane=LANE,
-        subject=dataset_id(members["ProjectName"], kind),
+        subject=dataset_subject(scope_of(context), members["ProjectName"], kind),
         payload={
             "dataset": dataset.id,
             "account": context.account,

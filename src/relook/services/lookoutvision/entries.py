@@ -13,7 +13,14 @@ from relook.jobs.queue import enqueue
 from relook.services.lookoutvision import messages
 from relook.services.lookoutvision.dataset_jobs import LANE, UPDATE_JOB
 from relook.services.lookoutvision.errors import ResourceType, conflict, validation
-from relook.services.lookoutvision.lookups import dataset_id, either, require_dataset, require_project, scope_of
+from relook.services.lookoutvision.lookups import (
+    dataset_id,
+    dataset_subject,
+    either,
+    require_dataset,
+    require_project,
+    scope_of,
+)
 from relook.services.lookoutvision.pages import paged
 from relook.services.lookoutvision.replays import Call
 from relook.store import lookoutvision_datasets as datasets
@@ -66,7 +73,8 @@ class Entries:
             datasets.change_status(connection, dataset.id, status, messages.DATASET_UPDATING, context.now)
             datasets.keep_changes(connection, dataset.id, bytes(members["Changes"]))
             payload = {"dataset": dataset.id, "account": context.account}
-            enqueue(connection, kind=UPDATE_JOB, lane=LANE, subject=resource, payload=payload, now=context.now)
+            subject = dataset_subject(project.scope, name, kind)
+            enqueue(connection, kind=UPDATE_JOB, lane=LANE, subject=subject, payload=payload, now=context.now)
             result = call.remember(connection, {"Status": status.value}, dataset.id)
         self._wake_jobs()
         return result

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from relook.aws.operation import RequestContext
 from relook.core.datasets import DatasetType
-from relook.core.names import LATEST, ModelName, Scope
+from relook.core.names import LATEST, ModelName, Scope, project_arn
 from relook.core.states import ModelStatus
 from relook.services.lookoutvision.errors import ResourceType, conflict, not_found
 from relook.store import lookoutvision_datasets as datasets
@@ -81,6 +81,11 @@ def either(statuses: Collection[StrEnum]) -> str:
 
 def dataset_id(project: str, kind: DatasetType) -> str:
     return f"{project}/{kind}"
+
+
+def dataset_subject(scope: Scope, project: str, kind: DatasetType) -> str:
+    """What a job on a dataset is filed under: datasets have no ARN, so their project's and their type."""
+    return f"{project_arn(scope, project)}/{kind}"
 
 
 def model_id(project: str, version: int | str) -> str:

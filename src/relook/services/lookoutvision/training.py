@@ -12,7 +12,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from relook.blobs.errors import BlobError
+from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
 from relook.core.datasets import MAX_IMAGE_BYTES, DatasetLimits, DatasetType
@@ -125,6 +125,8 @@ class Training:
             plan = self._plan(context, model)
             folder = fresh_folder(self._artifacts, model.artifact_id)
             return self._train(context, model, plan, folder)
+        except NoRoom:
+            raise  # the machine's trouble, not the data's: the worker tries again later
         except (PlanError, TrainingError, ImageError, BlobError) as error:
             raise JobFailed(str(error)) from error
 
