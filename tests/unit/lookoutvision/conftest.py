@@ -25,3 +25,22 @@ def world(tmp_path: Path, pictures: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A data folder with one trained model, made once and copied."""
+    root = tmp_path_factory.mktemp("trained")
+    shutil.copytree(pictures, root, dirs_exist_ok=True)
+    made = World(root)
+    made.trained()
+    made.close()
+    return root
+
+
+@pytest.fixture
+def trained_world(tmp_path: Path, trained: Path) -> Iterator[World]:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    made = World(tmp_path)
+    yield made
+    made.close()

@@ -1,105 +1,22 @@
-"""StartModel, StopModel, the controller behind them, and DetectAnomalies."""
+"""StartModel, StopModel and the controller behind them."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import shutil
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from lookout_world import ACCOUNT, HOURS, OTHER_ACCOUNT, PIXEL, REGION, Incoming, World
+from hosting_stage import ARN, MODEL, START_ONE, Stage, image, play, until
+from lookout_world import ACCOUNT, HOURS, REGION, World
 from sqlalchemy import update
 
 from relook.core.states import ModelStatus
-from relook.fleet.api import BadInput, FleetError, Overloaded, UnitLost
-from relook.services.lookoutvision import Hosting, Limits
+from relook.services.lookoutvision import Hosting
 from relook.store.tables.lookoutvision import models
-from relook.vision.samples import Prediction, Region
-
-ARN = f"arn:aws:lookoutvision:{REGION}:{ACCOUNT}:model/p/1"
-MODEL = {"ProjectName": "p", "ModelVersion": "1"}
-START_ONE = {**MODEL, "MinInferenceUnits": 1}
-JPEG = {"ContentType": "image/jpeg"}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
-    """A data folder with one trained model, made once and copied."""
-    root = tmp_path_factory.mktemp("trained")
-    shutil.copytree(pictures, root, dirs_exist_ok=True)
-    made = World(root)
-    made.trained()
-    made.close()
-    return root
 
 
 @pytest.fixture
-def world(tmp_path: Path, trained: Path) -> Iterator[World]:
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-def image(data: bytes = b"image") -> dict[str, Any]:
-    return {**JPEG, "Body": Incoming(data)}
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the controller work; pytest's own time limit ends a wait that never comes true."""
-    while not true():
-        await asyncio.sleep(0.001)
-
-
-class Stage:
-    """A world with a trained model and a running controller."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.fleet = world.fleet
-
-    async def status(self, version: str = "1") -> str:
-        answer = await self.world.acall("DescribeModel", ProjectName="p", ModelVersion=version)
-        return str(answer["ModelDescription"]["Status"])
-
-    async def becomes(self, status: str) -> dict[str, Any]:
-        while await self.status() != status:
-            await asyncio.sleep(0.001)
-        return dict((await self.world.acall("DescribeModel", **MODEL))["ModelDescription"])
-
-    async def start(self, **members: Any) -> dict[str, Any]:
-        return await self.world.acall("StartModel", **{**START_ONE, **members})
-
-    async def hosted(self) -> None:
-        await self.start()
-        await until(lambda: ARN in self.fleet.deployed)
-        self.fleet.ready[ARN]()
-        await self.becomes("HOSTED")
-        await until(lambda: self.world.hosting.serving(ACCOUNT, REGION, "p", "1") is not None)
-
-    async def stop(self, **members: Any) -> dict[str, Any]:
-        return await self.world.acall("StopModel", **MODEL, **members)
-
-    async def detect(self, **members: Any) -> dict[str, Any]:
-        answer = await self.world.acall("DetectAnomalies", **{**MODEL, **image(), **members})
-        return dict(answer["DetectAnomalyResult"])
-
-
-Scenario = Callable[[Stage], Awaitable[None]]
-
-
-def play(world: World, scenario: Scenario) -> None:
-    async def run() -> None:
-        await world.hosting.start()
-        try:
-            await scenario(Stage(world))
-        finally:
-            await world.hosting.close()
-
-    asyncio.run(run())
+def world(trained_world: World) -> World:
+    return trained_world
 
 
 def set_status(world: World, status: ModelStatus) -> None:
@@ -336,99 +253,3 @@ def test_latest_works_for_every_hosting_call(world: World) -> None:
         await stage.becomes("TRAINED")
 
     play(world, scenario)
-
-
-def test_a_classification_answer_has_no_anomalies(world: World) -> None:
-
-    async def scenario(stage: Stage) -> None:
-        await stage.hosted()
-        assert await stage.detect() == {"Source": {"Type": "direct"}, "IsAnomalous": True, "Confidence": 0.9}
-
-    play(world, scenario)
-
-
-def test_a_segmentation_answer_always_has_them(world: World) -> None:
-    background = Region("background", "#FFFFFF", 1.0)
-    world.fleet.answer = Prediction(0.1, 0.5, False, 0.9, 4, 4, (background,), PIXEL)
-
-    async def scenario(stage: Stage) -> None:
-        await stage.hosted()
-        found = await stage.detect()
-        assert base64.b64decode(found.pop("AnomalyMask")) == PIXEL
-        assert found == {
-            "Source": {"Type": "direct"},
-            "IsAnomalous": False,
-            "Confidence": 0.9,
-            "Anomalies": [{"Name": "background", "PixelAnomaly": {"TotalPercentageArea": 1.0, "Color": "#FFFFFF"}}],
-        }
-
-    play(world, scenario)
-
-
-@pytest.mark.parametrize(
-    ("failure", "code", "text"),
-    [
-        (BadInput("no JPEG or PNG"), "ValidationException", "no JPEG or PNG"),
-        (Overloaded("busy"), "ThrottlingException", "every inference unit is busy"),
-        (UnitLost("lost"), "InternalServerException", "lost"),
-        (FleetError("odd"), "InternalServerException", "odd"),
-    ],
-)
-def test_errors_of_the_fleet_are_worded_for_clients(world: World, failure: Exception, code: str, text: str) -> None:
-    world.fleet.answer = failure
-
-    async def scenario(stage: Stage) -> None:
-        await stage.hosted()
-        error = await world.arefused("DetectAnomalies", **MODEL, **image())
-        assert (error.code, text in error.message) == (code, True)
-        if code in ("ThrottlingException", "InternalServerException"):
-            assert error.headers == {"Retry-After": "1"}
-
-    play(world, scenario)
-
-
-def test_a_model_the_fleet_has_lost_is_a_conflict(world: World) -> None:
-
-    async def scenario(stage: Stage) -> None:
-        await stage.hosted()
-        stage.fleet.deployed.clear()
-        assert (await world.arefused("DetectAnomalies", **MODEL, **image())).code == "ConflictException"
-
-    play(world, scenario)
-
-
-def test_existence_then_state_then_content(world: World) -> None:
-    junk = {"ContentType": "text/plain", "Body": Incoming(b"")}
-
-    async def scenario(stage: Stage) -> None:
-        members: dict[str, Any] = {"ProjectName": "absent", "ModelVersion": "1"}
-        assert (await world.arefused("DetectAnomalies", **members, **junk)).members["ResourceType"] == "PROJECT"
-        members = {"ProjectName": "p", "ModelVersion": "2"}
-        assert (await world.arefused("DetectAnomalies", **members, **junk)).members["ResourceType"] == "MODEL"
-        assert (await world.arefused("DetectAnomalies", **MODEL, **junk)).code == "ConflictException"
-        await stage.hosted()
-        error = await world.arefused("DetectAnomalies", **MODEL, **junk)
-        assert error.code == "ValidationException"
-        assert error.message == "content-type must be one of the following. image/jpeg, image/png"
-        error = await world.arefused("DetectAnomalies", **MODEL, **{**junk, **JPEG})
-        assert (error.code, "empty" in error.message) == ("ValidationException", True)
-        assert (await world.arefused("DetectAnomalies", OTHER_ACCOUNT, **MODEL, **image())).status == 404
-
-    play(world, scenario)
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_an_image_that_is_too_large_is_refused_early(world: World, tmp_path: Path, told: bool) -> None:
-    world.close()
-    world = World(tmp_path, limits=Limits(image_bytes=10))
-
-    async def scenario(stage: Stage) -> None:
-        await stage.hosted()
-        await stage.detect(Body=Incoming(b"12345", b"67890", told=told))
-        body = Incoming(b"12345", b"67890", b"1", b"never read", told=told)
-        error = await world.arefused("DetectAnomalies", **MODEL, **JPEG, Body=body)
-        assert (error.code, "larger than 10 bytes" in error.message) == ("ValidationException", True)
-        assert body.read_bytes == (0 if told else 11)
-
-    play(world, scenario)
-    world.close()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from lookout_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, PIXEL, REGION,
 from relook.blobs.errors import NoRoom
 from relook.jobs import queue
 from relook.jobs.states import JobState
-from relook.services.lookoutvision import Limits, sweep_artifacts
+from relook.services.lookoutvision import sweep_artifacts
 from relook.store import lookoutvision_models as rows
 from relook.vision.samples import Task, TrainingError
 
@@ -198,7 +197,7 @@ def test_a_full_disk_is_not_the_fault_of_the_data(world: World, monkeypatch: pyt
     create(world)
 
     def full(account: str, bucket: str, key: str, *rest: object) -> None:
-        raise NoRoom(bucket, key)
+        raise NoRoom
 
     with monkeypatch.context() as patch:
         patch.setattr(world.blobs, "put", full)
@@ -365,48 +364,3 @@ def test_leftover_folders_are_swept(world: World) -> None:
     assert len(sweep_artifacts(world.store, world.artifacts)) == 2
     assert {path.name for path in world.artifacts.iterdir()} == kept | {running}
     assert sweep_artifacts(world.store, world.root / "absent") == []
-
-
-def test_tags_are_set_listed_and_removed(world: World) -> None:
-    world.trained()
-
-    def tags() -> dict[str, str]:
-        return {one["Key"]: one["Value"] for one in world.call("ListTagsForResource", ResourceArn=ARN)["Tags"]}
-
-    assert (
-        world.call("TagResource", ResourceArn=ARN, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]) == {}
-    )
-    world.call("TagResource", ResourceArn=ARN, Tags=[{"Key": "a", "Value": "2"}])
-    assert tags() == {"a": "2", "b": ""}
-    world.call("UntagResource", ResourceArn=ARN, TagKeys=["a", "absent"])
-    assert tags() == {"b": ""}
-
-
-def test_tags_are_for_models_that_exist(world: World) -> None:
-    world.trained()
-    project = f"arn:aws:lookoutvision:{REGION}:{ACCOUNT}:project/p"
-    for arn, code in (
-        (project, "ValidationException"),
-        ("junk", "ValidationException"),
-        (ARN.replace("model/p/1", "model/p/0"), "ValidationException"),
-        (ARN.replace("p/1", "p/2"), "ResourceNotFoundException"),
-        (ARN.replace(ACCOUNT, OTHER_ACCOUNT), "ResourceNotFoundException"),
-    ):
-        assert world.refused("ListTagsForResource", ResourceArn=arn).code == code
-        assert world.refused("TagResource", ResourceArn=arn, Tags=[]).code == code
-        assert world.refused("UntagResource", ResourceArn=arn, TagKeys=[]).code == code
-
-
-def test_tags_are_limited_unique_and_not_reserved(tmp_path: Path) -> None:
-    world = World(tmp_path, limits=Limits(tags=2))
-    world.trained()
-    twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
-    assert world.refused("TagResource", ResourceArn=ARN, Tags=twice).code == "ValidationException"
-    reserved = [{"Key": "AWS:x", "Value": "1"}]
-    assert world.refused("TagResource", ResourceArn=ARN, Tags=reserved).code == "ValidationException"
-    world.call("TagResource", ResourceArn=ARN, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "1"}])
-    error = world.refused("TagResource", ResourceArn=ARN, Tags=[{"Key": "c", "Value": "1"}])
-    assert (error.status, error.members["ResourceId"]) == (402, "p/1")
-    many = [{"Key": name, "Value": ""} for name in "abc"]
-    assert world.refused("CreateModel", ProjectName="p", OutputConfig=OUTPUT, Tags=many).status == 402
-    world.close()
