@@ -10,6 +10,7 @@ import json
 import os
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def _layers_of(raw: bytes, file: Path) -> tuple[Layer, ...]:
         model = onnx.load_model_from_string(raw)
     except Exception as error:  # protobuf raises several unrelated types
         raise WeightsError(f"{file} is not an ONNX file; {_ACCEPTED}") from error
-    if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in model.graph.initializer):
+    if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in _tensors(model.graph)):
         raise WeightsError(f"{file} keeps its weights in other files; save it as one file. {_ACCEPTED}")
     constants = {entry.name for entry in model.graph.initializer}
     inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
@@ -153,6 +154,18 @@ def _layers_of(raw: bytes, file: Path) -> tuple[Layer, ...]:
     if not found:
         raise WeightsError(f"{file} outputs no feature map of stride 8 or 16; {_ACCEPTED}")
     return tuple(found[stride] for stride in sorted(found))
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every constant, those of nodes and of graphs inside nodes included."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _tensors(inner)
 
 
 def _from_safetensors(raw: bytes, file: Path) -> bytes:

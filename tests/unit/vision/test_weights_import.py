@@ -106,6 +106,17 @@ def test_weights_in_other_files_are_refused(tmp_path: Path) -> None:
         import_weights(tmp_path / "m.onnx", tmp_path / "data")
 
 
+def test_a_node_that_reads_another_file_is_refused(tmp_path: Path) -> None:
+    model = plain_model([1, 3, "h", "w"], 8)
+    value = onnx.TensorProto(name="v", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    value.external_data.add(key="location", value="../../etc/passwd")
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], value=value))
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError, match="other files"):
+        import_weights(file, tmp_path / "data")
+
+
 def test_a_missing_file_and_an_altered_import_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cannot be read"):
         import_weights(tmp_path / "none.onnx", tmp_path / "data")
