@@ -76,12 +76,16 @@ def engine(data: Path) -> Trainer:
         from relook.vision import train as vision
         from relook.vision import weights
 
+        try:
+            backbone = weights.choose(data)
+        except weights.WeightsError as error:
+            raise TrainingError(str(error)) from error
         return vision.train(
             training,
             test,
             task=task,
             classes=classes,
-            backbone=weights.choose(data),
+            backbone=backbone,
             output=output,
             seed=seed,
             progress=progress,
