@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from anyio import move_on_after
 from starlette.types import Receive, Scope, Send
 
 from relook.aws.http import HttpResponse
@@ -23,6 +24,9 @@ from relook.gateway.sending import send_response, with_ids
 from relook.iam.authorizer import Authorizer
 from relook.iam.keys import AccessKeys
 
+LINGER_BYTES = 64 * 1024 * 1024
+LINGER_SECONDS = 10
+"""How much of a body that nobody wants is still taken in, so that its sender gets to read the answer."""
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of body that a service takes where nothing else is said. S3 streams, and is not bound by it."""
 
@@ -59,6 +63,9 @@ class Gateway:
         status, bytes_out = CLIENT_GONE, 0
         try:
             response = await self._answer(exchange)
+            if exchange.left_unread and exchange.sent.header("expect") is None:
+                with move_on_after(LINGER_SECONDS):
+                    await exchange.incoming.discard(LINGER_BYTES)
             status = response.status
             head = exchange.sent.method == "HEAD"
             bytes_out = await send_response(send, response, with_ids(exchange, response), head=head)

@@ -30,6 +30,13 @@ class Incoming:
         self.received = 0
         self.finished = False
 
+    async def discard(self, limit: int) -> None:
+        """Read on and forget, up to `limit` bytes: a client that is still sending would not see an answer else."""
+        start = self.received
+        async for _ in self:
+            if self.received - start > limit:
+                return
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self.finished:
             message = await self._receive()

@@ -58,6 +58,8 @@ def _translated(pattern: str) -> str:
                 piece, position = "[^", position + 1
         elif piece == "]":
             piece = r"\]"
+        elif piece == "$" and not in_class and text.startswith("{", position):
+            piece = "(?:$)"
         out.append(piece)
     return "".join(out)
 
