@@ -43,6 +43,7 @@ class Files:
         for number in range(256):
             (self.root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
         flush_directory(self.root)
+        flush_directory(self.root.parent)
 
     def path(self, file: str) -> Path:
         return self.root / file[:2] / file[2:]

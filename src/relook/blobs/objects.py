@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from relook.blobs.records import (
     Found,
     Piece,
     StoredFile,
+    Target,
     Version,
     Versioning,
 )
@@ -196,27 +198,38 @@ class Objects:
         self._files.remove(garbage)
         return version
 
-    def delete(
-        self,
-        account: str,
-        bucket: str,
-        key: str,
-        version_id: str | None = None,
-        condition: Condition = UNCONDITIONAL,
-    ) -> Deleted:
-        """Delete one version for good, or the key as its bucket's versioning has it; nothing there is no error."""
+    def delete(self, account: str, bucket: str, target: Target) -> Deleted:
+        """Delete; nothing there is no error. ConditionFailed."""
+        (outcome,) = self.delete_many(account, bucket, [target])
+        if isinstance(outcome, ConditionFailed):
+            raise outcome
+        return outcome
+
+    def delete_many(self, account: str, bucket: str, targets: Sequence[Target]) -> list[Deleted | ConditionFailed]:
+        """Delete all of `targets` in one transaction but those whose condition failed; one outcome for each."""
+        outcomes: list[Deleted | ConditionFailed] = []
+        garbage: list[str] = []
         with writing(self._store) as connection:
             owner = owned_bucket(connection, account, bucket)
-            try:
-                self._check(connection, bucket, key, condition)
-            except ObjectMissing:  # a condition on what is not there: S3 calls the delete done
-                return Deleted(None, None)
-            if version_id is not None:
-                deleted, garbage = _delete_one(connection, bucket, key, version_id)
-            else:
-                deleted, garbage = self._delete_current(connection, owner, key)
+            for target in targets:
+                try:
+                    deleted, files = self._delete(connection, owner, target)
+                except ConditionFailed as error:
+                    outcomes.append(error)
+                    continue
+                outcomes.append(deleted)
+                garbage += files
         self._files.remove(garbage)
-        return deleted
+        return outcomes
+
+    def _delete(self, connection: Connection, bucket: Bucket, target: Target) -> tuple[Deleted, list[str]]:
+        try:
+            self._check(connection, bucket.name, target.key, target.condition)
+        except ObjectMissing:  # a condition on what is not there: S3 calls the delete done
+            return Deleted(None, None), []
+        if target.version_id is not None:
+            return _delete_one(connection, bucket.name, target.key, target.version_id)
+        return self._delete_current(connection, bucket, target.key)
 
     def _delete_current(self, connection: Connection, bucket: Bucket, key: str) -> tuple[Deleted, list[str]]:
         if bucket.versioning is Versioning.OFF:

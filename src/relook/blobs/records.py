@@ -110,6 +110,15 @@ UNCONDITIONAL = Condition()
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What to delete: one version for good, or (without an id) the key as its bucket's versioning has it."""
+
+    key: str
+    version_id: str | None = None
+    condition: Condition = UNCONDITIONAL
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """What a delete did: the version removed (None: there was none), or the delete marker made."""
 

@@ -21,7 +21,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from relook.blobs.folder import FolderBlobs
-from relook.blobs.records import Attributes, NamedPart
+from relook.blobs.records import Attributes, NamedPart, Target
 from relook.blobs.uploads import crc32_of
 from relook.core.clock import system_clock
 from relook.store.engine import Store
@@ -50,7 +50,7 @@ for number in range(start, start + 100_000):
         part = blobs.uploads.put_part("123456789012", "bucket", key, upload.id, 1, file, crc32_of(file))
         blobs.uploads.complete("123456789012", "bucket", key, upload.id, [NamedPart(1, part.etag)])
     elif number % 11 == 0:
-        blobs.objects.delete("123456789012", "bucket", key)
+        blobs.objects.delete("123456789012", "bucket", Target(key))
     else:
         blobs.put("123456789012", "bucket", key, data_of(number), "text/plain")
     print("done", number, flush=True)

@@ -20,7 +20,7 @@ from relook.blobs.errors import (
     VersionMissing,
 )
 from relook.blobs.folder import FolderBlobs
-from relook.blobs.records import Attributes, Condition, StoredFile, Version, Versioning
+from relook.blobs.records import Attributes, Condition, StoredFile, Target, Version, Versioning
 
 ACCOUNT = "123456789012"
 
@@ -83,7 +83,7 @@ def test_replacing_removes_the_old_file(blobs: FolderBlobs, tmp_path: Path) -> N
     put(blobs, "key", b"new")
     assert blobs.read(ACCOUNT, "bucket", "key") == b"new"
     assert len(files_of(blobs, tmp_path)) == 1
-    blobs.objects.delete(ACCOUNT, "bucket", "key")
+    blobs.objects.delete(ACCOUNT, "bucket", Target("key"))
     assert files_of(blobs, tmp_path) == []
     blobs.buckets.delete(ACCOUNT, "bucket")
 
@@ -97,7 +97,7 @@ def test_a_bucket_with_objects_stays(blobs: FolderBlobs) -> None:
 def test_a_reader_outlives_the_delete(blobs: FolderBlobs, tmp_path: Path) -> None:
     put(blobs, "key", b"still here")
     with blobs.open(ACCOUNT, "bucket", "key") as file:
-        blobs.objects.delete(ACCOUNT, "bucket", "key")
+        blobs.objects.delete(ACCOUNT, "bucket", Target("key"))
         assert file.read() == b"still here"
     assert files_of(blobs, tmp_path) == []
 
@@ -106,9 +106,9 @@ def test_copies_share_bytes_and_live_on_alone(blobs: FolderBlobs, tmp_path: Path
     source = put(blobs, "a", b"shared")
     blobs.objects.copy(ACCOUNT, source, "bucket", "b", Attributes())
     assert len(files_of(blobs, tmp_path)) == 1
-    blobs.objects.delete(ACCOUNT, "bucket", "a")
+    blobs.objects.delete(ACCOUNT, "bucket", Target("a"))
     assert blobs.read(ACCOUNT, "bucket", "b") == b"shared"
-    blobs.objects.delete(ACCOUNT, "bucket", "b")
+    blobs.objects.delete(ACCOUNT, "bucket", Target("b"))
     assert files_of(blobs, tmp_path) == []
 
 
@@ -178,13 +178,13 @@ def test_versions_and_delete_markers(blobs: FolderBlobs) -> None:
     blobs.buckets.set_versioning(ACCOUNT, "bucket", Versioning.ENABLED)
     first, second = put(blobs, "key", b"1"), put(blobs, "key", b"2")
     assert blobs.read(ACCOUNT, "bucket", "key", first.id) == b"1"
-    marker = blobs.objects.delete(ACCOUNT, "bucket", "key").marker
+    marker = blobs.objects.delete(ACCOUNT, "bucket", Target("key")).marker
     assert marker is not None
     with pytest.raises(ObjectDeleted):
         blobs.read(ACCOUNT, "bucket", "key")
-    blobs.objects.delete(ACCOUNT, "bucket", "key", marker.id)
+    blobs.objects.delete(ACCOUNT, "bucket", Target("key", marker.id))
     assert blobs.read(ACCOUNT, "bucket", "key") == b"2"
-    blobs.objects.delete(ACCOUNT, "bucket", "key", second.id)
+    blobs.objects.delete(ACCOUNT, "bucket", Target("key", second.id))
     assert blobs.read(ACCOUNT, "bucket", "key") == b"1"
 
 
@@ -196,7 +196,7 @@ def test_a_suspended_bucket_replaces_only_its_null_version(blobs: FolderBlobs) -
     assert put(blobs, "key", b"new null").id == "null"
     assert blobs.read(ACCOUNT, "bucket", "key", "null") == b"new null"
     assert blobs.read(ACCOUNT, "bucket", "key", kept.id) == b"kept"
-    blobs.objects.delete(ACCOUNT, "bucket", "key")
+    blobs.objects.delete(ACCOUNT, "bucket", Target("key"))
     with pytest.raises(ObjectDeleted):
         blobs.read(ACCOUNT, "bucket", "key", "null")
     assert blobs.read(ACCOUNT, "bucket", "key", kept.id) == b"kept"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relook.blobs.folder import FolderBlobs
 from relook.blobs.listing import Page, Query, successor
-from relook.blobs.records import Attributes, Version, Versioning
+from relook.blobs.records import Attributes, Target, Version, Versioning
 from relook.core.clock import system_clock
 from relook.store.engine import Store
 
@@ -86,7 +86,7 @@ def test_versions_page_even_while_they_are_deleted(keys: list[str], limit: int, 
             page = blobs.listing.versions(ACCOUNT, "bucket", query)
             found += [(item.key, item.id) for item in page.items]
             for item in page.items if delete else ():
-                blobs.objects.delete(ACCOUNT, "bucket", item.key, item.id)
+                blobs.objects.delete(ACCOUNT, "bucket", Target(item.key, item.id))
             if not page.truncated:
                 break
             query = Query(limit=limit, after=page.last, after_entry=page.last_entry)
@@ -101,7 +101,7 @@ def test_versions_page_even_while_they_are_deleted(keys: list[str], limit: int, 
 def test_delete_markers_hide_their_keys(blobs: FolderBlobs) -> None:
     blobs.buckets.set_versioning(ACCOUNT, "bucket", Versioning.ENABLED)
     blobs.put(ACCOUNT, "bucket", "gone", b"", "text/plain")
-    blobs.objects.delete(ACCOUNT, "bucket", "gone")
+    blobs.objects.delete(ACCOUNT, "bucket", Target("gone"))
     assert blobs.listing.objects(ACCOUNT, "bucket", Query()).items == []
     assert len(blobs.listing.versions(ACCOUNT, "bucket", Query()).items) == 2
 

@@ -92,9 +92,7 @@ def _limit(given: int | None) -> int:
 
 def _region(context: RequestContext, configuration: Members) -> str:
     """The region of a new bucket: that of the request, which must be said anew unless it is us-east-1."""
-    refuse_nested("CreateBucketConfiguration", configuration, "LocationConstraint Tags")
-    if configuration.get("Tags"):
-        refuse_nested("CreateBucketConfiguration", configuration, "LocationConstraint")
+    refuse_nested("CreateBucketConfiguration", configuration, "LocationConstraint")
     constraint: str | None = configuration.get("LocationConstraint") or None
     if constraint == HOME:
         message = "The specified location-constraint is not valid: leave it out for us-east-1."

@@ -11,7 +11,7 @@ from relook.aws.errors import ServiceError
 from relook.aws.operation import Members, RequestContext
 from relook.blobs.errors import BlobError, ObjectDeleted, ObjectGone
 from relook.blobs.folder import FolderBlobs
-from relook.blobs.records import Deleted, Found, StoredFile, Version, Versioning
+from relook.blobs.records import Deleted, Found, StoredFile, Target, Version, Versioning
 from relook.core.clock import as_datetime
 from relook.services.s3.attributes import (
     CHECKSUMS,
@@ -97,7 +97,8 @@ class Objects:
     def delete(self, context: RequestContext, members: Members) -> dict[str, Any]:
         version_id = check_version_id(members.get("VersionId"))
         condition = write_condition(members)
-        deleted = self._blobs.objects.delete(context.account, members["Bucket"], members["Key"], version_id, condition)
+        target = Target(members["Key"], version_id, condition)
+        deleted = self._blobs.objects.delete(context.account, members["Bucket"], target)
         return _delete_members(deleted, version_id)
 
     @s3_operation(
@@ -108,35 +109,43 @@ class Objects:
     )
     def delete_many(self, context: RequestContext, members: Members) -> dict[str, Any]:
         order = members["Delete"]
-        targets = required("Delete", order, "Objects")
-        if not 1 <= len(targets) <= _MOST_DELETES:
-            raise malformed_xml(f"Delete takes 1 to {_MOST_DELETES} objects, not {len(targets)}")
-        self._blobs.check_bucket(context.account, members["Bucket"])
-        done: list[dict[str, Any]] = []
+        entries = required("Delete", order, "Objects")
+        if not 1 <= len(entries) <= _MOST_DELETES:
+            raise malformed_xml(f"Delete takes 1 to {_MOST_DELETES} objects, not {len(entries)}")
         failed: list[dict[str, Any]] = []
-        for target in targets:
+        targets = []
+        for entry in entries:
             try:
-                done.append(self._delete_target(context, members["Bucket"], target))
-            except (BlobError, ServiceError) as error:
-                problem = worded(error) if isinstance(error, BlobError) else error
-                names = {"Key": target.get("Key", ""), "VersionId": target.get("VersionId")}
-                failed.append(present({**names, "Code": problem.code, "Message": problem.message}))
+                targets.append(_target(entry))
+            except ServiceError as error:
+                failed.append(_failure(entry.get("Key", ""), entry.get("VersionId"), error))
+        done: list[dict[str, Any]] = []
+        outcomes = self._blobs.objects.delete_many(context.account, members["Bucket"], targets)
+        for target, outcome in zip(targets, outcomes, strict=True):
+            if isinstance(outcome, BlobError):
+                failed.append(_failure(target.key, target.version_id, worded(outcome)))
+            else:
+                done.append(_success(target, outcome))
         return {"Deleted": [] if order.get("Quiet") else done, "Errors": failed}
 
-    def _delete_target(self, context: RequestContext, bucket: str, target: Members) -> dict[str, Any]:
-        refuse_nested("Object", target, "Key VersionId ETag")
-        key = required("Object", target, "Key")
-        check_key(key)
-        version_id = check_version_id(target.get("VersionId"))
-        condition = write_condition({"IfMatch": target.get("ETag")})
-        deleted = self._blobs.objects.delete(context.account, bucket, key, version_id, condition)
-        answer: dict[str, Any] = {"Key": key}
-        if version_id is not None:
-            answer["VersionId"] = version_id
-        marker = deleted.marker or (deleted.removed if deleted.removed and deleted.removed.delete_marker else None)
-        if marker is not None:
-            answer.update(DeleteMarker=True, DeleteMarkerVersionId=marker.id)
-        return answer
+
+def _target(entry: Members) -> Target:
+    refuse_nested("Object", entry, "Key VersionId ETag")
+    key = required("Object", entry, "Key")
+    check_key(key)
+    return Target(key, check_version_id(entry.get("VersionId")), write_condition({"IfMatch": entry.get("ETag")}))
+
+
+def _failure(key: str, version_id: str | None, error: ServiceError) -> dict[str, Any]:
+    return present({"Key": key, "VersionId": version_id, "Code": error.code, "Message": error.message})
+
+
+def _success(target: Target, deleted: Deleted) -> dict[str, Any]:
+    answer: dict[str, Any] = present({"Key": target.key, "VersionId": target.version_id})
+    marker = deleted.marker or (deleted.removed if deleted.removed and deleted.removed.delete_marker else None)
+    if marker is not None:
+        answer.update(DeleteMarker=True, DeleteMarkerVersionId=marker.id)
+    return answer
 
 
 def version_member(version: Version, versioning: Versioning) -> dict[str, str]:
