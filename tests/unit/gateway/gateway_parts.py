@@ -166,8 +166,9 @@ class Live:
         sign: bool = True,
         chunked: bool = False,
         host: str | None = None,
+        altered: bytes | None = None,
     ) -> Answer:
-        """One signed request, sent exactly as given: nothing normalises the path."""
+        """One signed request, sent exactly as given: nothing normalises the path. `altered`: the body after signing."""
         authority = host or f"127.0.0.1:{self.port}"
         request = AWSRequest(
             method, f"http://{authority}{target}", data=body, headers={"Host": authority, **(headers or {})}
@@ -177,6 +178,7 @@ class Live:
             signer(Credentials(key, secret), service, region).add_auth(request)
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
+            body = body if altered is None else altered
             content: Any = iter([body]) if chunked else body
             connection.request(method, target, content or None, dict(request.headers), encode_chunked=chunked)
             response = connection.getresponse()
