@@ -24,7 +24,10 @@ GATEWAY = gateway_of(
 METHODS = st.sampled_from(["GET", "PUT", "POST", "HEAD", "DELETE", "PATCH", "OPTIONS", "get", "X" * 40])
 TEXT = st.text(st.characters(codec="latin-1"), max_size=20)
 PIECES = st.sampled_from(["v1", "things", "a", "look", "..", "%2e", "%zz", "%00", "", "bucket", "%ff", "absent", "*"])
-PATHS = st.lists(PIECES | TEXT.map(lambda text: quote(text, safe="%/?")), max_size=5).map(lambda p: "/" + "/".join(p))
+KNOWN_PATHS = st.sampled_from(["/", "/v1/things/a", "/v1/things/a/look", "/bucket", "/bucket/a", "/bucket/a%20b"])
+PATHS = KNOWN_PATHS | st.lists(PIECES | TEXT.map(lambda text: quote(text, safe="%/?")), max_size=5).map(
+    lambda p: "/" + "/".join(p)
+)
 QUERIES = st.lists(
     st.sampled_from(["delete", "uploads", "uploadId=1", "list-type=2", "max-keys=x", "Action=GetCallerIdentity", "%zz"])
     | TEXT.map(lambda text: quote(text, safe="=&%+")),

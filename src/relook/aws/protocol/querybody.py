@@ -17,10 +17,8 @@ Tree = dict[str, Any]
 def form(body: bytes, query: str) -> dict[str, str]:
     """The parameters of a POSTed form, or of the query string; Malformed when one is there twice."""
     found: dict[str, str] = {}
-    try:
-        text = body.decode("latin-1") if body else query
-    except UnicodeDecodeError as error:  # pragma: no cover - Latin-1 decodes every byte
-        raise Malformed("the form cannot be read") from error
+    # Latin-1 keeps every byte for the percent-decoder, which then insists on UTF-8.
+    text = body.decode("latin-1") if body else query
     for name, value in uri.parameters(text):
         if name in found:
             raise Malformed(f"the parameter {name[:64]!r} is there twice")
