@@ -77,7 +77,9 @@ class Worker:
             if self._closing.is_set():
                 return "was not wanted any more"
             try:
-                process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=2, bufsize=0)
+                process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=2, bufsize=0, start_new_session=True
+                )  # a session of its own: Ctrl-C is for the server, which ends it in good order
             except OSError as error:
                 return f"could not be started: {error}"
             assert process.stdin is not None

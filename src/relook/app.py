@@ -1,0 +1,124 @@
+"""The composition root: settings in, wired parts out. The only module that sees every layer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from relook import processes
+from relook.aws.sdk_files import write_models
+from relook.blobs.folder import FolderBlobs
+from relook.core.clock import system_clock
+from relook.datafolder import DataFolder
+from relook.fleet.pool import LocalFleet
+from relook.fleet.settings import FleetSettings
+from relook.gateway.app import Gateway, build
+from relook.iam.authorizer import AdministratorOnly
+from relook.iam.keys import administrator
+from relook.jobs.api import JobKind
+from relook.jobs.child import run_job as run_claimed
+from relook.jobs.lock import hold as hold_worker_lock
+from relook.jobs.supervisor import Supervisor
+from relook.jobs.worker import Worker
+from relook.services import lookoutvision, s3, sts
+from relook.settings import Settings
+from relook.store.engine import Store
+
+_log = logging.getLogger(__name__)
+DATASET_JOBS = 2
+"""Dataset checks at once."""
+_LEFTOVER_PATIENCE = 15
+"""Seconds in which the jobs of a server that was killed are gone: the kernel ends them with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A wired server: `gateway` is the ASGI application."""
+
+    gateway: Gateway
+    hosting: lookoutvision.Hosting
+    worker: Worker
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[App]:
+    """Everything but the port: opened, recovered and started; ended in good order when the block ends.
+
+    To be used on the main thread, whose end the unit processes do not survive, while `DataFolder.hold` is held.
+    Raises KeyFileError, WorkerRunning, OSError, StorageFull.
+    """
+    folder = DataFolder(settings.data)
+    keys = administrator(folder.key, settings.account)
+    write_models(folder.models)
+    store = Store.open(folder.database)
+    blobs = FolderBlobs(store, folder.objects, system_clock)
+    with hold_worker_lock(folder.worker_lock, _LEFTOVER_PATIENCE):  # nobody of an earlier server writes any more
+        blobs.sweep()
+        lookoutvision.sweep_artifacts(store, folder.artifacts)
+    fleet = LocalFleet(FleetSettings(threads=settings.unit_threads))
+    hosting = lookoutvision.Hosting(store, fleet, folder.artifacts)
+    worker = Worker([*_SELF, "_worker", settings.dump(), str(os.getpid())])
+    vision = lookoutvision.service(
+        store=store,
+        blobs=blobs,
+        hosting=hosting,
+        artifacts_root=folder.artifacts,
+        wake_jobs=worker.wake,
+        limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
+    )
+    services = [vision, s3.service(blobs, system_clock), sts.service()]
+    gateway = build(services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
+    worker.start()
+    try:
+        await hosting.start()
+        yield App(gateway, hosting, worker)
+    finally:
+        await hosting.close()
+        await fleet.close()
+        await asyncio.to_thread(worker.close)
+        store.close()
+
+
+_SELF = [sys.executable, "-m", "relook"]
+
+
+def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
+    folder = DataFolder(settings.data)
+    return lookoutvision.job_kinds(
+        store=store,
+        blobs=FolderBlobs(store, folder.objects, system_clock),
+        clock=system_clock,
+        artifacts_root=folder.artifacts,
+        data=folder.root,
+        relaxed_minimums=settings.relaxed_minimums,
+    )
+
+
+def run_worker(settings: Settings, server: int) -> None:
+    """The job worker process of the server with process id `server`; returns when that ends it."""
+    try:
+        processes.die_with(server)
+    except processes.ParentGone as error:
+        _log.error("job worker: %s", error)
+        return
+    folder = DataFolder(settings.data)
+    store = Store.open(folder.database)
+    Supervisor(
+        store,
+        _job_kinds(settings, store),
+        lanes={lookoutvision.DATASET_LANE: DATASET_JOBS, lookoutvision.TRAINING_LANE: settings.trainings},
+        child_command=lambda job_id: [*_SELF, "_job", settings.dump(), job_id],
+        lock=folder.worker_lock,
+    ).run()
+
+
+def run_job(settings: Settings, job_id: str) -> int:
+    """The process of one job; its exit status is for the worker."""
+    store = Store.open(DataFolder(settings.data).database)
+    kinds = {kind.name: kind for kind in _job_kinds(settings, store)}
+    return run_claimed(store, kinds, job_id)

@@ -1,0 +1,57 @@
+"""`relook env`: what clients need to know, as shell exports."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import click
+
+from relook.cli.failing import fail
+from relook.datafolder import DataFolder, DataFolderError
+from relook.iam.keys import KeyFileError, administrator
+from relook.settings import SettingsError, load
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+def env(data: Path | None, as_json: bool) -> None:
+    """Print the exports that point today's boto3 and AWS CLI at the running server: eval "$(relook env)".
+
+    Exits with 1 as long as no server of the data folder answers, so it can be polled.
+    """
+    try:
+        values = _environment(data)
+    except (SettingsError, DataFolderError, KeyFileError) as error:
+        fail(error)
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _environment(data: Path | None) -> dict[str, str]:
+    settings = load(data)
+    folder = DataFolder(settings.data)
+    endpoint = folder.address()
+    if endpoint is None:
+        raise DataFolderError(
+            f"{folder.root}: no server has written its address there (yet): start one with relook serve --data "
+            f"{shlex.quote(str(folder.root))}"
+        )
+    # The server had to read the same file before it answered, so it is there and names its own account.
+    account = json.loads(folder.key.read_text())["account"]
+    keys = administrator(folder.key, account)
+    key = keys.find(keys.ids[0])
+    assert key is not None
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_DATA_PATH": str(folder.models),
+    }

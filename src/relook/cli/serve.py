@@ -1,0 +1,40 @@
+"""`relook serve`: the server, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from relook import logs
+from relook.cli.failing import fail
+from relook.datafolder import DataFolderError
+from relook.iam.keys import KeyFileError
+from relook.jobs.lock import WorkerRunning
+from relook.server import ServerError
+from relook.server import serve as run
+from relook.settings import SettingsError, load
+from relook.store.engine import StorageFull
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]")
+@click.option("--host", help="The address to listen on. [default: 127.0.0.1, this machine only]")
+@click.option("--port", type=int, help="The port; 0 takes any free one. [default: 8484]")
+@click.option("--account", help="The administrator's account, 12 digits. [default: 000000000000]")
+@click.option("--s3-host", help="Host name under which S3 also takes bucket.name addresses.")
+def serve(data: Path | None, host: str | None, port: int | None, account: str | None, s3_host: str | None) -> None:
+    """Start the server and stay in the foreground; Ctrl-C or SIGTERM ends it in good order.
+
+    Everything lies in one data folder. The first start makes the administrator's access key there. Every setting can
+    also stand in the environment as RELOOK_NAME or in relook.toml in the data folder; flags win. Logs are JSON lines
+    on standard error.
+    """
+    logs.configure()
+    try:
+        settings = load(data, host=host, port=port, account=account, s3_host=s3_host)
+        run(settings, lambda endpoint: click.echo(f'serving {endpoint}; in another shell: eval "$(relook env)"'))
+    except (SettingsError, DataFolderError, KeyFileError, WorkerRunning, ServerError, StorageFull) as error:
+        fail(error)
+    except OSError as error:
+        fail(f"the server cannot go on: {error}")

@@ -1,0 +1,116 @@
+"""The server process: the port, the signals, and an end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+
+from relook.app import App, running
+from relook.datafolder import DataFolder
+from relook.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class ServerError(Exception):
+    """The server cannot listen; the message names the address and the fix."""
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are ours: uvicorn would end by the signal itself, and callers take that for a crash."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `announce` is called with the endpoint once requests are answered.
+
+    Raises DataFolderError, ServerError, and what `app.running` raises.
+    """
+    folder = DataFolder(settings.data)
+    folder.create()
+    with folder.hold(), _listen(settings) as listener:
+        uvloop.run(_serve(settings, folder, listener, announce))
+
+
+@contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    where = f"{settings.host}:{settings.port}"
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+            listener.listen(2048)
+        except (OSError, OverflowError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                advice = "the port is in use: stop what uses it, or take another with --port (0 takes any free one)"
+            else:
+                advice = f"{getattr(error, 'strerror', None) or error}: check --host and --port"
+            raise ServerError(f"cannot listen on {where}: {advice}") from error
+        yield listener
+
+
+def endpoint_of(listener: socket.socket) -> str:
+    """The URL for clients on this machine: a wildcard address is answered on loopback too."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _serve(
+    settings: Settings, folder: DataFolder, listener: socket.socket, announce: Callable[[str], None]
+) -> None:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    async with running(settings) as app:
+        server = _Uvicorn(_config(app))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        endpoint = endpoint_of(listener)
+        folder.publish_address(endpoint)
+        _log.info("relook serves %s", endpoint, extra={"endpoint": endpoint, "data": str(settings.data)})
+        announce(endpoint)
+        ended = asyncio.create_task(end.wait())
+        await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        folder.forget_address()
+        await _drain(app, settings.drain_seconds)
+        server.should_exit = True
+        await serving
+    _log.info("relook has ended")
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app.gateway,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+
+
+async def _drain(app: App, seconds: float) -> None:
+    _log.info("relook ends: %d requests in flight", app.gateway.in_flight)
+    try:
+        async with asyncio.timeout(seconds):
+            await app.gateway.drain()
+    except TimeoutError:
+        _log.warning("%d requests were not answered within %g s, and are dropped", app.gateway.in_flight, seconds)

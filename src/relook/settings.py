@@ -1,0 +1,135 @@
+"""What can be set: flags over environment (RELOOK_*) over the data folder's relook.toml over defaults.
+
+SettingsError    a value that cannot be used; the message names the setting, the rule and where it came from
+
+Read by `app` and `cli` alone, which hand values down; nothing else looks at the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from relook.core.identity import ACCOUNT_PATTERN, REGION_PATTERN
+
+FILE = "relook.toml"
+PREFIX = "RELOOK_"
+
+
+class SettingsError(Exception):
+    """A setting cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a server can be told. `data` is the data folder; it cannot be set in the file, which lies in it."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8484
+    """0 takes any free port."""
+    account: str = "000000000000"
+    """The 12-digit account of the administrator."""
+    region: str = "us-east-1"
+    """What `relook env` exports; the server itself answers in any region."""
+    s3_host: str = ""
+    """Host name under which S3 also takes virtual-host addresses (bucket.name); path style works always."""
+    trainings: int = 2
+    """Trainings at once; one more is ServiceQuotaExceededException."""
+    inference_units: int = 5
+    """The most inference units of one model."""
+    unit_threads: int = 1
+    """Threads of one inference unit."""
+    relaxed_minimums: bool = False
+    """Train on fewer images than the original demanded."""
+    drain_seconds: int = 30
+    """How long requests in flight may take once the server was told to end."""
+
+    def dump(self) -> str:
+        """JSON for the worker and the jobs, which must run under the server's own settings."""
+        return json.dumps(asdict(self) | {"data": str(self.data)})
+
+    @classmethod
+    def restore(cls, text: str) -> Settings:
+        values = json.loads(text)
+        return cls(**values | {"data": Path(values["data"])})
+
+
+def default_data() -> Path:
+    """The data folder of this user: RELOOK_DATA, else the platform's usual place."""
+    named = os.environ.get(PREFIX + "DATA")
+    return Path(named).expanduser() if named else platformdirs.user_data_path("relook", appauthor=False)
+
+
+def load(data: Path | None = None, **flags: Any) -> Settings:
+    """Settings for a data folder. Flags that are None count as not given. Raises SettingsError."""
+    folder = (data or default_data()).expanduser().absolute()
+    settings = Settings(folder)
+    settings = _merge(settings, _from_file(folder / FILE), str(folder / FILE))
+    settings = _merge(settings, _from_environment(os.environ), "the environment")
+    settings = _merge(settings, {name: value for name, value in flags.items() if value is not None}, "the command line")
+    _check(settings)
+    return settings
+
+
+_NAMES = {field.name: field.type for field in fields(Settings) if field.name != "data"}
+
+
+def _from_file(path: Path) -> Mapping[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):  # of the folder itself, the server says what is wrong
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML: {error}") from error
+    for name in values:
+        if name not in _NAMES:
+            raise SettingsError(f"{path}: there is no setting {name!r}; there are {', '.join(_NAMES)}")
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    found = {name: environment[PREFIX + name.upper()] for name in _NAMES if PREFIX + name.upper() in environment}
+    return {name: _parse(name, text) for name, text in found.items()}
+
+
+def _parse(name: str, text: str) -> Any:
+    kind = _NAMES[name]
+    if kind == "int" and text.lstrip("-").isdigit():
+        return int(text)
+    if kind == "bool" and text.lower() in ("true", "false", "1", "0"):
+        return text.lower() in ("true", "1")
+    return text  # of the wrong type where it could not be read; _merge says so
+
+
+def _merge(settings: Settings, values: Mapping[str, Any], source: str) -> Settings:
+    for name, value in values.items():
+        if type(value).__name__ != _NAMES[name]:
+            raise SettingsError(f"{name} is {value!r} in {source}: it takes {_A[str(_NAMES[name])]}")
+    return replace(settings, **values)
+
+
+_A = {"int": "a whole number", "bool": "true or false", "str": "text"}
+
+
+def _check(settings: Settings) -> None:
+    rules = [
+        ("port", 0 <= settings.port <= 65535, "a port from 0 (any free one) to 65535"),
+        ("account", bool(ACCOUNT_PATTERN.fullmatch(settings.account)), "12 digits"),
+        ("region", bool(REGION_PATTERN.fullmatch(settings.region)), "a region name such as eu-central-1"),
+        ("s3_host", ":" not in settings.s3_host and "/" not in settings.s3_host, "a host name without port"),
+        ("trainings", settings.trainings >= 1, "at least 1"),
+        ("inference_units", settings.inference_units >= 1, "at least 1"),
+        ("unit_threads", settings.unit_threads >= 1, "at least 1"),
+        ("drain_seconds", settings.drain_seconds >= 0, "0 or more"),
+    ]
+    for name, fine, rule in rules:
+        if not fine:
+            raise SettingsError(f"{name} is {getattr(settings, name)!r}: it takes {rule}")
