@@ -15,6 +15,7 @@ from relook.server import ServerError
 from relook.server import serve as run
 from relook.settings import SettingsError, load
 from relook.store.engine import StorageFull
+from relook.store.migrate import SchemaTooNew
 
 
 @click.command()
@@ -34,7 +35,15 @@ def serve(data: Path | None, host: str | None, port: int | None, account: str | 
     try:
         settings = load(data, host=host, port=port, account=account, s3_host=s3_host)
         run(settings, lambda endpoint: click.echo(f'serving {endpoint}; in another shell: eval "$(relook env)"'))
-    except (SettingsError, DataFolderError, KeyFileError, WorkerRunning, ServerError, StorageFull) as error:
+    except (
+        SettingsError,
+        DataFolderError,
+        KeyFileError,
+        WorkerRunning,
+        ServerError,
+        SchemaTooNew,
+        StorageFull,
+    ) as error:
         fail(error)
     except OSError as error:
         fail(f"the server cannot go on: {error}")
