@@ -155,14 +155,13 @@ def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
 
 def runtime() -> Check:
     try:
-        import openvino
-
+        from relook.vision.quiet_openvino import ov
         from relook.vision.runtime import native_precision
 
         precision = native_precision()
     except (ImportError, RuntimeError) as error:
         return Check("runtime", Status.FAIL, f"OpenVINO cannot be used: {error}", "Install it again: make clean setup")
-    version = openvino.__version__.split("-")[0]
+    version = ov.__version__.split("-")[0]
     return Check("runtime", Status.OK, f"OpenVINO {version} on the CPU, which computes in {precision.value}")
 
 

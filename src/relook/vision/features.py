@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from relook.vision import graph, runtime
 from relook.vision.backbones import Backbone
 from relook.vision.images import Pixels, Size, resize
+from relook.vision.quiet_openvino import ov
 
 Patches = npt.NDArray[np.float32]
 """(patches, channels), row by row."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 from PIL import Image
 
 from relook.vision import artifact, runtime
@@ -14,6 +13,7 @@ from relook.vision.descriptor import describe
 from relook.vision.graph_names import DISTANCE, MASK_LOGITS, RESIDUAL
 from relook.vision.images import Pixels, Size, decode, resize
 from relook.vision.masks import BACKGROUND_COLOUR, BACKGROUND_NAME, ClassMap, encode_mask
+from relook.vision.quiet_openvino import ov
 from relook.vision.samples import Prediction, Region, Task
 
 _SMOOTH_UP_TO = 1024

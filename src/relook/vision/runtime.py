@@ -6,9 +6,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-import openvino as ov
-
 from relook.vision.graph_names import PATCHES
+from relook.vision.quiet_openvino import ov
 
 
 class Precision(StrEnum):
