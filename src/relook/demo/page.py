@@ -122,9 +122,10 @@ def _pair(item: Seen) -> str:
 
 
 def _image(image: Image.Image, alternative: str) -> str:
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    small = image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=80, optimize=True)
+    small.save(out, "JPEG", quality=80, optimize=True)
     data = base64.b64encode(out.getvalue()).decode()
-    size = f'width="{image.width}" height="{image.height}"'
+    size = f'width="{small.width}" height="{small.height}"'
     return f'<img src="data:image/jpeg;base64,{data}" {size} alt="{escape(alternative, quote=True)}" loading="lazy">'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,11 +29,12 @@ def print_results(run: Run, console: Console) -> None:
 
 def results_table(run: Run) -> Table:
     """Image, truth, prediction, confidence, and the area of each label in per cent."""
-    table = Table(title=f"{len(run.seen)} pictures the model had not seen", title_justify="left")
+    title = f"{len(run.seen)} pictures the model had not seen"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("image", overflow="fold")
     for name in ("truth", "prediction", "confidence"):
         table.add_column(name, justify="right" if name == "confidence" else "left")
-    table.add_column("area" if run.segmentation else "area (no masks)")
+    table.add_column("area" if run.segmentation else "no masks")
     table.add_column("")
     for item in run.seen:
         verdict = "[green]right[/green]" if item.correct else "[bold red]WRONG[/bold red]"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,18 @@ def test_the_second_picture_is_the_blend_clients_make(tmp_path: Path) -> None:
         top, bottom = image.convert("RGB").getpixel((60, 5)), image.convert("RGB").getpixel((60, 70))
     assert np.allclose(top, [(120 + 0x23) / 2, (130 + 0xA4) / 2, (140 + 0x36) / 2], atol=4)
     assert np.allclose(bottom, [(120 + 255) / 2, (130 + 255) / 2, (140 + 255) / 2], atol=4)
+
+
+def test_pictures_larger_than_the_thumbnails_are_blended_too() -> None:
+    large = (1000, 700)
+    mask = paint(np.ones((700, 1000), bool), "#23A436")
+    result = answer(True, 0.9, 0.5) | {"AnomalyMask": mask}
+    item = seen_from(picture("large.jpg", Truth.ANOMALY), jpeg(large), result, 0.02)
+    images = re.findall(r"base64,([A-Za-z0-9+/=]+)", page(replace(a_run(True), seen=(item,))))
+    sizes = [Image.open(io.BytesIO(base64.b64decode(image))).size for image in images]
+    assert len(sizes) == 2
+    assert sizes[0] == sizes[1]
+    assert max(sizes[0]) < 1000
 
 
 def test_the_page_works_in_the_dark_and_on_a_phone() -> None:
