@@ -50,7 +50,7 @@ class DataSet:
 
 
 def _folder(path: Path, anomalous: bool) -> list[Sample]:
-    return [Sample(str(file), file.read_bytes, anomalous) for file in sorted(path.iterdir())]
+    return [Sample(f"{path.name}/{file.name}", file.read_bytes, anomalous) for file in sorted(path.iterdir())]
 
 
 def cookie() -> DataSet:
@@ -161,7 +161,7 @@ def main() -> None:
         folder = Path(name)
         import_weights(given, folder / "data")
         for data in (cookie(), board(), aliens()):
-            for backbone in (choose(folder / "data"), random_backbone(folder)):
+            for backbone in (choose(folder / "data"), random_backbone()):
                 reports.append(run(data, backbone, folder / f"{data.name}-{backbone.name}"))
                 print(json.dumps(reports[-1]), flush=True)
     cpu = next(

@@ -52,7 +52,7 @@ def choose(data: Path) -> Backbone:
     imported file was altered since."""
     cards = _cards(data)
     if not cards:
-        return random_backbone(data)
+        return random_backbone()
     card = max(cards, key=lambda entry: int(entry["order"]))
     content = (data / FOLDER / f"{card['sha256']}.onnx").read_bytes()
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
@@ -61,11 +61,15 @@ def choose(data: Path) -> Backbone:
     return Backbone(card["name"], content, layers, f"imported, sha256 {card['sha256'][:12]}")
 
 
-def random_backbone(data: Path) -> Backbone:
-    """ResNet-18 with seeded random filters: always there, and clearly worse."""
+def random_backbone() -> Backbone:
+    """ResNet-18 with seeded random filters: always there, and clearly worse.
+
+    Its warning goes into the artifact, whose bytes must not depend on where the data folder lies: it names none.
+    """
     warning = (
         "No pretrained weights are there: features come from fixed random filters, and accuracy suffers. "
-        f"Run `relook weights import FILE --data {data}` with an ImageNet ResNet-18 and train again."
+        "Import an ImageNet ResNet-18 with `relook weights import FILE --data DIR` (DIR: this server's data folder) "
+        "and train again."
     )
     content = resnet18.build(resnet18.random_weights(RANDOM_SEED))
     return Backbone("resnet18-random", content, resnet18.LAYERS, f"random, seed {RANDOM_SEED}", warning)

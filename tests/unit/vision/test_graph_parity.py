@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from rendered_parts import part
@@ -13,7 +11,7 @@ from relook.vision.features import Extractor
 from relook.vision.images import Size, resize
 from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone(Path("data"))
+BACKBONE = random_backbone()
 SIZE = Size(96, 128)
 
 

@@ -13,21 +13,24 @@ from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
 from relook.vision import artifact
+from relook.vision.backbones import Backbone
 from relook.vision.predict import Predictor
 from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import train
-from relook.vision.weights import random_backbone
+from relook.vision.weights import choose, random_backbone
 
-BACKBONE = random_backbone(Path("data"))
+BACKBONE = random_backbone()
 
 
-def fit(output: Path, training: list[Sample], test: list[Sample], masked: bool = False) -> TrainingResult:
+def fit(
+    output: Path, training: list[Sample], test: list[Sample], masked: bool = False, backbone: Backbone = BACKBONE
+) -> TrainingResult:
     return train(
         training,
         test,
         task=Task.SEGMENTATION if masked else Task.CLASSIFICATION,
         classes=(SCRATCH,) if masked else (),
-        backbone=BACKBONE,
+        backbone=backbone,
         output=output,
         seed=3,
         progress=ignore,
@@ -85,10 +88,12 @@ def test_evaluation_scores_are_those_served_from_bytes(plain: TrainingResult) ->
         assert test.prediction.regions == ()
 
 
-def test_same_data_and_seed_give_the_same_bytes(plain: TrainingResult, tmp_path: Path) -> None:
-    fit(tmp_path, samples(0, 16, 12), samples(100, 6, 6))
+def test_same_data_and_seed_give_the_same_bytes_in_any_data_folder(plain: TrainingResult, tmp_path: Path) -> None:
+    elsewhere = choose(tmp_path / "another" / "data folder")
+    fit(tmp_path, samples(0, 16, 12), samples(100, 6, 6), backbone=elsewhere)
     for name in (artifact.GRAPH, artifact.CARD):
         assert (tmp_path / name).read_bytes() == (plain.artifact / name).read_bytes(), name
+    assert str(tmp_path).encode() not in (tmp_path / artifact.CARD).read_bytes()
 
 
 def test_every_mode_and_size_is_answered(plain: TrainingResult) -> None:
