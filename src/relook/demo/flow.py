@@ -69,7 +69,8 @@ def _upload(clients: Clients, plan: Plan, screen: Screen, names: Names) -> dict[
     sets = {"train": plan.train, "test": plan.test} if plan.test else {"train": plan.train}
     total, done = sum(len(pictures) for pictures in sets.values()), 0
     manifests = {}
-    with screen.step(f"Upload {total} pictures (bucket {names.bucket})") as bar:
+    screen.say(f"   Bucket {names.bucket}, project {names.project}")
+    with screen.step(f"Upload {total} pictures") as bar:
         client.create_bucket(clients, names.bucket)
         for kind, pictures in sets.items():
             lines = []
@@ -100,7 +101,7 @@ def key_part(name: str) -> str:
 
 
 def _datasets(clients: Clients, manifests: dict[str, str], screen: Screen, names: Names) -> None:
-    with screen.step(f"Create project {names.project} and its {' and '.join(manifests)} dataset"):
+    with screen.step(f"Create the project and its {' and '.join(manifests)} dataset"):
         client.create_project(clients, names.project)
         for kind, key in manifests.items():
             client.create_dataset(clients, names.project, kind, names.bucket, key)
