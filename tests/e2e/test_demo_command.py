@@ -57,7 +57,7 @@ def test_from_drawn_plates_to_found_defects(tmp_path: Path, environment: dict[st
         "Stop the server",
     ):
         assert re.search(rf"^ok {step}", done.stderr, re.MULTILINE), f"{step} is missing in:\n{done.stderr}"
-    assert "draws its own set" in done.stderr
+    assert "draws its own: plates" in done.stderr
     table = [line for line in done.stdout.splitlines() if "unseen/" in line]
     assert len(table) == 6
     right = re.search(r"(\d+) of 6 right", done.stdout)
@@ -79,7 +79,7 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, environment: dict[st
         said = []
         for line in process.stderr:
             said.append(line)
-            if line.startswith("ok Create project"):
+            if line.startswith("ok Create the project"):
                 process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130, "".join(said)
     assert "interrupted" in said[-1]
