@@ -1,8 +1,4 @@
-"""Cyclic redundancy checks: of short data in plain Python, and of a whole from those of its parts.
-
-The check of A followed by B is that of A advanced over len(B) zero bytes, xor that of B. Advancing is linear over
-GF(2), so it is a product of matrices, squared once for each doubling of the length (Mark Adler's crc32_combine).
-"""
+"""S3's checksums of an object in parts: of the whole from those of its parts, and of the parts' checksums in a row."""
 
 from __future__ import annotations
 
@@ -10,45 +6,35 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 
-Matrix = tuple[int, ...]
+import anycrc
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Crc:
-    """A reflected CRC with all bits set at the start and inverted at the end."""
+    """A cyclic redundancy check that S3 knows; `model` is its name in the catalogue of CRCs."""
 
     width: int
-    polynomial: int
-    """Reflected: the lowest bit stands for the highest power."""
+    model: str
+
+    @cached_property
+    def _engine(self) -> anycrc.CRC:
+        return anycrc.Model(self.model)
 
     def of(self, data: bytes) -> int:
-        """The check of `data`; slow, meant for kilobytes."""
-        table = _table(self)
-        register = (1 << self.width) - 1
-        for byte in data:
-            register = table[(register ^ byte) & 0xFF] ^ (register >> 8)
-        return register ^ ((1 << self.width) - 1)
+        """The check of `data`."""
+        return int(self._engine.calc(data))
 
     def combine(self, first: int, second: int, second_length: int) -> int:
         """The check of a whole from those of its two halves."""
-        bit = 0
-        while second_length >> bit:
-            if (second_length >> bit) & 1:
-                first = _times(_advance(self, bit), first)
-            bit += 1
-        return first ^ second
+        return int(self._engine.combine(first, second, second_length))
 
     def encode(self, value: int) -> str:
         return base64.b64encode(value.to_bytes(self.width // 8, "big")).decode()
 
 
-CRCS = {
-    "CRC32": Crc(32, 0xEDB88320),
-    "CRC32C": Crc(32, 0x82F63B78),
-    "CRC64NVME": Crc(64, 0x9A6C9329AC4BC9B5),
-}
+CRCS = {"CRC32": Crc(32, "CRC32"), "CRC32C": Crc(32, "CRC32C"), "CRC64NVME": Crc(64, "CRC64-NVME")}
 
 
 def composite(algorithm: str, values: Iterable[str]) -> str:
@@ -69,34 +55,3 @@ def full_object(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     for value, size in parts:
         total = crc.combine(total, int.from_bytes(base64.b64decode(value), "big"), size)
     return crc.encode(total)
-
-
-@cache
-def _table(crc: Crc) -> tuple[int, ...]:
-    entries = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (crc.polynomial if value & 1 else 0)
-        entries.append(value)
-    return tuple(entries)
-
-
-@cache
-def _advance(crc: Crc, bit: int) -> Matrix:
-    """The matrix that moves a register over 2**bit zero bytes; column i is where bit i goes."""
-    if bit == 0:
-        table = _table(crc)
-        return tuple(table[(1 << i) & 0xFF] ^ ((1 << i) >> 8) for i in range(crc.width))
-    half = _advance(crc, bit - 1)
-    return tuple(_times(half, column) for column in half)
-
-
-def _times(matrix: Matrix, vector: int) -> int:
-    result = 0
-    index = 0
-    while vector:
-        if vector & 1:
-            result ^= matrix[index]
-        vector >>= 1
-        index += 1
-    return result
