@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from relook.vision.samples import ImageError
 
@@ -28,7 +29,13 @@ LARGEST_FILE = 8 * 1024 * 1024
 CELL = 16
 """Working sizes are multiples of this: the coarsest feature map used has this stride."""
 
+MOST_SCANS = 64
+"""Of a JPEG. Encoders make about ten; each costs a pass over all pixels, and takes 33 bytes to ask for."""
+
 _FORMATS = ("JPEG", "PNG")
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+_START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
+_MOST_SEGMENTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,10 @@ def decode(data: bytes) -> Pixels:
     Raises ImageError on anything else, on sides outside 64..4096, files over 8 MB and truncated files.
     """
     with _open(data) as image:
-        if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            return _decode_jpeg(data)
+        if image.format == "JPEG":
+            _check_scans(data)
+            if image.mode in ("RGB", "L"):
+                return _decode_jpeg(data)
         return _decode_pillow(image)
 
 
@@ -79,13 +88,32 @@ def _open(data: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size warnings: the limit below is stricter
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # see _decode_pillow
         raise ImageError("the bytes are not a JPEG or PNG image; only these two formats are accepted") from error
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in image.size):
         raise ImageError(
             f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}"
         )
     return image
+
+
+def _check_scans(data: bytes) -> None:
+    """ImageError for a JPEG that would keep a decoder busy for minutes."""
+    if data.count(b"\xff" + _START_OF_SCAN) <= MOST_SCANS:
+        return  # some of them may be metadata, so more than that have to be looked at one by one
+    scans = segments = 0
+    found = _MARKER.search(data, 2)
+    while found is not None and found[1] != _END_OF_IMAGE:
+        segments += 1
+        scans += found[1] == _START_OF_SCAN
+        if scans > MOST_SCANS or segments > _MOST_SEGMENTS:
+            raise ImageError(
+                f"the JPEG is made of more than {MOST_SCANS} scans or {_MOST_SEGMENTS} segments, which no camera or "
+                "common encoder does; save it again as a plain JPEG"
+            )
+        found = _MARKER.search(data, found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big"))
 
 
 def _decode_jpeg(data: bytes) -> Pixels:
@@ -102,7 +130,9 @@ def _decode_pillow(image: Image.Image) -> Pixels:
             warnings.simplefilter("ignore")  # "palette images with transparency": alpha is dropped on purpose
             image.load()
             return np.array(_as_rgb(image))
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise anything: AssertionError, struct.error, KeyError, ...
         raise ImageError(f"the {image.format} is truncated or damaged ({error}); send the file again, whole") from error
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from relook.vision.images import LARGEST_SIDE, Size
 from relook.vision.samples import DefectClass, TrainingError
@@ -68,7 +68,9 @@ def _decode_rgba(data: bytes, key: str) -> npt.NDArray[np.uint8]:
                 raise TrainingError(f"the mask of {key} is {image.width}x{image.height} pixels; at most 4096 a side")
             image.load()
             return np.array(image.convert("RGBA"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except (TrainingError, MemoryError):
+        raise
+    except Exception as error:  # damaged files make Pillow raise anything: AssertionError, struct.error, KeyError, ...
         raise TrainingError(f"the mask of {key} is not a whole PNG by its content; masks must be PNG files") from error
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -113,3 +114,46 @@ def test_shrinking_averages_areas() -> None:
 
 def test_the_commonest_size_wins() -> None:
     assert common_size([Size(64, 64), Size(100, 80), Size(64, 64)]) == Size(64, 64)
+
+
+def progressive(extra_scans: int, metadata: bytes = b"") -> bytes:
+    """A progressive JPEG whose last scan is repeated; `metadata` in segments before them."""
+    plain = encoded(Image.new("L", (512, 512), 128), "JPEG", progressive=True)
+    last = plain[plain.rindex(b"\xff\xda") : -2]
+    comments = b"".join(
+        b"\xff\xfe" + struct.pack(">H", 2 + len(metadata[at : at + 60_000])) + metadata[at : at + 60_000]
+        for at in range(0, len(metadata), 60_000)
+    )
+    return plain[:2] + comments + plain[2:-2] + last * extra_scans + b"\xff\xd9"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(ImageError, match="more than 64 scans"):
+        decode(progressive(100_000))
+    with pytest.raises(ImageError, match="more than 64 scans"):  # an end of image inside a comment ends nothing
+        decode(progressive(1_000, metadata=b"\xff\xd9" * 10))
+    assert time.monotonic() - began < 5
+
+
+def test_metadata_that_looks_like_scans_is_no_scan() -> None:
+    plain = progressive(0, metadata=b"\xff\xda" * 90_000)
+    assert decode(plain).shape == (512, 512, 3)
+    assert decode(plain + b"\xff\xda" * 1000).shape == (512, 512, 3)  # a film that a telephone hangs on
+
+
+def test_transparency_without_a_palette_is_damage() -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", 64, 64, 8, 3, 0, 0, 0)
+    pixels = zlib.compress(bytes(65) * 64)
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"tRNS", b"\xff\0")
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
+    with pytest.raises(ImageError, match="PNG is truncated or damaged"):
+        decode(png)
