@@ -1,0 +1,44 @@
+"""What the documents say about the code is true."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from relook.cli import main
+from relook.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `RELOOK_\w+` \| `?([^`|]*?)`? \|", text, re.MULTILINE))
+    defaults = {field.name: field.default for field in fields(Settings) if field.name != "data"}
+    words = {name: {"": "none", False: "false"}.get(value, str(value)) for name, value in defaults.items()}
+    assert rows == words
+    for name in defaults:
+        assert f"`RELOOK_{name.upper()}`" in text
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    for name in main.list_commands(None):
+        assert f"`relook {name}" in text, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for name in re.findall(r"^ {4}make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE):
+        assert name in targets, name
