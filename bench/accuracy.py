@@ -1,4 +1,4 @@
-"""Accuracy on the real sets in ../shared: `python bench/accuracy.py` writes bench/results/accuracy.json.
+"""Accuracy on the real sets in ../shared: `python -m bench accuracy`.
 
 Each set is trained once with the given ImageNet weights and once with the random ones, through the engine's public
 functions, and its official test images are then answered from bytes, on one thread.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import platform
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,19 +20,17 @@ from typing import Any
 
 import numpy as np
 
+from bench.bed import SHARED, WEIGHTS
+from bench.results import Figure, Result, Table
 from relook.vision.backbones import Backbone
 from relook.vision.images import Size, decode
 from relook.vision.masks import decode_mask
 from relook.vision.metrics import image_metrics
 from relook.vision.predict import Predictor
-from relook.vision.runtime import native_precision
 from relook.vision.samples import DefectClass, MaskSource, Sample, Task, TestResult
 from relook.vision.train import train
 from relook.vision.weights import choose, import_weights, random_backbone
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = ROOT.parent / "shared"
-RESULT = ROOT / "bench" / "results" / "accuracy.json"
 CRACKED = DefectClass("cracked", "#23A436")
 SEED = 0
 
@@ -153,31 +150,28 @@ def _pointing(sample: Sample, classes: tuple[DefectClass, ...], predictor: Predi
     yield bool(mask[top : int((row + 2) * high), left : int((column + 2) * wide)].any())
 
 
-def main() -> None:
+def measure() -> Result:
     """Every set with both weights."""
-    given = SHARED / "weights" / "resnet18_imagenet_layer1-3.onnx"
     reports = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        import_weights(given, folder / "data")
+        import_weights(WEIGHTS, folder / "data")
         for data in (cookie(), board(), aliens()):
             for backbone in (choose(folder / "data"), random_backbone()):
                 reports.append(run(data, backbone, folder / f"{data.name}-{backbone.name}"))
-                print(json.dumps(reports[-1]), flush=True)
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "",
-    )
-    machine = {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "precision": native_precision().value}
-    content = {
-        "machine": machine | {"python": platform.python_version()},
-        "given_weights_sha256": hashlib.sha256(given.read_bytes()).hexdigest(),
-        "seed": SEED,
-        "results": reports,
-    }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(content, indent=1) + "\n")
+                print(json.dumps(reports[-1]), file=sys.stderr, flush=True)
+    figures = [
+        Figure(f"{metric}, {report['set']}, {report['weights']}", round(report[key], 3))
+        for report in reports
+        for metric, key in (("F1", "f1"), ("AUROC", "auroc"))
+    ]
+    columns = list(dict.fromkeys(key for report in reports for key in report if key != "chosen"))
+    rows = [[_cell(report.get(column, "")) for column in columns] for report in reports]
+    names = [column.replace("_", " ") for column in columns]
+    notes = [f"{report['set']}, {report['weights']}: {report['chosen']}" for report in reports]
+    notes.append(f"ImageNet weights: {WEIGHTS.name}, sha256 {hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()}.")
+    return Result("Accuracy", figures, [Table("Official test images", names, rows)], notes, {"training": SEED})
 
 
-if __name__ == "__main__":
-    main()
+def _cell(value: str | float) -> str | float:
+    return round(value, 3) if isinstance(value, float) else value

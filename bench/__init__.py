@@ -1,0 +1,1 @@
+"""What Relook's figures are measured with: `python -m bench [NAME ..]`, one result file for each name."""

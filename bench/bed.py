@@ -1,0 +1,140 @@
+"""The test bed: a live server with trained models, shared by the benches of one run."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from bench.results import ROOT
+from bench.wire import BenchFailed, Signed, Signer
+from relook.datafolder import DataFolder
+from relook.demo import flow
+from relook.demo.client import Clients, connect
+from relook.demo.layouts import read_pictures
+from relook.demo.pictures import Picture, Plan
+from relook.demo.plan import make_plan
+from relook.demo.progress import Screen
+from relook.demo.render import SMALL, render_set
+from relook.demo.results import Run
+from relook.demo.server import import_weights
+from relook.testing import LiveServer
+from relook.vision import artifact
+
+SHARED = ROOT.parent / "shared"
+WEIGHTS = SHARED / "weights" / "resnet18_imagenet_layer1-3.onnx"
+COOKIE = SHARED / "data" / "lookout_cookie"
+BOARD = SHARED / "data" / "lookout_circuitboard_1000px"
+RENDER_SEED = 7
+_HOSTING_PATIENCE = 60.0
+_LOOK_EVERY = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model trained through the API. `seed` is the training's own."""
+
+    run: Run
+    artifact: Path
+    seed: int
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Those the model has not seen."""
+        return self.run.plan.unseen
+
+
+class Bed:
+    """A server on a fresh data folder, with ImageNet weights where ../shared has them; ended when the block ends.
+
+    `quick` takes small drawn sets for the real ones, which are also taken where ../shared is absent.
+    """
+
+    def __init__(self, quick: bool, *, weights: bool = True) -> None:
+        self.quick = quick
+        self.weights = weights and WEIGHTS.is_file()
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Bed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def server(self) -> LiveServer:
+        data = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="relook-bench-"))) / "data"
+        if self.weights:
+            import_weights(WEIGHTS, data)
+        return self._stack.enter_context(LiveServer(data))
+
+    @cached_property
+    def clients(self) -> Clients:
+        return connect(self.server.variables)
+
+    @cached_property
+    def signer(self) -> Signer:
+        return Signer(self.server.variables)
+
+    @cached_property
+    def segmentation(self) -> Trained:
+        """The cookie set, else drawn plates with masks."""
+        real = COOKIE.is_dir() and not self.quick
+        return self.train(make_plan(read_pictures(COOKIE) if real else render_set(SMALL, RENDER_SEED)))
+
+    @cached_property
+    def classification(self) -> Trained:
+        """The circuit boards, else drawn plates without their masks."""
+        if BOARD.is_dir() and not self.quick:
+            return self.train(make_plan(read_pictures(BOARD)))
+        plan = make_plan(render_set(SMALL, RENDER_SEED))
+        bare = [tuple(picture.without_mask() for picture in each) for each in (plan.train, plan.test, plan.unseen)]
+        return self.train(Plan(plan.source, *bare))
+
+    def train(self, plan: Plan) -> Trained:
+        """Upload, train, and show it the unseen pictures, as any client would."""
+        root = DataFolder(self.server.data).artifacts
+        before = set(root.iterdir())
+        run = flow.run(self.clients, plan, Screen())
+        [folder] = set(root.iterdir()) - before
+        return Trained(run, folder, int(artifact.read(folder)[1].record["seed"]))
+
+    @contextmanager
+    def hosting(self, model: Trained, units: int = 1) -> Iterator[float]:
+        """The model hosted for the block; gives the seconds from StartModel to HOSTED."""
+        name = {"ProjectName": model.run.project, "ModelVersion": model.run.version}
+        began = time.perf_counter()
+        self.clients.vision.start_model(**name, MinInferenceUnits=units, MaxInferenceUnits=units)
+        yield self._wait(name, "HOSTED", began)
+        self.clients.vision.stop_model(**name)
+        self._wait(name, "TRAINED", time.perf_counter())
+
+    def _wait(self, name: dict[str, str], wanted: str, began: float) -> float:
+        while (seconds := time.perf_counter() - began) < _HOSTING_PATIENCE:
+            found = self.clients.vision.describe_model(**name)["ModelDescription"]
+            if found["Status"] == wanted:
+                return seconds
+            time.sleep(_LOOK_EVERY)  # the API has no other way to wait
+        raise BenchFailed(f"the model is {found['Status']}, not {wanted}, after {_HOSTING_PATIENCE:g} s")
+
+    def detections(self, model: Trained) -> list[Signed]:
+        """A signed DetectAnomalies for each unseen picture."""
+        encoded = [picture.load() for picture in model.pictures]
+        return [
+            self.signer.detect(model.run.project, model.run.version, each.data, each.content_type) for each in encoded
+        ]
+
+
+def describe(model: Trained) -> str:
+    """`cookie 576x768, segmentation at 384x512`: what the pictures are and what the model works on."""
+    card = artifact.read(model.artifact)[1]
+    width, height = model.pictures[0].size
+    task = card.task.value.lower()
+    return f"{model.run.plan.source}, {width}x{height}, {task} at {card.size.width}x{card.size.height}"

@@ -1,0 +1,131 @@
+"""DetectAnomalies end to end against the raw graph, turn and turn about on the same pictures."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from bench.bed import RENDER_SEED, Bed, Trained, describe
+from bench.results import Figure, Result, Table
+from bench.wire import Caller, p95
+from relook.vision import artifact, runtime
+from relook.vision.images import Pixels, decode, resize
+from relook.vision.predict import Predictor
+
+ROUNDS = 200
+WARM_UP = 20
+TARGETS = {False: 5.0, True: 10.0}
+"""Milliseconds that an answer may take beyond the raw graph and decoding; with a mask the larger."""
+THREADS = 1
+"""Of an inference unit as it comes, and so of the raw graph."""
+SPANS = ("end to end", "raw graph", "decoding", "predictor", "raw graph in one precision")
+
+NOTES = (
+    "End to end: a plain HTTP client on a keep-alive connection, from the first byte sent to the last one read; "
+    "signing is done beforehand. One inference unit, one thread.",
+    "Raw graph: the same model.onnx in the bench's process with the same OpenVINO, threads and precisions (patches in "
+    "bf16 where the CPU has it, distances in f32), fed its input ready made. Decoding: the same bytes by the same "
+    "decoder. Predictor: all that a unit does.",
+    "Raw graph in one precision: compiled whole in the patches' precision. In bf16 it is faster and its distances are "
+    "wrong, so it is no peer; it shows what keeping them right costs.",
+    "For every picture these are measured one after another, in an order that turns; overhead is end to end less raw "
+    "graph less decoding, picture by picture.",
+)
+
+
+class RawGraph:
+    """`model.onnx` and nothing around it, in the precision in which it is served: patches in bf16, the rest in f32."""
+
+    def __init__(self, folder: Path, *, whole: bool = False) -> None:
+        """`whole` compiles it as one, all in the patches' precision: faster, but the distances come out wrong."""
+        graph, self._card = artifact.read(folder)
+        model, served = runtime.read(graph), self._card.precision
+        if runtime.native_precision() is not runtime.Precision.BF16:
+            served = runtime.Precision.F32
+        parts = [(model, served)]
+        if not whole:
+            patches, head = runtime.split(model)
+            parts = [(patches, served), (head, runtime.Precision.F32)]
+        self._steps = [runtime.compile_model(part, how, THREADS).create_infer_request() for part, how in parts]
+        for one, other in pairwise(self._steps):
+            other.set_input_tensor(one.get_output_tensor(0))
+
+    def prepare(self, pixels: Pixels) -> ov.Tensor:
+        """The input of the graph: everything before it is not its own time."""
+        return ov.Tensor(np.ascontiguousarray(resize(pixels, self._card.size)[np.newaxis]))
+
+    def infer(self, tensor: ov.Tensor) -> None:
+        self._steps[0].set_input_tensor(tensor)
+        for step in self._steps:
+            step.infer()
+
+
+def measure(bed: Bed) -> Result:
+    """Both kinds of model, with one unit."""
+    figures, rows, notes = [], [], []
+    for kind, model in {"classification": bed.classification, "segmentation": bed.segmentation}.items():
+        spans = _interleaved(bed, model)
+        middle = {name: statistics.median(values) for name, values in spans.items()}
+        what = f"DetectAnomalies ({kind})"
+        figures += [
+            Figure(
+                f"{what}: median time beyond the raw graph and decoding",
+                round(middle["overhead"], 2),
+                "ms",
+                at_most=TARGETS[kind == "segmentation"],
+            ),
+            Figure(
+                f"{what}: median time against raw graph and decoding",
+                round(middle["end to end"] / (middle["raw graph"] + middle["decoding"]), 3),
+                "times",
+            ),
+        ]
+        rows += [[kind, name, round(middle[name], 2), round(p95(values), 2)] for name, values in spans.items()]
+        notes.append(f"{kind.capitalize()}: {describe(model)}.")
+    title = f"Milliseconds, {len(spans['overhead'])} pictures each"
+    table = Table(title, ("model", "span", "median", "p95"), rows)
+    seeds = {"drawn pictures": RENDER_SEED, "training": bed.classification.seed}
+    return Result("DetectAnomalies against the raw graph", figures, [table], [*notes, *NOTES], seeds)
+
+
+def _interleaved(bed: Bed, model: Trained) -> dict[str, list[float]]:
+    """Milliseconds of each span and of the overhead, picture by picture."""
+    raw, one = RawGraph(model.artifact), RawGraph(model.artifact, whole=True)
+    predictor = Predictor.load(model.artifact, THREADS)
+    rounds, warm_up = (20, 4) if bed.quick else (ROUNDS, WARM_UP)
+    times: dict[str, list[float]] = {name: [] for name in SPANS}
+    with bed.hosting(model):
+        caller, requests = Caller(bed.signer.endpoint), bed.detections(model)
+        tensors = [raw.prepare(decode(request.body)) for request in requests]
+        for turn in range(warm_up + rounds):
+            at = turn % len(requests)
+            if at == 0:
+                requests = bed.detections(model)  # a signature is good for five minutes
+            request, tensor = requests[at], tensors[at]
+            spans: dict[str, Callable[[], object]] = {
+                "end to end": lambda request=request: caller.send(request),
+                "raw graph": lambda tensor=tensor: raw.infer(tensor),
+                "decoding": lambda request=request: decode(request.body),
+                "predictor": lambda request=request: predictor.predict(request.body),
+                "raw graph in one precision": lambda tensor=tensor: one.infer(tensor),
+            }
+            first = turn % len(SPANS)
+            for name in SPANS[first:] + SPANS[:first]:
+                milliseconds = _timed(spans[name])
+                if turn >= warm_up:
+                    times[name].append(milliseconds)
+        caller.close()
+    parts = zip(times["end to end"], times["raw graph"], times["decoding"], strict=True)
+    return times | {"overhead": [whole - raw_graph - decoding for whole, raw_graph, decoding in parts]}
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - began)
