@@ -10,7 +10,7 @@ import click
 
 from relook.cli.failing import fail
 from relook.datafolder import DataFolder, DataFolderError
-from relook.iam.keys import KeyFileError, administrator
+from relook.iam.keys import KeyFileError, administrators_key
 from relook.settings import SettingsError, load
 
 
@@ -42,11 +42,7 @@ def _environment(data: Path | None) -> dict[str, str]:
             f"{folder.root}: no server has written its address there (yet): start one with relook serve --data "
             f"{shlex.quote(str(folder.root))}"
         )
-    # The server had to read the same file before it answered, so it is there and names its own account.
-    account = json.loads(folder.key.read_text())["account"]
-    keys = administrator(folder.key, account)
-    key = keys.find(keys.ids[0])
-    assert key is not None
+    key = administrators_key(folder.key)
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": key.access_key_id,

@@ -17,7 +17,8 @@ from relook.datafolder import DataFolder
 from relook.jobs import queue
 from relook.jobs.queue import Job
 from relook.settings import SettingsError, load
-from relook.store.engine import Store
+from relook.store.engine import DatabaseUnusable, StorageFull, Store
+from relook.store.migrate import SchemaTooNew
 
 _data = click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]"
@@ -91,7 +92,10 @@ def _opened(data: Path | None) -> Iterator[Store]:
         fail(error)
     if not folder.database.exists():
         fail(f"{folder.root}: no server has run on this data folder: name the right one with --data")
-    store = Store.open(folder.database)
+    try:
+        store = Store.open(folder.database)
+    except (DatabaseUnusable, SchemaTooNew, StorageFull, OSError) as error:
+        fail(error)
     try:
         yield store
     finally:

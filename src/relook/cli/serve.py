@@ -14,8 +14,19 @@ from relook.jobs.lock import WorkerRunning
 from relook.server import ServerError
 from relook.server import serve as run
 from relook.settings import SettingsError, load
-from relook.store.engine import StorageFull
+from relook.store.engine import DatabaseUnusable, StorageFull
 from relook.store.migrate import SchemaTooNew
+
+_FORESEEN = (
+    SettingsError,
+    DataFolderError,
+    KeyFileError,
+    WorkerRunning,
+    ServerError,
+    StorageFull,
+    DatabaseUnusable,
+    SchemaTooNew,
+)
 
 
 @click.command()
@@ -35,15 +46,7 @@ def serve(data: Path | None, host: str | None, port: int | None, account: str | 
     try:
         settings = load(data, host=host, port=port, account=account, s3_host=s3_host)
         run(settings, lambda endpoint: click.echo(f'serving {endpoint}; in another shell: eval "$(relook env)"'))
-    except (
-        SettingsError,
-        DataFolderError,
-        KeyFileError,
-        WorkerRunning,
-        ServerError,
-        SchemaTooNew,
-        StorageFull,
-    ) as error:
+    except _FORESEEN as error:
         fail(error)
     except OSError as error:
         fail(f"the server cannot go on: {error}")

@@ -69,9 +69,18 @@ def administrator(path: Path, account: str) -> FixedKeys:
             _create(path, account)
         content = _read(path)
     except OSError as error:
-        reason = f"{path}: the administrator's key file cannot be used ({error.strerror}): "
-        raise KeyFileError(reason + "check who owns the file and its folder") from error
+        raise _unreadable(path, error) from error
     return FixedKeys(_key(path, content, account))
+
+
+def administrators_key(path: Path) -> AccessKey:
+    """The key in a file that `administrator` made, whatever its account. KeyFileError when it cannot be used."""
+    try:
+        content = _read(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    account = content.get("account") if isinstance(content, dict) else None
+    return _key(path, content, account if isinstance(account, str) else "")
 
 
 def root_of(account: str, access_key_id: str) -> Principal:
@@ -133,6 +142,11 @@ def _key(path: Path, content: Any, account: str) -> AccessKey:
         )
     identity = content["accessKeyId"]
     return AccessKey(identity, content["secretAccessKey"], root_of(account, identity))
+
+
+def _unreadable(path: Path, error: OSError) -> KeyFileError:
+    reason = f"{path}: the administrator's key file cannot be used ({error.strerror}): "
+    return KeyFileError(reason + "check who owns the file and its folder")
 
 
 def _corrupt(path: Path, why: str) -> KeyFileError:

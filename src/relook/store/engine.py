@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from relook.store.migrate import upgrade
 
@@ -20,6 +20,16 @@ class StorageFull(Exception):
         super().__init__(" ".join((self.__doc__ or "").split()))
 
 
+class DatabaseUnusable(Exception):
+    """The database file cannot be opened; the message names it, what is wrong and the way out."""
+
+    def __init__(self, path: Path, error: DatabaseError) -> None:
+        super().__init__(
+            f"{path}: the database cannot be used ({error.orig}): check who owns the file; if it is damaged, put back "
+            "a copy of the whole data folder, or name another folder with --data"
+        )
+
+
 class Store:
     """A connection pool on one database, schema up to date."""
 
@@ -28,15 +38,24 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> Store:
-        """Open (or create, mode 0600) the SQLite file at `path` and bring its schema up to date."""
+        """Open (or create, mode 0600) the SQLite file at `path` and bring its schema up to date.
+
+        Raises DatabaseUnusable, StorageFull, migrate.SchemaTooNew, OSError.
+        """
         path.touch(mode=0o600, exist_ok=True)
         # isolation_level None: the driver begins nothing by itself, so that _begin decides what a transaction is.
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "isolation_level": None})
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
         store = cls(engine)
-        with store.write() as connection:
-            upgrade(connection)
+        try:
+            with store.write() as connection:
+                upgrade(connection)
+        except BaseException as error:
+            store.close()
+            if isinstance(error, DatabaseError):
+                raise DatabaseUnusable(path, error) from error
+            raise
         return store
 
     @contextmanager
