@@ -33,7 +33,9 @@ class _Uvicorn(uvicorn.Server):
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. `announce` is called with the endpoint once requests are answered.
+    """Serve until SIGTERM or SIGINT; a second one ends it at once, without waiting for the requests in flight.
+
+    `announce` is called with the endpoint once requests are answered.
 
     Raises DataFolderError, ServerError, and what `app.running` raises.
     """
@@ -71,10 +73,10 @@ def endpoint_of(listener: socket.socket) -> str:
 async def _serve(
     settings: Settings, folder: DataFolder, listener: socket.socket, announce: Callable[[str], None]
 ) -> None:
-    end = asyncio.Event()
+    end, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end.set)
+        loop.add_signal_handler(number, lambda: (hurry if end.is_set() else end).set())
     async with running(settings) as app:
         server = _Uvicorn(_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -86,7 +88,7 @@ async def _serve(
         await asyncio.wait({serving, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         folder.forget_address()
-        await _drain(app, settings.drain_seconds)
+        server.force_exit = not await _drain(app, settings.drain_seconds, hurry)
         server.should_exit = True
         await serving
     _log.info("relook has ended")
@@ -107,10 +109,15 @@ def _config(app: App) -> uvicorn.Config:
     )
 
 
-async def _drain(app: App, seconds: float) -> None:
+async def _drain(app: App, seconds: float, hurry: asyncio.Event) -> bool:
+    """Whether every request in flight was answered within `seconds`, and before `hurry` was set."""
     _log.info("relook ends: %d requests in flight", app.gateway.in_flight)
-    try:
-        async with asyncio.timeout(seconds):
-            await app.gateway.drain()
-    except TimeoutError:
-        _log.warning("%d requests were not answered within %g s, and are dropped", app.gateway.in_flight, seconds)
+    drained, hurried = asyncio.create_task(app.gateway.drain()), asyncio.create_task(hurry.wait())
+    await asyncio.wait({drained, hurried}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in (drained, hurried):
+        task.cancel()
+    if drained.done():
+        return True
+    why = "when it was told to end at once" if hurry.is_set() else f"within {seconds:g} s"
+    _log.warning("%d requests were not answered %s, and are dropped", app.gateway.in_flight, why)
+    return False
