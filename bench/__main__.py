@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from bench import accuracy, detect, load, report, results, startup, training
-from bench.bed import Bed
-from relook.demo.server import isolate
+from bench import report, results
 
-BENCHES: dict[str, Callable[[Bed], results.Result]] = {
-    "detect": detect.measure,
-    "training": training.measure,
-    "startup": startup.measure,
-    "load": load.measure,
-    "accuracy": lambda bed: accuracy.measure(),
-}
-"""In this order: what depends on a quiet machine comes before what makes it hot."""
+BENCHES = report.ORDER
+"""Modules of this package with `measure(bed) -> Result`, in the order in which they run and are reported."""
 
 
 def main() -> int:
     options = _options()
     if options.names == ["report"]:
         return report.main(check=options.check)
+    return measure(options.names, options.quick)
+
+
+def measure(names: Sequence[str], quick: bool) -> int:
+    """Run the benches named, or all that this machine can run; the exit code."""
+    from bench.bed import Bed  # only now: a report needs nothing but the result files
+    from relook.demo.server import isolate
+
     clean = isolate(os.environ)
     os.environ.clear()
     os.environ.update(clean)  # the user's own AWS settings must not reach a server of ours
-    with Bed(options.quick) as bed:
-        for name in options.names or BENCHES:
-            path = results.write(name, BENCHES[name](bed), options.quick)
+    with Bed(quick) as bed:
+        for name in names or BENCHES:
+            try:
+                result = importlib.import_module(f"bench.{name}").measure(bed)
+            except results.Unavailable as error:
+                print(f"{name} left out: {error}", file=sys.stderr)
+                if names:
+                    return 1
+                continue
+            path = results.write(name, result, quick)
             print(report.section(report.read(path)), end="\n\n")
             print(f"written to {path}", file=sys.stderr)
-    if not options.quick:
+    if not quick:
         print("to bring the documents up to date: python -m bench report", file=sys.stderr)
     return 0
 

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.bed import SHARED, WEIGHTS
-from bench.results import Figure, Result, Table
+from bench.bed import SHARED, WEIGHTS, Bed
+from bench.results import Figure, Result, Table, Unavailable
 from relook.vision.backbones import Backbone
 from relook.vision.images import Size, decode
 from relook.vision.masks import decode_mask
@@ -33,6 +33,7 @@ from relook.vision.weights import choose, import_weights, random_backbone
 
 CRACKED = DefectClass("cracked", "#23A436")
 SEED = 0
+_WEIGHTS = {WEIGHTS.stem: "ImageNet weights", "resnet18-random": "built-in weights"}
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,12 @@ def _pointing(sample: Sample, classes: tuple[DefectClass, ...], predictor: Predi
     yield bool(mask[top : int((row + 2) * high), left : int((column + 2) * wide)].any())
 
 
-def measure() -> Result:
-    """Every set with both weights."""
+def measure(bed: Bed) -> Result:
+    """Every set with both weights. Raises Unavailable where there are no real pictures, and for a quick run."""
+    if bed.quick:
+        raise Unavailable("it has no quick form")
+    if not (WEIGHTS.is_file() and (SHARED / "data").is_dir()):
+        raise Unavailable(f"it needs the real pictures and weights in {SHARED}")
     reports = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -161,7 +166,11 @@ def measure() -> Result:
                 reports.append(run(data, backbone, folder / f"{data.name}-{backbone.name}"))
                 print(json.dumps(reports[-1]), file=sys.stderr, flush=True)
     figures = [
-        Figure(f"{metric}, {report['set']}, {report['weights']}", round(report[key], 3))
+        Figure(
+            f"{metric} on the {report['set']} set's {report['test_images']} test images, {_WEIGHTS[report['weights']]}",
+            round(report[key], 3),
+            headline=metric == "F1" and report["weights"] == WEIGHTS.stem,
+        )
         for report in reports
         for metric, key in (("F1", "f1"), ("AUROC", "auroc"))
     ]

@@ -30,6 +30,7 @@ SHARED = ROOT.parent / "shared"
 WEIGHTS = SHARED / "weights" / "resnet18_imagenet_layer1-3.onnx"
 COOKIE = SHARED / "data" / "lookout_cookie"
 BOARD = SHARED / "data" / "lookout_circuitboard_1000px"
+DRAWN = "drawn plates"
 RENDER_SEED = 7
 _HOSTING_PATIENCE = 60.0
 _LOOK_EVERY = 0.01
@@ -37,8 +38,9 @@ _LOOK_EVERY = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A model trained through the API. `seed` is the training's own."""
+    """A model trained through the API. `pictures_of` names the set, `seed` is the training's own."""
 
+    pictures_of: str
     run: Run
     artifact: Path
     seed: int
@@ -86,25 +88,26 @@ class Bed:
     @cached_property
     def segmentation(self) -> Trained:
         """The cookie set, else drawn plates with masks."""
-        real = COOKIE.is_dir() and not self.quick
-        return self.train(make_plan(read_pictures(COOKIE) if real else render_set(SMALL, RENDER_SEED)))
+        if COOKIE.is_dir() and not self.quick:
+            return self.train("cookie set", make_plan(read_pictures(COOKIE)))
+        return self.train(DRAWN, make_plan(render_set(SMALL, RENDER_SEED)))
 
     @cached_property
     def classification(self) -> Trained:
         """The circuit boards, else drawn plates without their masks."""
         if BOARD.is_dir() and not self.quick:
-            return self.train(make_plan(read_pictures(BOARD)))
+            return self.train("circuit boards", make_plan(read_pictures(BOARD)))
         plan = make_plan(render_set(SMALL, RENDER_SEED))
         bare = [tuple(picture.without_mask() for picture in each) for each in (plan.train, plan.test, plan.unseen)]
-        return self.train(Plan(plan.source, *bare))
+        return self.train(DRAWN, Plan(plan.source, *bare))
 
-    def train(self, plan: Plan) -> Trained:
-        """Upload, train, and show it the unseen pictures, as any client would."""
+    def train(self, pictures_of: str, plan: Plan) -> Trained:
+        """Upload, train, and show the model the unseen pictures, as any client would."""
         root = DataFolder(self.server.data).artifacts
         before = set(root.iterdir())
         run = flow.run(self.clients, plan, Screen())
         [folder] = set(root.iterdir()) - before
-        return Trained(run, folder, int(artifact.read(folder)[1].record["seed"]))
+        return Trained(pictures_of, run, folder, int(artifact.read(folder)[1].record["seed"]))
 
     @contextmanager
     def hosting(self, model: Trained, units: int = 1) -> Iterator[float]:
@@ -133,8 +136,7 @@ class Bed:
 
 
 def describe(model: Trained) -> str:
-    """`cookie 576x768, segmentation at 384x512`: what the pictures are and what the model works on."""
+    """`cookie set, 576x768, segmentation at 384x512`: what the pictures are and what the model works on."""
     card = artifact.read(model.artifact)[1]
     width, height = model.pictures[0].size
-    task = card.task.value.lower()
-    return f"{model.run.plan.source}, {width}x{height}, {task} at {card.size.width}x{card.size.height}"
+    return f"{model.pictures_of}, {width}x{height}, {card.task.value.lower()} at {card.size.width}x{card.size.height}"

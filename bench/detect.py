@@ -84,6 +84,7 @@ def measure(bed: Bed) -> Result:
                 f"{what}: median time against raw graph and decoding",
                 round(middle["end to end"] / (middle["raw graph"] + middle["decoding"]), 3),
                 "times",
+                headline=True,
             ),
         ]
         rows += [[kind, name, round(middle[name], 2), round(p95(values), 2)] for name, values in spans.items()]
@@ -117,7 +118,7 @@ def _interleaved(bed: Bed, model: Trained) -> dict[str, list[float]]:
             }
             first = turn % len(SPANS)
             for name in SPANS[first:] + SPANS[:first]:
-                milliseconds = _timed(spans[name])
+                milliseconds = timed(spans[name])
                 if turn >= warm_up:
                     times[name].append(milliseconds)
         caller.close()
@@ -125,7 +126,8 @@ def _interleaved(bed: Bed, model: Trained) -> dict[str, list[float]]:
     return times | {"overhead": [whole - raw_graph - decoding for whole, raw_graph, decoding in parts]}
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Milliseconds."""
     began = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - began)

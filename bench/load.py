@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 import statistics
-import time
 from collections.abc import Sequence
 
 from bench.bed import RENDER_SEED, Bed, Trained, describe
-from bench.detect import RawGraph
+from bench.detect import RawGraph, timed
 from bench.results import Figure, Result, Table
 from bench.wire import Rate, Signed, rate
 from relook.vision.images import decode
@@ -27,21 +26,20 @@ def measure(bed: Bed) -> Result:
     seconds = 1.0 if bed.quick else SECONDS
     figures, tables, notes = [], [], []
     for kind, model in {"classification": bed.classification, "segmentation": bed.segmentation}.items():
-        raw = _raw_rate(model)
-        rows, best = _detect(bed, model, seconds, raw)
-        title = f"DetectAnomalies, {kind} (the raw graph alone, one thread: {raw:.1f} per second)"
-        tables.append(Table(title, ("units", *_COLUMNS[1:], "share of the raw graph's rate"), rows))
-        for units, per_second in best.items():
-            plural = "s" if units > 1 else ""
-            figures.append(
-                Figure(f"DetectAnomalies ({kind}), {units} unit{plural}", round(per_second, 1), "per second")
-            )
+        found, raw = _detect(bed, model, seconds)
+        rows = [[units, clients, *_cells(each), round(each.per_second / raw, 2)] for units, clients, each in found]
+        title = f"DetectAnomalies, {kind}; the raw graph alone, one thread: {raw:.1f} per second"
+        tables.append(Table(title, ("units", *_COLUMNS[1:], "times the raw graph's rate"), rows))
+        for number in UNITS:
+            best = max(each.per_second for units, _, each in found if units == number)
+            what = f"DetectAnomalies ({kind}) with {number} unit{'s' if number > 1 else ''}"
+            figures.append(Figure(what, round(best, 1), "per second", headline=True))
         notes.append(f"{kind.capitalize()}: {describe(model)}.")
     rows = []
     for name, requests in _others(bed).items():
-        found = [(clients, rate(bed.signer.endpoint, requests, clients, seconds)) for clients in CLIENTS]
-        rows += [[name, clients, *_cells(each)] for clients, each in found]
-        figures.append(Figure(name, round(max(each.per_second for _, each in found)), "per second"))
+        rates = [(clients, rate(bed.signer.endpoint, requests, clients, seconds)) for clients in CLIENTS]
+        rows += [[name, clients, *_cells(each)] for clients, each in rates]
+        figures.append(Figure(name, round(max(each.per_second for _, each in rates)), "per second"))
     tables.append(Table("Other requests", _COLUMNS, rows))
     notes.append(
         "Clients are threads of one Python process on the same machine, each with a keep-alive connection and requests "
@@ -51,29 +49,18 @@ def measure(bed: Bed) -> Result:
     return Result("Requests per second", figures, tables, notes, seeds)
 
 
-def _detect(bed: Bed, model: Trained, seconds: float, raw: float) -> tuple[list[list[str | float]], dict[int, float]]:
-    """Rows by units and clients, and the best rate for each number of units."""
-    rows: list[list[str | float]] = []
-    best: dict[int, float] = {}
+def _detect(bed: Bed, model: Trained, seconds: float) -> tuple[list[tuple[int, int, Rate]], float]:
+    """The rate for each number of units and clients, and that of the raw graph alone, measured in between."""
+    raw = RawGraph(model.artifact)
+    tensors = [raw.prepare(decode(picture.load().data)) for picture in model.pictures]
+    raw.infer(tensors[0])
+    found, times = [], []
     for units in UNITS:
         with bed.hosting(model, units):
             for clients in CLIENTS:
-                found = rate(bed.signer.endpoint, bed.detections(model), clients, seconds)
-                rows.append([units, clients, *_cells(found), round(found.per_second / (units * raw), 2)])
-                best[units] = max(best.get(units, 0.0), found.per_second)
-    return rows, best
-
-
-def _raw_rate(model: Trained) -> float:
-    """Pictures per second of the raw graph alone, one after another."""
-    raw = RawGraph(model.artifact)
-    tensors = [raw.prepare(decode(picture.load().data)) for picture in model.pictures]
-    times = []
-    for tensor in [tensors[0], *tensors]:
-        began = time.perf_counter()
-        raw.infer(tensor)
-        times.append(time.perf_counter() - began)
-    return 1 / statistics.median(times[1:])
+                times += [timed(lambda tensor=tensor: raw.infer(tensor)) for tensor in tensors]
+                found.append((units, clients, rate(bed.signer.endpoint, bed.detections(model), clients, seconds)))
+    return found, 1000 / statistics.median(times)
 
 
 def _others(bed: Bed) -> dict[str, Sequence[Signed]]:

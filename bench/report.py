@@ -89,6 +89,8 @@ def with_figures(text: str, results: Iterable[dict[str, Any]]) -> str:
     rows = []
     for result in results:
         for each in result["figures"]:
+            if not (each["headline"] or verdict(each)):
+                continue
             wanted = f"{target(each)}: {verdict(each)}" if verdict(each) else ""
             rows.append([each["what"], quantity(each), wanted, f"`{result['command']}`"])
     body = table(("what", "figure", "target", "measured by"), rows) if rows else "Nothing has been measured yet."

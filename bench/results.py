@@ -21,15 +21,23 @@ _LIBRARIES = ("openvino", "numpy", "onnx", "scikit-learn", "starlette", "uvicorn
 _LIBRARIES += ("SQLAlchemy", "simplejpeg", "pillow")
 
 
+class Unavailable(Exception):
+    """A bench that cannot be run here; the message says what it needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number worth quoting. `at_most` and `at_least` are the target, where there is one, in the same unit."""
+    """One number worth quoting. `at_most` and `at_least` are the target, where there is one, in the same unit.
+
+    The README shows those with a target, and those that are a `headline`.
+    """
 
     what: str
     value: float
     unit: str = ""
     at_most: float | None = None
     at_least: float | None = None
+    headline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

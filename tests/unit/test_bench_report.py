@@ -34,7 +34,8 @@ def result(*figures: dict[str, Any]) -> dict[str, Any]:
 def figure(
     value: float, at_most: float | None = None, at_least: float | None = None, unit: str = "s"
 ) -> dict[str, Any]:
-    return {"what": "that", "value": value, "unit": unit, "at_most": at_most, "at_least": at_least}
+    target = {"at_most": at_most, "at_least": at_least}
+    return {"what": "that", "value": value, "unit": unit, "headline": False} | target
 
 
 def test_the_documents_are_up_to_date() -> None:
@@ -90,6 +91,14 @@ def test_the_readme_keeps_what_is_around_its_figures() -> None:
     assert report.with_figures(text, [result(figure(3, at_most=2))]) == text
 
 
+def test_the_readme_shows_headlines_and_what_has_a_target() -> None:
+    headline = figure(1) | {"headline": True, "what": "the headline"}
+    text = report.with_figures(report.START + report.END, [result(figure(1), headline, figure(4, at_most=5))])
+    assert text.count("\n| that |") == 1
+    assert "\n| the headline | 1 s |  | `python -m bench load` |\n" in text
+    assert "| that | 4 s |" in text
+
+
 def test_a_readme_without_its_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="the figures go between them"):
         report.with_figures("no markers", [])
@@ -101,10 +110,9 @@ def test_a_result_of_no_bench_is_refused(tmp_path: Path) -> None:
         report.read_all(tmp_path)
 
 
-def test_the_order_has_every_bench() -> None:
-    from bench.__main__ import BENCHES
-
-    assert set(report.ORDER) == set(BENCHES)
+def test_every_bench_of_the_report_is_there() -> None:
+    for name in report.ORDER:
+        assert "\ndef measure(bed: Bed) -> Result:\n" in (results.ROOT / "bench" / f"{name}.py").read_text("utf-8")
 
 
 def test_a_stale_document_is_told_and_mended(tmp_path: Path) -> None:
