@@ -22,7 +22,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def classifier(stage: Stage) -> str:
     """The project whose model 1 classifies; tests leave that model TRAINED or HOSTED."""
     found = stage.train(CLASSIFIER, Description="first.model", Tags=[{"Key": "line", "Value": "A 1"}])
-    assert found["Status"] == "TRAINED", found
+    assert found["Status"] == "TRAINED", found["StatusMessage"]
     return CLASSIFIER
 
 
@@ -30,5 +30,5 @@ def classifier(stage: Stage) -> str:
 def segmenter(stage: Stage) -> str:
     """The project whose model 1 finds areas; tests leave that model TRAINED or HOSTED."""
     found = stage.train(SEGMENTER, masked=True)
-    assert found["Status"] == "TRAINED", found
+    assert found["Status"] == "TRAINED", found["StatusMessage"]
     return SEGMENTER
