@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,9 @@ from relook.testing import LiveServer
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with LiveServer(tmp_path_factory.mktemp("lookout") / "data") as server:
+    # The tests may run with a botocore that is not the server's: test_lookout_old_botocore.py puts one on the path.
+    environment = {"PYTHONPATH": os.environ.get("RELOOK_SERVER_PYTHONPATH", os.environ.get("PYTHONPATH", ""))}
+    with LiveServer(tmp_path_factory.mktemp("lookout") / "data", environment=environment) as server:
         made = stage_on(server)
         yield made
         made.close()

@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 
 class Stage:
-    """`server` and today's boto3 for it: the restored description is found through the session's own search path."""
+    """`server` and the installed boto3 for it.
+
+    Today's finds the restored description through the session's own search path; one that still has its own uses that.
+    """
 
     def __init__(self, server: LiveServer) -> None:
         self.server = server
@@ -66,7 +69,9 @@ class Stage:
 
     def _new_session(self) -> boto3.Session:
         session = botocore.session.Session()
-        session.set_config_variable("data_path", self.server.variables["AWS_DATA_PATH"])
+        if "lookoutvision" not in session.get_available_services():
+            session = botocore.session.Session()
+            session.set_config_variable("data_path", self.server.variables["AWS_DATA_PATH"])
         return boto3.Session(botocore_session=session, **self.server.credentials)
 
     def upload(self, chosen: Iterable[Picture] = ()) -> None:

@@ -1,45 +1,34 @@
-"""The AWS CLI's `aws s3`, as it is installed, against a live server.
-
-Looks for it in RELOOK_AWSCLI, else in .cache/awscli; `make test-all` builds the latter.
-"""
+"""`aws s3` of both AWS CLIs, as they are installed, against a live server."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aws_clis import VERSIONS, Aws, cli
 from s3_server import LiveServer, live_s3
 
 pytestmark = pytest.mark.clients
-BUILT = Path(__file__).parents[2] / ".cache" / "awscli" / "bin" / "aws"
-Aws = Callable[..., str]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Anew for each CLI, so that both meet no bucket."""
     with live_s3(tmp_path_factory.mktemp("s3")) as live:
         yield live
 
 
 @pytest.fixture
-def aws(server: LiveServer, tmp_path: Path) -> Aws:
-    program = Path(os.environ.get("RELOOK_AWSCLI") or BUILT)
-    if not program.exists():
-        pytest.skip(f"no AWS CLI at {program}: set RELOOK_AWSCLI, or run `make test-all`, which builds one")
-    environment = {**os.environ, **server.environment, "HOME": str(tmp_path), "AWS_PAGER": ""}
-
-    def run(*arguments: str, succeeds: bool = True) -> str:
-        # The option too: older versions of the CLI do not know AWS_ENDPOINT_URL.
-        command = [str(program), "--endpoint-url", server.endpoint, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120)
-        assert (done.returncode == 0) == succeeds, done.stderr
-        return done.stdout + done.stderr
-
-    return run
+def aws(server: LiveServer, version: str, tmp_path: Path) -> Aws:
+    return cli(version, server.environment, tmp_path)
 
 
 @pytest.fixture
