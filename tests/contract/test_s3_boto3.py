@@ -308,7 +308,14 @@ def test_operations_not_offered(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_acl, Bucket=bucket) == ("NotImplemented", 501)
     tagging = {"TagSet": [{"Key": "a", "Value": "b"}]}
     assert refused(s3.put_bucket_tagging, Bucket=bucket, Tagging=tagging) == ("NotImplemented", 501)
-    assert refused(s3.get_object_tagging, Bucket=bucket, Key="k") == ("NotImplemented", 501)
+    object_tagging = {"Bucket": bucket, "Key": "k", "Tagging": tagging}
+    assert refused(s3.put_object_tagging, **object_tagging) == ("NotImplemented", 501)
+
+
+def test_objects_have_no_tags(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    assert refused(s3.get_object_tagging, Bucket=bucket, Key="absent") == ("NoSuchKey", 404)
 
 
 def test_locations(server: LiveServer) -> None:

@@ -86,6 +86,12 @@ class Objects:
         check_read(members, found.version)
         return _described(members, found, _span(members, found))
 
+    @s3_operation("GetObjectTagging", action="s3:GetObjectTagging", resource=object_arn, supports="Key VersionId")
+    def tags(self, context: RequestContext, members: Members) -> dict[str, Any]:
+        """None: every way to give an object tags is refused. AWS CLI v2 asks before it copies a large object."""
+        found = self._found(context, members)
+        return {"TagSet": [], **version_member(found.version, found.bucket.versioning)}
+
     def _found(self, context: RequestContext, members: Members) -> Found:
         version_id = check_version_id(members.get("VersionId"))
         try:
