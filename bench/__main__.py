@@ -13,6 +13,9 @@ from bench import report, results
 BENCHES = report.ORDER
 """Modules of this package with `measure(bed) -> Result`, in the order in which they run and are reported."""
 
+QUIET = 0.5
+"""The load average above which times are worth little."""
+
 
 def main() -> int:
     options = _options()
@@ -26,6 +29,9 @@ def measure(names: Sequence[str], quick: bool) -> int:
     from bench.bed import Bed  # only now: a report needs nothing but the result files
     from relook.demo.server import isolate
 
+    busy = os.getloadavg()[0]
+    if busy > QUIET:
+        print(f"this machine is busy (load average {busy:.1f}): do not quote times measured now", file=sys.stderr)
     clean = isolate(os.environ)
     os.environ.clear()
     os.environ.update(clean)  # the user's own AWS settings must not reach a server of ours
