@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relook.app import App, running
 from relook.datafolder import DataFolder
@@ -22,6 +23,36 @@ _log = logging.getLogger(__name__)
 
 class ServerError(Exception):
     """The server cannot listen; the message names the address and the fix."""
+
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a request line and its headers, give or take what one read brings."""
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's own, with a limit to the head of a request, which it would otherwise keep in memory at any length."""
+
+    _head: int | None = None
+    """Bytes since the head of the present request began; None while none is being read."""
+
+    def on_message_begin(self) -> None:
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is None or self.transport.is_closing():
+            return
+        self._head += len(data)
+        if self._head > HEAD_LIMIT:
+            _log.warning("a request head of more than %d bytes is refused", HEAD_LIMIT)
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -97,7 +128,7 @@ async def _serve(
 def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app.gateway,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
