@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relook.settings import Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "TRAININGS", "RELAXED_MINIMUMS", "ACCOUNT", "DATA"):
+        monkeypatch.delenv(f"RELOOK_{name}", raising=False)
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(tmp_path).port == 8484
+    (tmp_path / "relook.toml").write_text("port = 1\n")
+    assert load(tmp_path).port == 1
+    monkeypatch.setenv("RELOOK_PORT", "2")
+    assert load(tmp_path).port == 2
+    assert load(tmp_path, port=3).port == 3
+    assert load(tmp_path, port=None).port == 2
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("FALSE", False), ("0", False)])
+def test_switches_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, value: bool) -> None:
+    monkeypatch.setenv("RELOOK_RELAXED_MINIMUMS", text)
+    assert load(tmp_path).relaxed_minimums is value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RELAXED_MINIMUMS", "yes"), ("TRAININGS", "1.5"), ("TRAININGS", "0"), ("ACCOUNT", "1")]
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"RELOOK_{name}", value)
+    with pytest.raises(SettingsError, match=name.lower()):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["port = true", 'port = "1"', "data = 1", "= 1"])
+def test_a_file_with_a_wrong_line_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "relook.toml").write_text(line)
+    with pytest.raises(SettingsError, match=r"relook\.toml"):
+        load(tmp_path)
+
+
+def test_children_get_the_very_settings(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "ü ' folder", account="111122223333", relaxed_minimums=True)
+    assert Settings.restore(settings.dump()) == settings
