@@ -47,8 +47,9 @@ class Template:
         pattern = re.escape(pieces[0])
         for greedy, literal in zip(pieces[2::3], pieces[3::3], strict=True):
             pattern += ("(.+)" if greedy else "([^/]+)") + re.escape(literal)
-        # S3's clients write the bucket alone with and without a slash behind it.
-        self._pattern = re.compile(pattern + ("/?" if len(path) > 1 and not path.endswith("/") else ""), re.DOTALL)
+        # S3's clients write the bucket alone with and without a slash behind it. After a fixed word a slash would be
+        # the path of one more label, which is empty: GET /projects/ must not list what DescribeProject was to find.
+        self._pattern = re.compile(pattern + ("/?" if path.endswith("}") else ""), re.DOTALL)
         if "+}" in path:
             self._pattern = re.compile(pattern, re.DOTALL)
         self.specificity = (sum(map(len, pieces[0::3])), -path.count("+}"), -len(self.labels))
