@@ -1,0 +1,147 @@
+"""The commands as a user types them, on a data folder that a server has used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+from onnx import TensorProto, helper
+
+from relook.cli import main
+from relook.core.clock import system_clock
+from relook.datafolder import DataFolder
+from relook.jobs import queue
+from relook.store.engine import Store
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DataFolder:
+    folder = DataFolder(tmp_path / "data")
+    folder.create()
+    return folder
+
+
+@pytest.fixture
+def job_id(folder: DataFolder) -> str:
+    """Of a training that is queued."""
+    store = Store.open(folder.database)
+    with store.write() as connection:
+        subject = "arn:aws:lookoutvision:us-east-1:000000000000:model/boards/1"
+        job = queue.enqueue(
+            connection, kind="training", lane="training", subject=subject, payload={}, now=system_clock()
+        )
+        queue.add_event(connection, job, 1, system_clock(), "Weights: resnet18")
+    store.close()
+    return job
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_lists_every_command_with_what_it_does() -> None:
+    text = run("--help").output
+    for name in ("serve", "env", "demo", "doctor", "jobs", "sdk", "weights"):
+        assert f"\n  {name} " in text
+    assert "_worker" not in text
+    assert "_job" not in text
+
+
+@pytest.mark.parametrize("name", ["serve", "env", "demo", "doctor", "jobs", "sdk", "weights"])
+def test_each_command_has_help(name: str) -> None:
+    done = run(name, "--help")
+    assert done.exit_code == 0
+    assert done.output.startswith("Usage: ")
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert run("train").exit_code == 2
+
+
+def test_jobs_lists_what_is_queued(folder: DataFolder, job_id: str) -> None:
+    [job] = json.loads(run("jobs", "--data", folder.root, "--json").output)
+    assert (job["id"], job["kind"], job["state"]) == (job_id, "training", "QUEUED")
+    assert job["subject"].endswith("model/boards/1")
+    assert "training" in run("jobs", "--data", folder.root).output
+
+
+def test_jobs_show_tells_the_events(folder: DataFolder, job_id: str) -> None:
+    shown = json.loads(run("jobs", "show", job_id, "--data", folder.root, "--json").output)
+    assert [event["message"] for event in shown["events"]] == ["queued", "Weights: resnet18"]
+    assert "Weights: resnet18" in run("jobs", "show", job_id, "--data", folder.root).output
+
+
+def test_jobs_cancel_asks_once_and_is_seen(folder: DataFolder, job_id: str) -> None:
+    assert "was asked for" in run("jobs", "cancel", job_id, "--data", folder.root).output
+    store = Store.open(folder.database)
+    with store.read() as connection:
+        job = queue.find(connection, job_id)
+    store.close()
+    assert job is not None
+    assert job.cancel_requested
+
+
+@pytest.mark.parametrize("verb", ["show", "cancel"])
+def test_an_unknown_job_is_named(folder: DataFolder, job_id: str, verb: str) -> None:
+    done = run("jobs", verb, "nonesuch", "--data", folder.root)
+    assert done.exit_code == 1
+    assert "there is no job nonesuch" in done.output
+
+
+def test_jobs_of_a_folder_no_server_has_used(tmp_path: Path) -> None:
+    done = run("jobs", "--data", tmp_path / "empty")
+    assert done.exit_code == 1
+    assert "no server has run on this data folder" in done.output
+    assert not (tmp_path / "empty").exists()
+
+
+def small_backbone(path: Path) -> Path:
+    """A real, tiny graph: two strided convolutions that end at stride 8."""
+    weights = [
+        helper.make_tensor("w1", TensorProto.FLOAT, [8, 3, 3, 3], [0.01 * (i % 7 - 3) for i in range(216)]),
+        helper.make_tensor("w2", TensorProto.FLOAT, [16, 8, 3, 3], [0.01 * (i % 5 - 2) for i in range(1152)]),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["image", "w1"], ["half"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["half", "w2"], ["layer"], kernel_shape=[3, 3], strides=[4, 4], pads=[1, 1, 1, 1]),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "height", "width"])
+    layer = helper.make_tensor_value_info("layer", TensorProto.FLOAT, [1, 16, None, None])
+    graph = helper.make_graph(nodes, "backbone", [image], [layer], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_weights_are_imported_into_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    data = tmp_path / "not" / "there"
+    before = json.loads(run("weights", "show", "--data", data, "--json").stdout)
+    assert before["warning"]
+    done = run("weights", "import", small_backbone(tmp_path / "mine.onnx"), "--data", data)
+    assert done.exit_code == 0, done.output
+    assert "imported mine: layer (stride 8, 16 channels)" in done.output
+    after = json.loads(run("weights", "show", "--data", data, "--json").stdout)
+    assert (after["name"], after["warning"]) == ("mine", None)
+
+
+@pytest.mark.parametrize("content", [b"not a graph", b"PK\x03\x04 a zip", b""])
+def test_what_is_no_backbone_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.onnx").write_bytes(content)
+    done = run("weights", "import", tmp_path / "file.onnx", "--data", tmp_path / "data")
+    assert done.exit_code == 1
+    assert "file.onnx" in done.output
+    assert "accepted are" in done.output
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    done = run("weights", "import", tmp_path / "gone.onnx", "--data", tmp_path / "data")
+    assert done.exit_code == 1
+    assert "gone.onnx cannot be read" in done.output
+
+
+def test_doctor_speaks_json(tmp_path: Path) -> None:
+    done = run("doctor", "--data", tmp_path / "data", "--json")
+    names = {check["name"] for check in json.loads(done.stdout)}
+    assert {"python", "cpu", "threads", "memory", "weights"} <= {name.lower() for name in names}
