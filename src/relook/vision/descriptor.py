@@ -8,7 +8,7 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
-STATISTICS = ("maximum", "top 1 %", "top 5 %", "mean", "median")
+STATISTICS = ("maximum", "top 0.3 %", "top 1 %", "top 5 %", "mean", "median")
 """Logarithms of these of the distance map come first, then the worst patches' residuals, then the mask's."""
 _TINY = 1e-6
 
@@ -19,24 +19,35 @@ def worst_count(patches: int) -> int:
 
 
 def describe(distance: Floats, residual: Floats, mask_logits: Floats | None) -> Vector:
-    """(5 + 2 * dims [+ 1],): statistics of `distance` (n,), mean absolute and mean signed `residual` (k, dims) of the
+    """(6 + 2 * dims [+ 1],): statistics of `distance` (n,), mean absolute and mean signed `residual` (k, dims) of the
     worst patches, and with a mask head the mean logit of any defect over as many patches, the likeliest."""
     count = len(distance)
-    top, many = worst_count(count), max(1, count // 20)
+    few, top, many = max(1, count // 300), worst_count(count), max(1, count // 20)
     falling = np.sort(distance)[::-1].astype(np.float64)
-    statistics = [falling[0], falling[:top].mean(), falling[:many].mean(), falling.mean(), falling[count // 2]]
+    means = [falling[:part].mean() for part in (few, top, many)]
+    statistics = [falling[0], *means, falling.mean(), falling[count // 2]]
     worst = residual.astype(np.float64)
     parts = [np.log(np.array(statistics) + _TINY), np.abs(worst).mean(0), worst.mean(0)]
     if mask_logits is not None:
-        defect = mask_logits[:, 1:].max(1) - mask_logits[:, 0]
-        parts.append(np.sort(defect)[-top:].mean(keepdims=True).astype(np.float64))
+        parts.append(np.array([worst_logit(mask_logits)]))
     return np.concatenate(parts)
 
 
+def worst_logit(mask_logits: Floats) -> float:
+    """The mean logit of any defect over the background's, of the 1 % of patches where it is highest."""
+    defect = mask_logits[:, 1:].max(1) - mask_logits[:, 0]
+    return float(np.sort(defect)[-worst_count(len(defect)) :].mean())
+
+
 def columns(name: str, dims: int, masks: bool) -> slice:
-    """Where a part lies in the vector: `top`, `statistics`, `residuals`, or `mask`."""
+    """Where a part lies in the vector: one of the distances (`peak`, `top`), `statistics`, `residuals`, or `mask`."""
     first = len(STATISTICS)
-    parts = {"top": slice(1, 2), "statistics": slice(0, first), "residuals": slice(first, first + 2 * dims)}
+    parts = {
+        "peak": slice(1, 2),
+        "top": slice(2, 3),
+        "statistics": slice(0, first),
+        "residuals": slice(first, first + 2 * dims),
+    }
     if masks:
         parts["mask"] = slice(first + 2 * dims, first + 2 * dims + 1)
     return parts[name]

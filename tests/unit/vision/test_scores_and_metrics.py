@@ -90,7 +90,7 @@ def test_normals_alone_set_a_threshold_above_them_at_one_half() -> None:
 def test_every_scorer_ranks_clear_anomalies_higher(scorer: Scorer) -> None:
     rng = np.random.default_rng(1)
     labels = np.arange(40) % 2 == 1
-    descriptors = rng.normal(0, 1, (40, 5 + 2 * 6 + 1)) + 8.0 * labels[:, None]
+    descriptors = rng.normal(0, 1, (40, 6 + 2 * 6 + 1)) + 8.0 * labels[:, None]
     first = scorer.fit(descriptors, labels, Layout(6, True))
     assert auroc(first.apply(descriptors), labels) == 1.0
     again = scorer.fit(descriptors, labels, Layout(6, True))

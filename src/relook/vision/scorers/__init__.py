@@ -12,10 +12,11 @@ from relook.vision.scorers.fusion import Fusion
 from relook.vision.scorers.logistic import Logistic
 
 SCORERS: tuple[Scorer, ...] = (
-    Distance(),
+    Distance("distance", "top"),
+    Distance("peak distance", "peak"),
     Logistic("statistics", ("statistics",), strength=0.1),
     Logistic("residuals", ("residuals",), strength=0.01),
-    Fusion("distance and residuals", (Distance(), Logistic("residuals", ("residuals",), strength=0.01))),
+    Fusion("peak and residuals", (Distance("peak distance", "peak"), Logistic("residuals", ("residuals",), 0.01))),
     Logistic("mask", ("mask",), strength=0.1),
     Logistic("mask and residuals", ("mask", "residuals"), strength=0.01),
 )

@@ -1,4 +1,4 @@
-"""The mean distance of the 1 % most anomalous patches: nothing to learn, works from normals alone."""
+"""The mean distance of the most anomalous patches: nothing to learn, works from normals alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from relook.vision.scorers.base import Descriptors, Labels, Layout, LinearScore
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Standardised over the images given, so that it can be added to other scores."""
+    """Standardised over the images given, so that it can be added to other scores.
 
-    name: str = "distance"
+    `part` is `peak` for the worst 0.3 % of the patches, right for small defects, or `top` for the worst 1 %.
+    """
+
+    name: str
+    part: str
     supervised: bool = False
     needs_masks: bool = False
 
     def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
-        where = columns("top", layout.dims, layout.masks)
+        where = columns(self.part, layout.dims, layout.masks)
         values = descriptors[:, where]
         gain = 1 / (float(values.std()) + 1e-9)
         weights = np.zeros(descriptors.shape[1])
