@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,28 @@ class Extractor:
     def __init__(self, backbone: Backbone, size: Size, precision: runtime.Precision) -> None:
         self.size = size
         self.grid = graph.grid(backbone, size)
-        streams = max(1, min(4, len(os.sched_getaffinity(0))))
+        self._streams = streams = max(1, min(4, len(os.sched_getaffinity(0))))
         model = runtime.read(graph.feature_model(backbone, size).SerializeToString())
-        compiled = runtime.compile_model(model, precision, threads=streams, streams=streams)
-        self._queue = ov.AsyncInferQueue(compiled, streams)
+        self._compiled = runtime.compile_model(model, precision, threads=streams, streams=streams)
 
-    def each(self, images: Iterable[Pixels], take: Callable[[int, Patches], None]) -> None:
-        """Call `take(position, patches)` for every image, in any order, one call at a time."""
-        self._queue.set_callback(lambda request, at: take(at, request.get_output_tensor(0).data.copy()))
-        for position, pixels in enumerate(images):
-            self._queue.start_async(resize(pixels, self.size)[None].copy(), position)
-        self._queue.wait_all()
+    def each(self, images: Iterable[Pixels]) -> Iterator[Patches]:
+        """The patches of every image, in order. The next images are computed while the caller uses the last."""
+        free = deque(self._compiled.create_infer_request() for _ in range(self._streams))
+        running = deque[ov.InferRequest]()
+        for pixels in images:
+            if not free:
+                yield _finish(running, free)
+            request = free.popleft()
+            request.set_input_tensor(ov.Tensor(resize(pixels, self.size)[None].copy()))
+            request.start_async()
+            running.append(request)
+        while running:
+            yield _finish(running, free)
+
+
+def _finish(running: deque[ov.InferRequest], free: deque[ov.InferRequest]) -> Patches:
+    request = running.popleft()
+    request.wait()
+    patches: Patches = request.get_output_tensor(0).data.copy()
+    free.append(request)
+    return patches

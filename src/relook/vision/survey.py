@@ -13,8 +13,8 @@ from relook.vision.images import Pixels, Size, aspect_differs, common_size, deco
 from relook.vision.masks import ClassMap, decode_mask
 from relook.vision.samples import DefectClass, ImageError, Progress, Sample, TrainingError
 
-LEARNED_IMAGES = 400
-"""Training learns from at most this many images, drawn evenly from both labels: time and memory stay bounded."""
+COMPARED_IMAGES = 400
+"""Candidates are compared on at most this many images, drawn evenly from both labels; the winner learns from all."""
 FEWEST_NORMALS = 2
 FEW_NORMALS = 20
 
@@ -63,14 +63,14 @@ def mask_of(sample: Sample, classes: Sequence[DefectClass], size: Size) -> Class
     return None if sample.anomalous else np.zeros((size.height, size.width), np.uint8)
 
 
-def choose_learned(training: Sequence[Sample], seed: int) -> list[Sample]:
-    """At most LEARNED_IMAGES, half of each label where there are enough, in their order."""
+def choose_compared(training: Sequence[Sample], seed: int) -> list[Sample]:
+    """At most COMPARED_IMAGES, half of each label where there are enough, in their order."""
     rng = np.random.default_rng([seed, 1])
     normal = [at for at, sample in enumerate(training) if not sample.anomalous]
     anomalous = [at for at, sample in enumerate(training) if sample.anomalous]
-    half = LEARNED_IMAGES // 2
-    anomalies = min(len(anomalous), max(half, LEARNED_IMAGES - len(normal)))
-    normals = min(len(normal), LEARNED_IMAGES - anomalies)
+    half = COMPARED_IMAGES // 2
+    anomalies = min(len(anomalous), max(half, COMPARED_IMAGES - len(normal)))
+    normals = min(len(normal), COMPARED_IMAGES - anomalies)
     taken = [*rng.permutation(normal)[:normals].tolist(), *rng.permutation(anomalous)[:anomalies].tolist()]
     return [training[at] for at in sorted(int(at) for at in taken)]
 
@@ -106,6 +106,9 @@ def _remarks(training: Sequence[Sample], sizes: Sequence[Size], common: Size) ->
         notes.append(
             f"Only {normals} normal training images: expect the figures to vary; {FEW_NORMALS} or more are better."
         )
-    if len(training) > LEARNED_IMAGES:
-        notes.append(f"Learned from {LEARNED_IMAGES} of the {len(training)} training images, drawn by the seed.")
+    if len(training) > COMPARED_IMAGES:
+        notes.append(
+            f"Compared the candidates on {COMPARED_IMAGES} of the {len(training)} training images, drawn by the seed; "
+            "the one chosen learned from all."
+        )
     return notes

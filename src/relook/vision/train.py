@@ -31,17 +31,32 @@ from relook.vision.samples import (
     TrainingResult,
 )
 from relook.vision.scorers.base import LinearScore
-from relook.vision.survey import Survey, choose_learned, mask_of, pixels_of, survey
+from relook.vision.survey import Survey, choose_compared, mask_of, pixels_of, survey
 
 LONG_SIDES = (256, 512, 768)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
 UNSUPERVISED_LONG_SIDE = 384
 """Without anomalies there is nothing to choose by: the middle."""
-MARGIN = 0.005
+MARGIN = 0.02
 """A costlier candidate must be better by this much."""
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes; one,
 because the many small products here lose more by threads waiting for a busy core than they win."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What measurements hold fixed; None lets training decide. `long_sides` in pixels."""
+
+    precision: runtime.Precision | None = None
+    long_sides: tuple[int, ...] | None = None
+    scorer: str | None = None
+
+    def sizes(self, image: Size, supervised: bool) -> list[Size]:
+        """Working sizes to try, smallest first."""
+        if self.long_sides is not None:
+            return [working_size(image, side) for side in self.long_sides]
+        return _sizes(image, supervised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ def train(
     output: Path,
     seed: int,
     progress: Progress,
+    options: Options | None = None,
 ) -> TrainingResult:
     """Learn from `training`, write the artifact into the folder `output`, evaluate it on `test`.
 
@@ -75,11 +91,15 @@ def train(
         raise TrainingError("segmentation needs at least one anomaly label with masks, and classification none")
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, progress)
-        problem = _problem(choose_learned(training, seed), task, classes, seed)
-        precision = runtime.native_precision()
-        trials = _try_sizes(problem, seen.size, backbone, precision, progress)
-        progress("fit", 0, 1)
-        model = _choose(trials, problem)
+        options = options or Options()
+        precision = options.precision or runtime.native_precision()
+        problem = _problem(choose_compared(training, seed), task, classes, seed)
+        trials = _try_sizes(problem, options.sizes(seen.size, problem.supervised), backbone, precision, progress)
+        chosen = _choose(trials, options.scorer)
+        if len(problem.samples) < len(training):
+            problem = _problem(training, task, classes, seed)
+            chosen = _refit(chosen, problem, backbone, precision, progress)
+        model = _fit(*chosen, trials, problem)
         progress("fit", 1, 1)
         notes = _notes(backbone, seen, model)
         card = _export(model, problem, backbone, precision, output)
@@ -108,25 +128,53 @@ def _sizes(image: Size, supervised: bool) -> list[Size]:
 
 
 def _try_sizes(
-    problem: trial.Problem, image: Size, backbone: Backbone, precision: runtime.Precision, progress: Progress
+    problem: trial.Problem,
+    sizes: Sequence[Size],
+    backbone: Backbone,
+    precision: runtime.Precision,
+    progress: Progress,
+    stage: str = "candidates",
 ) -> list[trial.Trial]:
-    sizes = _sizes(image, problem.supervised)
-    total = len(sizes) * (len(problem.samples) + (trial.FOLDS if problem.task is Task.SEGMENTATION else 0))
+    total = len(sizes) * trial.steps(problem)
     done = 0
 
     def step() -> None:
         nonlocal done
         done += 1
-        progress("candidates", done, total)
+        progress(stage, done, total)
 
     return [trial.run(problem, backbone, size, precision, step) for size in sizes]
 
 
-def _choose(trials: Sequence[trial.Trial], problem: trial.Problem) -> _Model:
-    """The best by held-out quality; of those within MARGIN the cheapest size, then the plainest scorer."""
+def _choose(trials: Sequence[trial.Trial], scorer: str | None) -> tuple[trial.Trial, trial.Outcome]:
+    """The size whose scorers are best on average, then the best scorer there; within MARGIN the cheaper and plainer.
+
+    One scorer at one size is often the best by luck when there are a few dozen images; their mean is so less often.
+    """
+    quality = [float(np.mean([outcome.quality for outcome in entry.outcomes])) for entry in trials]
+    entry = next(each for each, mean in zip(trials, quality, strict=True) if mean >= max(quality) - MARGIN)
+    outcomes = [outcome for outcome in entry.outcomes if scorer in (None, outcome.scorer.name)]
+    if not outcomes:
+        known = ", ".join(outcome.scorer.name for outcome in entry.outcomes)
+        raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
+    best = max(outcome.quality for outcome in outcomes)
+    return entry, next(outcome for outcome in outcomes if outcome.quality >= best - MARGIN)
+
+
+def _refit(
+    chosen: tuple[trial.Trial, trial.Outcome],
+    problem: trial.Problem,
+    backbone: Backbone,
+    precision: runtime.Precision,
+    progress: Progress,
+) -> tuple[trial.Trial, trial.Outcome]:
+    """The size and scorer chosen on some of the images, learned again from all of `problem`'s."""
+    (entry,) = _try_sizes(problem, [chosen[0].size], backbone, precision, progress, stage="fit")
+    return entry, next(outcome for outcome in entry.outcomes if outcome.scorer.name == chosen[1].scorer.name)
+
+
+def _fit(winner: trial.Trial, outcome: trial.Outcome, trials: Sequence[trial.Trial], problem: trial.Problem) -> _Model:
     pairs = [(entry, outcome) for entry in trials for outcome in entry.outcomes]
-    best = max(outcome.quality for _, outcome in pairs)
-    winner, outcome = next(pair for pair in pairs if pair[1].quality >= best - MARGIN)
     score = winner.fit(outcome.scorer, problem)
     if problem.supervised:
         calibration = fit_platt(outcome.raw, problem.anomalous)
@@ -147,8 +195,9 @@ def _why(winner: trial.Trial, outcome: trial.Outcome, candidates: int, problem: 
             f"at {where}; the threshold lies above the held-out normals. Some labelled anomalies make it much better."
         )
     return (
-        f"Chose {where} out of {candidates} candidates by {trial.FOLDS}-fold cross-validation on the training images; "
-        f"of candidates within {MARGIN} of the best the cheapest wins."
+        f"Chose {where} out of {candidates} candidates by {trial.FOLDS}-fold cross-validation on the training images, "
+        f"repeated {trial.REPEATS} times: the size whose scores are best on average, then the best score; "
+        f"within {MARGIN} the cheaper wins."
     )
 
 
@@ -156,7 +205,7 @@ def _row(entry: trial.Trial, outcome: trial.Outcome) -> str:
     overlap = "" if entry.overlap is None else f", mask overlap {entry.overlap:.3f}"
     return (
         f"Candidate {entry.size.width}x{entry.size.height} '{outcome.scorer.name}': AUROC {outcome.auroc:.3f}, "
-        f"F1 {outcome.f1:.3f}{overlap}."
+        f"F1 {outcome.f1:.3f}, information {outcome.information:.3f}{overlap}."
     )
 
 

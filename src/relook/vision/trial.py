@@ -8,33 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision import graph, mask_head
+from relook.vision import graph
 from relook.vision.backbones import Backbone
-from relook.vision.calibration import best_threshold
+from relook.vision.calibration import best_threshold, fit_platt
 from relook.vision.descriptor import describe
+from relook.vision.embeddings import Embeddings, project, remember
 from relook.vision.features import Extractor
-from relook.vision.images import Pixels, Size
-from relook.vision.memory_bank import (
-    BANK_ROWS,
-    SAMPLED_PATCHES,
-    MemoryBank,
-    fit_projection,
-    greedy_coreset,
-)
+from relook.vision.images import Size
+from relook.vision.mask_trial import MaskCells
+from relook.vision.memory_bank import BANK_ROWS, MemoryBank
 from relook.vision.metrics import auroc
 from relook.vision.runtime import Precision
 from relook.vision.samples import DefectClass, Sample, Task
 from relook.vision.scorers import SCORERS
 from relook.vision.scorers.base import Labels, Layout, LinearScore, Scorer
-from relook.vision.survey import mask_of, pixels_of
 
 FOLDS = 4
 FEWEST_ANOMALIES = 4
 """Fewer labelled anomalies than this teach nothing that can be checked; then only normals are learned from."""
-_PROJECTED_FROM = 40
+REPEATS = 5
+"""Scorers are compared over this many ways to deal out the folds: one way is luck with a few dozen images."""
 
 Floats = npt.NDArray[np.float32]
-Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +48,20 @@ class Problem:
         """Whether there are enough anomalies to learn from."""
         return int(self.anomalous.sum()) >= FEWEST_ANOMALIES
 
-    def images(self, at: npt.NDArray[np.int64] | None = None) -> Iterator[Pixels]:
-        """Decoded one at a time."""
-        chosen = range(len(self.samples)) if at is None else at
-        return (pixels_of(self.samples[int(position)]) for position in chosen)
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A scorer's held-out raw scores, and how good they are: the mean of AUROC, best F1 and, with masks, overlap."""
+    """A scorer's held-out raw scores, and how good they are.
+
+    `quality` is the mean of AUROC, of `information` (the part of the label's uncertainty that the calibrated score
+    takes away) and, with masks, of their overlap. F1 moves by whole images: for the report only.
+    """
 
     scorer: Scorer
     raw: npt.NDArray[np.float64]
     auroc: float
     f1: float
+    information: float
     quality: float
 
 
@@ -89,9 +84,9 @@ class Trial:
         return scorer.fit(self.descriptors, problem.anomalous, layout)
 
 
-def assign_folds(anomalous: Labels, seed: int) -> npt.NDArray[np.int64]:
-    """Stratified: each label is dealt out over the folds in a seeded order."""
-    rng = np.random.default_rng([seed, 2])
+def assign_folds(anomalous: Labels, seed: int, repeat: int = 0) -> npt.NDArray[np.int64]:
+    """Stratified: each label is dealt out over the folds in a seeded order, another one for each `repeat`."""
+    rng = np.random.default_rng([seed, 2, repeat])
     fold = np.empty(len(anomalous), np.int64)
     for label in (False, True):
         members = rng.permutation(np.flatnonzero(anomalous == label))
@@ -99,110 +94,45 @@ def assign_folds(anomalous: Labels, seed: int) -> npt.NDArray[np.int64]:
     return fold
 
 
+def steps(problem: Problem) -> int:
+    """How often `run` calls its step."""
+    images = len(problem.samples)
+    masks = images + len(np.unique(problem.fold)) if problem.task is Task.SEGMENTATION else 0
+    return int((~problem.anomalous).sum()) + images + masks
+
+
 def run(problem: Problem, backbone: Backbone, size: Size, precision: Precision, step: Callable[[], None]) -> Trial:
-    """Deterministic for a problem and its seed. `step` is called once for each image and fold."""
-    rng = np.random.default_rng([problem.seed, 3])
+    """Deterministic for a problem and its seed; `step` is called `steps(problem)` times.
+
+    Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings; time is linear in the images.
+    """
     extractor = Extractor(backbone, size, precision)
-    projection = _projection(problem, extractor, rng)
-    embeddings = _embeddings(problem, extractor, projection, step)
-    bank = _bank(problem, embeddings, rng)
-    held_out = [bank.without(at).nearest(embedding.astype(np.float32)) for at, embedding in enumerate(embeddings)]
-    logits: list[Floats] | None = None
-    head, overlap = None, None
+    normal = np.flatnonzero(~problem.anomalous)
+    projection = project(problem.samples, normal, extractor, problem.seed)
+    embeddings = Embeddings(problem.samples, extractor, projection)
+    bank = remember(_stepping(embeddings.each(normal), step), len(normal), BANK_ROWS, problem.seed)
+    masks = None
     if problem.task is Task.SEGMENTATION:
-        head, logits, overlap = _masks(problem, extractor.grid, embeddings, [pair[0] for pair in held_out], rng, step)
-    described = [
-        describe(distance, residual, logits[at] if logits is not None else None)
-        for at, (distance, residual) in enumerate(held_out)
-    ]
+        masks = MaskCells(problem.samples, problem.classes, problem.fold, problem.seed)
+    described = []
+    for at, embedding in _stepping(embeddings.each(), step):
+        distance, residual = bank.without(at).nearest(embedding)
+        described.append(describe(distance, residual, None))
+        if masks is not None:
+            masks.add(at, embedding, distance, embeddings.grid)
     descriptors = np.stack(described)
+    tried = masks.run(embeddings, step) if masks is not None else None
+    if tried is not None:
+        descriptors = np.concatenate([descriptors, tried.values[:, None]], axis=1)
+    head, overlap = (tried.head, tried.overlap) if tried is not None else (None, None)
     outcomes = _outcomes(problem, descriptors, Layout(bank.rows.shape[1], head is not None), overlap)
     return Trial(size, extractor.grid, projection, bank, head, overlap, descriptors, outcomes)
 
 
-def _projection(problem: Problem, extractor: Extractor, rng: np.random.Generator) -> graph.Projection:
-    normal = rng.permutation(np.flatnonzero(~problem.anomalous))[:_PROJECTED_FROM]
-    cells = extractor.grid.height * extractor.grid.width
-    picks = [np.sort(rng.permutation(cells)[: SAMPLED_PATCHES // len(normal)]) for _ in normal]
-    parts: list[Floats] = [np.empty((0, 0), np.float32)] * len(normal)
-
-    def take(position: int, patches: Floats) -> None:
-        parts[position] = patches[picks[position]]
-
-    extractor.each(problem.images(normal), take)
-    return fit_projection(np.concatenate(parts))
-
-
-def _embeddings(
-    problem: Problem, extractor: Extractor, projection: graph.Projection, step: Callable[[], None]
-) -> list[Halves]:
-    found: list[Halves] = [np.empty((0, 0), np.float16)] * len(problem.samples)
-
-    def take(position: int, patches: Floats) -> None:
-        found[position] = (patches @ projection.weight + projection.bias).astype(np.float16)
-
-    def stepping() -> Iterator[Pixels]:
-        for pixels in problem.images():
-            yield pixels
-            step()
-
-    extractor.each(stepping(), take)
-    return found
-
-
-def _bank(problem: Problem, embeddings: list[Halves], rng: np.random.Generator) -> MemoryBank:
-    normal = np.flatnonzero(~problem.anomalous)
-    share = max(1, SAMPLED_PATCHES // len(normal))
-    parts, groups = [], []
-    for at in normal:
-        picked = embeddings[at][rng.permutation(len(embeddings[at]))[:share]].astype(np.float32)
-        parts.append(picked)
-        groups.append(np.full(len(picked), at))
-    return greedy_coreset(np.concatenate(parts), np.concatenate(groups), BANK_ROWS, rng)
-
-
-def _masks(
-    problem: Problem,
-    grid: Size,
-    embeddings: list[Halves],
-    distances: list[Floats],
-    rng: np.random.Generator,
-    step: Callable[[], None],
-) -> tuple[graph.DenseLayers, list[Floats], float]:
-    """The mask head on all images, its held-out logits for each image, and their overlap with the truth."""
-    covers = [_cover(problem, sample, grid) for sample in problem.samples]
-    usable = np.array([at for at, covered in enumerate(covers) if covered is not None])
-    inputs, labels, folds = [], [], []
-    for at in usable:
-        covered = covers[at]
-        assert covered is not None
-        cells, classes = mask_head.sample(covered, len(usable), rng)
-        inputs.append(mask_head.context(embeddings[at].astype(np.float32), distances[at], grid)[cells])
-        labels.append(classes)
-        folds.append(np.full(len(cells), problem.fold[at]))
-    x, y, group = np.concatenate(inputs), np.concatenate(labels), np.concatenate(folds)
-    logits: list[Floats] = [np.empty((0, 0), np.float32)] * len(embeddings)
-    for fold in np.unique(problem.fold):
-        head = mask_head.fit(x[group != fold], y[group != fold], len(problem.classes), problem.seed)
-        for at in np.flatnonzero(problem.fold == fold):
-            logits[at] = mask_head.apply(
-                head, mask_head.context(embeddings[at].astype(np.float32), distances[at], grid)
-            )
+def _stepping(images: Iterator[tuple[int, Floats]], step: Callable[[], None]) -> Iterator[tuple[int, Floats]]:
+    for entry in images:
+        yield entry
         step()
-    truth = [covered for covered in covers if covered is not None]
-    bias, overlap = mask_head.choose_bias(np.concatenate([logits[at] for at in usable]), np.concatenate(truth))
-    final = mask_head.with_bias(mask_head.fit(x, y, len(problem.classes), problem.seed), bias)
-    for values in logits:
-        values[:, 0] += bias
-    return final, logits, overlap
-
-
-def _cover(problem: Problem, sample: Sample, grid: Size) -> Floats | None:
-    if sample.mask is None:
-        return None if sample.anomalous else np.zeros((grid.height * grid.width, len(problem.classes)), np.float32)
-    pixels = pixels_of(sample)
-    mask = mask_of(sample, problem.classes, Size(*pixels.shape[:2]))
-    return None if mask is None else mask_head.cover(mask, grid, len(problem.classes))
 
 
 def _outcomes(
@@ -223,17 +153,39 @@ def _outcome(
     scorer: Scorer,
     overlap: float | None,
 ) -> Outcome:
-    raw = np.empty(len(descriptors))
-    if scorer.supervised:
-        for fold in np.unique(problem.fold):
-            rest = problem.fold != fold
+    raws = _held_out(problem, descriptors, layout, scorer)
+    area = float(np.mean([auroc(raw, problem.anomalous) or 0.0 for raw in raws]))
+    f1 = float(np.mean([_f1(raw, problem.anomalous) for raw in raws])) if problem.supervised else 0.0
+    information = float(np.mean([_information(raw, problem) for raw in raws])) if problem.supervised else 0.0
+    parts = [area, information, overlap] if overlap is not None else [area, information]
+    return Outcome(scorer, np.mean(raws, axis=0), area, f1, information, float(np.mean(parts)))
+
+
+def _held_out(
+    problem: Problem, descriptors: npt.NDArray[np.float64], layout: Layout, scorer: Scorer
+) -> list[npt.NDArray[np.float64]]:
+    """Raw scores of images the scorer was not fitted on, once for each way to deal out the folds."""
+    if not scorer.supervised:
+        return [scorer.fit(descriptors, problem.anomalous, layout).apply(descriptors)]
+    raws = []
+    for repeat in range(REPEATS):
+        deal = problem.fold if repeat == 0 else assign_folds(problem.anomalous, problem.seed, repeat)
+        raw = np.empty(len(descriptors))
+        for fold in np.unique(deal):
+            rest = deal != fold
             raw[~rest] = scorer.fit(descriptors[rest], problem.anomalous[rest], layout).apply(descriptors[~rest])
-    else:
-        raw = scorer.fit(descriptors, problem.anomalous, layout).apply(descriptors)
-    area = auroc(raw, problem.anomalous) or 0.0
-    f1 = _f1(raw, problem.anomalous) if problem.supervised else 0.0
-    parts = [area, f1, overlap] if overlap is not None else [area, f1]
-    return Outcome(scorer, raw, area, f1, float(np.mean(parts)))
+        raws.append(raw)
+    return raws
+
+
+def _information(raw: npt.NDArray[np.float64], problem: Problem) -> float:
+    """1 - log-loss over the loss of always saying the labels' shares; 0 at worst."""
+    calibration = fit_platt(raw, problem.anomalous)
+    t = calibration.slope * raw + calibration.offset
+    loss = float(np.mean(np.logaddexp(0.0, np.where(problem.anomalous, -t, t))))
+    share = float(problem.anomalous.mean())
+    prior = float(-(share * np.log(share) + (1 - share) * np.log(1 - share)))
+    return max(0.0, 1 - loss / prior)
 
 
 def _f1(raw: npt.NDArray[np.float64], anomalous: Labels) -> float:

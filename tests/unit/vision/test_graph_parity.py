@@ -19,8 +19,7 @@ SIZE = Size(96, 128)
 def test_patches_distances_residuals_and_logits_agree(precision: runtime.Precision) -> None:
     pixels = [np.asarray(part(seed, seed == 2)[0]) for seed in range(3)]
     extractor = Extractor(BACKBONE, SIZE, precision)
-    found: dict[int, np.ndarray] = {}
-    extractor.each(pixels, lambda at, patches: found.update({at: patches}))
+    found = list(extractor.each(pixels))
     projection = memory_bank.fit_projection(np.concatenate([found[0], found[1]]), dims=24)
     embeddings = [found[at] @ projection.weight + projection.bias for at in range(3)]
     normal = np.concatenate(embeddings[:2])

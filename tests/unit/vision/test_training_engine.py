@@ -12,9 +12,12 @@ import pytest
 from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
-from relook.vision import artifact
+from relook.vision import artifact, embeddings, survey
 from relook.vision.backbones import Backbone
+from relook.vision.features import Extractor
+from relook.vision.images import Size
 from relook.vision.predict import Predictor
+from relook.vision.runtime import Precision
 from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import train
 from relook.vision.weights import choose, random_backbone
@@ -113,6 +116,41 @@ def test_normals_alone_are_enough_to_train(tmp_path: Path) -> None:
     assert result.metrics.roc_auc is not None
     assert result.metrics.roc_auc > 0.8
     assert any("normal images alone" in note for note in result.notes)
+
+
+def test_more_images_than_are_compared_are_all_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "COMPARED_IMAGES", 12)
+    monkeypatch.setattr(embeddings, "KEPT_BYTES", 0)
+    loaded = set()
+
+    def watched(each: Sample) -> Sample:
+        return replace(each, load=lambda: (loaded.add(each.key) if watching else None, each.load())[1])
+
+    watching = False
+    training = [watched(each) for each in samples(0, 16, 12)]
+
+    def start_watching(stage: str, done: int, total: int) -> None:
+        nonlocal watching
+        watching = stage == "fit" and total > 1  # the survey before has read every image anyway
+
+    result = train(
+        training, samples(100, 6, 6), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=3,
+        progress=start_watching,
+    )  # fmt: skip
+    assert len(loaded) == 28
+    assert any("Compared the candidates on 12 of the 28" in note for note in result.notes)
+
+
+def test_embeddings_are_the_same_kept_or_computed_again() -> None:
+    training = samples(0, 4, 0)
+    extractor = Extractor(BACKBONE, Size(96, 128), Precision.F32)
+    projection = embeddings.project(training, np.arange(4), extractor, seed=1)
+    kept = embeddings.Embeddings(training, extractor, projection)
+    streamed = embeddings.Embeddings(training, extractor, projection, budget=0)
+    for order in ([2, 0], [0, 1, 2, 3]):
+        for (at, one), (other, two) in zip(kept.each(order), streamed.each(order), strict=True):
+            assert at == other
+            assert np.array_equal(one, two)
 
 
 def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
