@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.results import RESULTS, ROOT
 
-ORDER = ("detect", "training", "startup", "load", "accuracy")
+ORDER = ("detect", "training", "startup", "load", "accuracy", "precision")
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _HEAD = """# Benchmarks
 

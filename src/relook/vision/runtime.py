@@ -17,6 +17,10 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+DEFAULT_PRECISION = Precision.F32
+"""Of new models; bf16 has not been shown harmless: docs/adr/0001-inference-precision.md."""
+
+
 @cache
 def core() -> ov.Core:
     """One per process: loading the CPU plugin takes longer than compiling a model."""

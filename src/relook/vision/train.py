@@ -92,7 +92,7 @@ def train(
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, progress)
         options = options or Options()
-        precision = options.precision or runtime.native_precision()
+        precision = options.precision or runtime.DEFAULT_PRECISION
         problem = _problem(choose_compared(training, seed), task, classes, seed)
         trials = _try_sizes(problem, options.sizes(seen.size, problem.supervised), backbone, precision, progress)
         chosen = _choose(trials, options.scorer)

@@ -19,7 +19,7 @@ from relook.vision.images import Size
 from relook.vision.predict import Predictor
 from relook.vision.runtime import Precision
 from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
-from relook.vision.train import train
+from relook.vision.train import Options, train
 from relook.vision.weights import choose, random_backbone
 
 BACKBONE = random_backbone()
@@ -151,6 +151,16 @@ def test_embeddings_are_the_same_kept_or_computed_again() -> None:
         for (at, one), (other, two) in zip(kept.each(order), streamed.each(order), strict=True):
             assert at == other
             assert np.array_equal(one, two)
+
+
+def test_precision_is_f32_unless_asked_for(plain: TrainingResult, tmp_path: Path) -> None:
+    assert artifact.read(plain.artifact)[1].precision is Precision.F32
+    train(
+        samples(0, 4, 0), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
+        progress=ignore, options=Options(Precision.BF16, (128,)),
+    )  # fmt: skip
+    card = artifact.read(tmp_path)[1]
+    assert (card.precision, card.size) == (Precision.BF16, Size(112, 128))
 
 
 def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
