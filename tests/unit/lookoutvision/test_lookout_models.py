@@ -212,7 +212,7 @@ def test_a_full_disk_is_not_the_fault_of_the_data(world: World, monkeypatch: pyt
 def test_an_image_that_vanishes_fails_the_training_by_name(world: World) -> None:
     ready(world)
     create(world)
-    world.blobs.objects.delete(ACCOUNT, BUCKET, "normal-3.jpg")
+    world.blobs.objects.delete(ACCOUNT, BUCKET, Target("normal-3.jpg"))
     world.run_jobs()
     described = world.describe_model()
     assert (described["Status"], "normal-3.jpg" in described["StatusMessage"]) == ("TRAINING_FAILED", True)
