@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, BinaryIO, NoReturn
@@ -27,6 +27,10 @@ _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 _BACKGROUND_NAME = "background"
 _BACKGROUND_COLOUR = "#FFFFFF"
 _WHITESPACE = " \t\r\n"
+
+
+PROBLEMS_SHOWN = 5
+"""So many lines that break a rule are named; one is too few to mend a file by, all may be thousands."""
 
 
 class ManifestError(Exception):
@@ -85,22 +89,41 @@ def parse_line(text: str, number: int = 1) -> ManifestEntry:
 def read_manifest(file: BinaryIO, *, bucket: str | None = None) -> Iterator[tuple[int, ManifestEntry]]:
     """Stream the entries of a file with their 1-based line numbers; blank lines are skipped but counted.
 
-    All images must lie in one bucket: `bucket`, or that of the first image when None. ManifestError at the first
-    line that breaks a rule, or when there is no entry at all.
+    All images must lie in one bucket: `bucket`, or that of the first image when None. ManifestError, once the file
+    or PROBLEMS_SHOWN such lines were read, that names the lines which break a rule; or when there is no entry at all.
     """
     expected, empty = bucket, True
+    problems: list[ManifestError] = []
     for number, text in _lines(file):
-        entry = parse_line(text, number)
-        expected = expected or entry.image.bucket
-        if entry.image.bucket != expected:
-            raise ManifestError(
-                f"the image {entry.source_ref} is not in the bucket {expected}; all images of a dataset must be in one",
-                number,
-            )
-        yield number, entry
         empty = False
+        try:
+            entry = parse_line(text, number)
+            expected = expected or entry.image.bucket
+            _check_bucket(entry, expected, number)
+        except ManifestError as error:
+            problems.append(error)
+            if len(problems) == PROBLEMS_SHOWN:
+                break
+            continue
+        yield number, entry
+    if problems:
+        raise combined(problems)
     if empty:
         raise ManifestError("there is no image in it; it needs one JSON line per image")
+
+
+def combined(problems: Sequence[ManifestError]) -> ManifestError:
+    """One error that names the lines and rules of all `problems`, of which there is at least one."""
+    first, *others = problems
+    return ManifestError("; ".join([first.rule, *map(str, others)]), first.line)
+
+
+def _check_bucket(entry: ManifestEntry, expected: str, number: int) -> None:
+    if entry.image.bucket != expected:
+        raise ManifestError(
+            f"the image {entry.source_ref} is not in the bucket {expected}; all images of a dataset must be in one",
+            number,
+        )
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, str]]:

@@ -61,6 +61,8 @@ def shortfalls(train: Census, test: Census | None, *, segmentation: bool, minimu
             _lack(DatasetType.TRAIN, "normal", train.normal, minimums.single_normal),
             _lack(DatasetType.TRAIN, "anomaly", train.anomaly, minimums.single_anomaly),
         ]
+        if train.normal and not train.anomaly:
+            found.append("To train on normal images alone, add a test dataset with normal and anomalous images.")
         per_class = minimums.single_per_class
     else:
         found = [

@@ -207,3 +207,22 @@ def test_an_endless_line_is_never_held_whole() -> None:
 def test_a_line_that_is_not_utf8_is_named() -> None:
     with pytest.raises(ManifestError, match="line 2: is not UTF-8"):
         list(read_manifest(io.BytesIO(LINE.encode() + b'\n{"source-ref": "s3://bucket/\xff"}')))
+
+
+def test_the_first_broken_lines_are_named_together() -> None:
+    good = '{"source-ref": "s3://pictures/%d.jpg"}\n'
+    lines = [good % 1, "junk\n", '{"no": "ref"}\n', good % 2, '{"source-ref": "http://pictures/3.jpg"}\n']
+    with pytest.raises(ManifestError) as caught:
+        list(read_manifest(io.BytesIO("".join(lines).encode())))
+    assert caught.value.line == 2
+    text = str(caught.value)
+    assert text.startswith("line 2: is not valid JSON")
+    assert '; line 3: "source-ref" is required' in text
+    assert "; line 5: " in text
+    assert "line 4" not in text
+
+
+def test_no_more_than_five_broken_lines_are_named() -> None:
+    with pytest.raises(ManifestError) as caught:
+        list(read_manifest(io.BytesIO(b"junk\n" * 1000)))
+    assert str(caught.value).count("line ") == 5

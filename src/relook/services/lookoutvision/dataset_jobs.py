@@ -13,7 +13,7 @@ from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
 from relook.core.datasets import MAX_IMAGE_BYTES, MAX_MANIFEST_BYTES, DatasetLimits
 from relook.core.locations import S3Location
-from relook.core.manifest import ManifestEntry, ManifestError, read_manifest
+from relook.core.manifest import PROBLEMS_SHOWN, ManifestEntry, ManifestError, combined, read_manifest
 from relook.core.states import DatasetStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.services.lookoutvision import messages
@@ -25,7 +25,6 @@ from relook.store.lookoutvision_datasets import Dataset
 LANE = "dataset"
 CREATE_JOB = "dataset-create"
 UPDATE_JOB = "dataset-update"
-_PROBLEMS_SHOWN = 5
 _PROGRESS_EVERY = 200
 
 
@@ -140,13 +139,12 @@ class DatasetJobs:
             rule = self._problem(account, entry)
             if rule is not None:
                 problems.append(ManifestError(rule, number))
-                if len(problems) == _PROBLEMS_SHOWN:
+                if len(problems) == PROBLEMS_SHOWN:
                     break
             if done % _PROGRESS_EVERY == 0:
                 context.progress("checking the images", done, len(found))
         if problems:
-            first, *others = problems
-            raise ManifestError("; ".join([first.rule, *map(str, others)]), first.line)
+            raise combined(problems)
 
     def _problem(self, account: str, entry: ManifestEntry) -> str | None:
         try:
