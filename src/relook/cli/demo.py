@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -21,7 +20,7 @@ _DATA = click.Path(path_type=Path, file_okay=False)
     "--weights", type=click.Path(path_type=Path), help="Import these weights into the server it starts first."
 )
 @click.option("--data", type=_DATA, help="Keep the data of the server it starts in this folder.")
-@click.option("--endpoint-url", help="Use this server, with your AWS settings, and start none. [env: AWS_ENDPOINT_URL]")
+@click.option("--endpoint-url", help="Use this server, with your AWS settings, and start none.")
 @click.option("--keep-server", is_flag=True, help="Leave the server it starts running at the end.")
 @click.option("--small", is_flag=True, help="Draw the smallest set the API trains on (only without --images).")
 @click.option("--seed", type=int, default=7, show_default=True, help="Of the drawn set.")
@@ -47,13 +46,10 @@ def demo(
 
     if images is not None and small:
         raise click.UsageError("--small is about the drawn set; it cannot be combined with --images")
-    own = data or keep_server or weights
-    if endpoint_url and own:
+    if endpoint_url and (data or keep_server or weights):
         raise click.UsageError(
             "--data, --weights and --keep-server are about a server of its own; leave out --endpoint-url"
         )
-    if not own:
-        endpoint_url = endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
     options = Options(images, out, montage, weights, data, endpoint_url, keep_server, small, seed)
     try:
         demonstrate(options, Screen(), Console(highlight=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -15,6 +15,9 @@ from relook.demo.manifests import line_for
 from relook.demo.pictures import Picture, Plan, Truth, count
 from relook.demo.progress import Bar, Screen
 from relook.demo.results import Run, Seen, seen_from
+
+_NO_WEIGHTS = "No pretrained weights"
+"""How the training report begins to warn when features are random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ def run(clients: Clients, plan: Plan, screen: Screen, names: Names | None = None
         model = client.train(clients, names.project, names.bucket, "output/", bar.message)
     trained = time.monotonic()
     evaluation = client.get_json(clients, model["EvaluationResult"])
+    notes = _notes(clients, model["EvaluationResult"], screen)
     version = model["ModelVersion"]
     with screen.step("Start the model (StartModel)"):
         hosting = time.monotonic()
@@ -61,7 +65,20 @@ def run(clients: Clients, plan: Plan, screen: Screen, names: Names | None = None
         train_seconds=trained - began,
         start_seconds=hosted - hosting,
         seen=seen,
+        notes=notes,
     )
+
+
+def _notes(clients: Clients, evaluation: Mapping[str, str], screen: Screen) -> tuple[str, ...]:
+    """What the training report says to people; the table of candidates is left to those who open it."""
+    key = evaluation["Key"].replace("EvaluationResult-", "TrainingReport-")
+    report = client.get_json(clients, {"Bucket": evaluation["Bucket"], "Key": key})
+    notes = tuple(note for note in report["Notes"] if not note.startswith("Candidate "))
+    for note in notes:
+        screen.say(f"   {note}")
+    if any(note.startswith(_NO_WEIGHTS) for note in notes):
+        screen.say("   Here: make demo WEIGHTS=FILE (an ONNX or safetensors file), with the same IMAGES.")
+    return notes
 
 
 def _upload(clients: Clients, plan: Plan, screen: Screen, names: Names) -> dict[str, str]:

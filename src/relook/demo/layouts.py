@@ -19,7 +19,7 @@ from relook.demo.masks import paint_file
 from relook.demo.pictures import PALETTE, Encoded, Mask, Pools, Truth
 
 NORMAL_NAMES = ("normal", "good", "ok")
-ANOMALY_NAMES = ("anomaly", "anomalies", "anomalous", "abnormal", "bad", "defect", "defects", "defective", "ng")
+ANOMALY_NAMES = ("anomaly", "anomalies", "anomalous", "abnormal", "bad", "defect", "defects", "defective", "ng", "nok")
 EXTRA_NAMES = ("extra", "unseen", "holdout")
 LABEL_MINIMUM = 21
 """Pictures of one label that a single dataset needs (20), and one to keep back."""

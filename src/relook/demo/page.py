@@ -65,7 +65,7 @@ def _figures(run: Run) -> str:
 def _trained(run: Run) -> str:
     sizes = sorted({picture.size for picture in run.plan.train})
     pixels = ", ".join(f"{width}x{height}" for width, height in sizes[:4]) + (" and others" if len(sizes) > 4 else "")
-    lines = [f"Source: {run.plan.source}.", describe(run.plan), f"Pixels: {pixels}.", *run.plan.notes]
+    lines = [f"Source: {run.plan.source}.", describe(run.plan), f"Pixels: {pixels}.", *run.plan.notes, *run.notes]
     if run.message:
         lines.append(f"The service says: {run.message}")
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

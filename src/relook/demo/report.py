@@ -27,11 +27,16 @@ def print_results(run: Run, console: Console) -> None:
     )
 
 
+_LONGEST_UNBROKEN = 32
+"""Longer names are folded, so that a terminal of 80 columns has room for the rest."""
+
+
 def results_table(run: Run) -> Table:
     """Image, truth, prediction, confidence, and the area of each label in per cent."""
     title = f"{len(run.seen)} pictures the model had not seen"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("image", overflow="fold")
+    longest = max((len(item.picture.name) for item in run.seen), default=0)
+    table.add_column("image", overflow="fold", no_wrap=longest <= _LONGEST_UNBROKEN)
     for name in ("truth", "prediction", "confidence"):
         table.add_column(name, justify="right" if name == "confidence" else "left")
     table.add_column("area" if run.segmentation else "no masks")

@@ -110,6 +110,8 @@ class Run:
     train_seconds: float
     start_seconds: float
     seen: tuple[Seen, ...]
+    notes: tuple[str, ...] = ()
+    """What the training report says: the weights, the choice made, warnings."""
 
     @property
     def segmentation(self) -> bool:
