@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from relook.cli import options
 from relook.cli.failing import fail
 from relook.datafolder import DataFolder, DataFolderError
 from relook.iam.keys import KeyFileError, administrators_key
@@ -15,7 +16,7 @@ from relook.settings import SettingsError, load
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]")
+@options.data
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
 def env(data: Path | None, as_json: bool) -> None:
     """Print the exports that point today's boto3 and AWS CLI at the running server: eval "$(relook env)".

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from relook import logs
+from relook.cli import options
 from relook.cli.failing import fail
 from relook.datafolder import DataFolderError
 from relook.iam.keys import KeyFileError
@@ -30,7 +31,7 @@ _FORESEEN = (
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]")
+@options.data
 @click.option("--host", help="The address to listen on. [default: 127.0.0.1, this machine only]")
 @click.option("--port", type=int, help="The port; 0 takes any free one. [default: 8484]")
 @click.option("--account", help="The administrator's account, 12 digits. [default: 000000000000]")

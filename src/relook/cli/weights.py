@@ -7,12 +7,9 @@ from pathlib import Path
 
 import click
 
+from relook.cli import options
 from relook.cli.failing import fail
 from relook.settings import SettingsError, load
-
-_data = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), help="The data folder. [env: RELOOK_DATA]"
-)
 
 
 @click.group()
@@ -22,7 +19,7 @@ def weights() -> None:
 
 @weights.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@_data
+@options.data
 def import_(file: Path, data: Path | None) -> None:
     """Make FILE (ONNX, or torchvision's ResNet-18 as safetensors) what the next trainings build on.
 
@@ -41,7 +38,7 @@ def import_(file: Path, data: Path | None) -> None:
 
 
 @weights.command()
-@_data
+@options.data
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def show(data: Path | None, as_json: bool) -> None:
     """Say which weights the next training would use."""

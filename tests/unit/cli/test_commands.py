@@ -65,7 +65,10 @@ def test_jobs_lists_what_is_queued(folder: DataFolder, job_id: str) -> None:
     [job] = json.loads(run("jobs", "--data", folder.root, "--json").output)
     assert (job["id"], job["kind"], job["state"]) == (job_id, "training", "QUEUED")
     assert job["subject"].endswith("model/boards/1")
-    assert "training" in run("jobs", "--data", folder.root).output
+    table = run("jobs", "--data", folder.root).output
+    assert f"{job_id[:12]} " in table
+    assert "model/boards/1" in table
+    assert max(len(line) for line in table.splitlines()) <= 80
 
 
 def test_jobs_show_tells_the_events(folder: DataFolder, job_id: str) -> None:
@@ -82,6 +85,24 @@ def test_jobs_cancel_asks_once_and_is_seen(folder: DataFolder, job_id: str) -> N
     store.close()
     assert job is not None
     assert job.cancel_requested
+
+
+def test_the_beginning_of_an_id_is_enough(folder: DataFolder, job_id: str) -> None:
+    shown = json.loads(run("jobs", "show", job_id[:6], "--data", folder.root, "--json").output)
+    assert shown["id"] == job_id
+
+
+def test_a_beginning_of_several_ids_is_refused(folder: DataFolder, job_id: str) -> None:
+    store = Store.open(folder.database)
+    with store.write() as connection:
+        for _ in range(16):  # 17 ids of hexadecimal digits: two of them begin alike
+            queue.enqueue(connection, kind="k", lane="l", subject="s", payload={}, now=system_clock())
+        ids = [job.id for job in queue.list_jobs(connection)]
+    store.close()
+    shared = next(one[0] for one in ids if sum(other[0] == one[0] for other in ids) > 1)
+    done = run("jobs", "show", shared, "--data", folder.root)
+    assert done.exit_code == 1
+    assert f"jobs begin with {shared}" in done.output
 
 
 @pytest.mark.parametrize("verb", ["show", "cancel"])
