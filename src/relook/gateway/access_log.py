@@ -13,7 +13,7 @@ CLIENT_GONE = 499
 
 def log_access(exchange: Exchange, status: int, bytes_out: int, duration: float) -> None:
     """`duration` in seconds. Fields: request_id, service, operation, principal, status, duration_ms, bytes_in,
-    bytes_out, error_code; None where the request did not get that far."""
+    bytes_out, error_code, error_message; None where the request did not get that far."""
     if not _LOG.isEnabledFor(logging.INFO):
         return
     service = exchange.service.name if exchange.service is not None else None
@@ -31,5 +31,6 @@ def log_access(exchange: Exchange, status: int, bytes_out: int, duration: float)
             "bytes_in": exchange.incoming.received,
             "bytes_out": bytes_out,
             "error_code": exchange.error_code,
+            "error_message": exchange.error_message,
         },
     )  # fmt: skip

@@ -70,6 +70,7 @@ class Exchange:
     context: RequestContext | None = None
     members: dict[str, Any] = field(default_factory=dict)
     error_code: str | None = None
+    error_message: str | None = None
 
     @property
     def has_body(self) -> bool:

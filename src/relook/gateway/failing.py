@@ -25,10 +25,10 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def failure(exchange: Exchange, error: Exception) -> HttpResponse:
-    """The answer to a request that ended in an exception; sets `error_code`."""
+    """The answer to a request that ended in an exception; sets `error_code` and `error_message`."""
     model = exchange.service.model if exchange.service is not None else None
     told = _as_service_error(exchange, error, model)
-    exchange.error_code = told.code
+    exchange.error_code, exchange.error_message = told.code, told.message
     head = exchange.sent.method == "HEAD"
     if model is None:
         return _unlocated(exchange, told, head)
