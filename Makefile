@@ -93,7 +93,7 @@ $(BIN)/python:
 	done; exit 1
 
 $(BASE): $(BIN)/python pyproject.toml constraints.txt
-	@echo 'installing Relook into $(VENV) (the first time: about $(FIRST_DOWNLOAD) to download)'
+	@echo 'installing Relook into $(VENV) (the first time: about $(FIRST_DOWNLOAD) to download, and a minute or two)'
 	@$(PIP) install --constraint constraints.txt --editable . || { $(PIP_FAILED); }
 	@touch $@
 
