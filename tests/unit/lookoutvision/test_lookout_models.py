@@ -7,6 +7,7 @@ import pytest
 from lookout_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, PIXEL, REGION, START, Context, World
 
 from relook.blobs.errors import NoRoom
+from relook.blobs.records import Target
 from relook.jobs import queue
 from relook.jobs.states import JobState
 from relook.services.lookoutvision import sweep_artifacts
