@@ -37,7 +37,7 @@ LONG_SIDES = (256, 512, 768)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
 UNSUPERVISED_LONG_SIDE = 384
 """Without anomalies there is nothing to choose by: the middle."""
-MARGIN = 0.02
+MARGIN = 0.005
 """A costlier candidate must be better by this much."""
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes; one,
