@@ -175,7 +175,6 @@ def _refit(
 
 def _fit(winner: trial.Trial, outcome: trial.Outcome, trials: Sequence[trial.Trial], problem: trial.Problem) -> _Model:
     pairs = [(entry, outcome) for entry in trials for outcome in entry.outcomes]
-    score = winner.fit(outcome.scorer, problem)
     if problem.supervised:
         calibration = fit_platt(outcome.raw, problem.anomalous)
         raw_threshold = best_threshold(outcome.raw, problem.anomalous)
@@ -183,7 +182,7 @@ def _fit(winner: trial.Trial, outcome: trial.Outcome, trials: Sequence[trial.Tri
         calibration, raw_threshold = from_normals(outcome.raw[~problem.anomalous])
     notes = (_why(winner, outcome, len(pairs), problem), *(_row(*pair) for pair in pairs))
     return _Model(
-        winner, score, calibration, calibration.apply(raw_threshold), notes if problem.supervised else notes[:1]
+        winner, outcome.score, calibration, calibration.apply(raw_threshold), notes if problem.supervised else notes[:1]
     )
 
 

@@ -51,13 +51,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A scorer's held-out raw scores, and how good they are.
+    """The score to serve, held-out raw scores, and how good these are.
 
     `quality` is the mean of AUROC, of `information` (the part of the label's uncertainty that the calibrated score
     takes away) and, with masks, of their overlap. F1 moves by whole images: for the report only.
     """
 
     scorer: Scorer
+    score: LinearScore
     raw: npt.NDArray[np.float64]
     auroc: float
     f1: float
@@ -75,13 +76,7 @@ class Trial:
     bank: MemoryBank
     mask_head: graph.DenseLayers | None
     overlap: float | None
-    descriptors: npt.NDArray[np.float64]
     outcomes: tuple[Outcome, ...]
-
-    def fit(self, scorer: Scorer, problem: Problem) -> LinearScore:
-        """The scorer on all held-out descriptors."""
-        layout = Layout(self.bank.rows.shape[1], self.mask_head is not None)
-        return scorer.fit(self.descriptors, problem.anomalous, layout)
 
 
 def assign_folds(anomalous: Labels, seed: int, repeat: int = 0) -> npt.NDArray[np.int64]:
@@ -126,7 +121,7 @@ def run(problem: Problem, backbone: Backbone, size: Size, precision: Precision, 
         descriptors = np.concatenate([descriptors, tried.values[:, None]], axis=1)
     head, overlap = (tried.head, tried.overlap) if tried is not None else (None, None)
     outcomes = _outcomes(problem, descriptors, Layout(bank.rows.shape[1], head is not None), overlap)
-    return Trial(size, extractor.grid, projection, bank, head, overlap, descriptors, outcomes)
+    return Trial(size, extractor.grid, projection, bank, head, overlap, outcomes)
 
 
 def _stepping(images: Iterator[tuple[int, Floats]], step: Callable[[], None]) -> Iterator[tuple[int, Floats]]:
@@ -153,29 +148,35 @@ def _outcome(
     scorer: Scorer,
     overlap: float | None,
 ) -> Outcome:
-    raws = _held_out(problem, descriptors, layout, scorer)
+    raws, score = _held_out(problem, descriptors, layout, scorer)
     area = float(np.mean([auroc(raw, problem.anomalous) or 0.0 for raw in raws]))
     f1 = float(np.mean([_f1(raw, problem.anomalous) for raw in raws])) if problem.supervised else 0.0
     information = float(np.mean([_information(raw, problem) for raw in raws])) if problem.supervised else 0.0
     parts = [area, information, overlap] if overlap is not None else [area, information]
-    return Outcome(scorer, np.mean(raws, axis=0), area, f1, information, float(np.mean(parts)))
+    return Outcome(scorer, score, np.mean(raws, axis=0), area, f1, information, float(np.mean(parts)))
 
 
 def _held_out(
     problem: Problem, descriptors: npt.NDArray[np.float64], layout: Layout, scorer: Scorer
-) -> list[npt.NDArray[np.float64]]:
-    """Raw scores of images the scorer was not fitted on, once for each way to deal out the folds."""
+) -> tuple[list[npt.NDArray[np.float64]], LinearScore]:
+    """Raw scores of images the scorer was not fitted on, once for each way to deal out the folds; and the score to
+    serve: the mean of all that were fitted (bagging by cross-validation), because a threshold chosen on their
+    held-out scores is right for them, and not for a score fitted on all images, which is steeper.
+    """
     if not scorer.supervised:
-        return [scorer.fit(descriptors, problem.anomalous, layout).apply(descriptors)]
-    raws = []
+        score = scorer.fit(descriptors, problem.anomalous, layout)
+        return [score.apply(descriptors)], score
+    raws, fitted = [], []
     for repeat in range(REPEATS):
         deal = problem.fold if repeat == 0 else assign_folds(problem.anomalous, problem.seed, repeat)
         raw = np.empty(len(descriptors))
         for fold in np.unique(deal):
             rest = deal != fold
-            raw[~rest] = scorer.fit(descriptors[rest], problem.anomalous[rest], layout).apply(descriptors[~rest])
+            fitted.append(scorer.fit(descriptors[rest], problem.anomalous[rest], layout))
+            raw[~rest] = fitted[-1].apply(descriptors[~rest])
         raws.append(raw)
-    return raws
+    weights = np.mean([score.weights for score in fitted], axis=0)
+    return raws, LinearScore(weights, float(np.mean([score.bias for score in fitted])))
 
 
 def _information(raw: npt.NDArray[np.float64], problem: Problem) -> float:
