@@ -156,13 +156,14 @@ def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
 def runtime() -> Check:
     try:
         from relook.vision.quiet_openvino import ov
-        from relook.vision.runtime import native_precision
+        from relook.vision.runtime import DEFAULT_PRECISION, native_precision
 
-        precision = native_precision()
+        native = native_precision()
     except (ImportError, RuntimeError) as error:
         return Check("runtime", Status.FAIL, f"OpenVINO cannot be used: {error}", "Install it again: make clean setup")
     version = ov.__version__.split("-")[0]
-    return Check("runtime", Status.OK, f"OpenVINO {version} on the CPU, which computes in {precision.value}")
+    found = f"OpenVINO {version} on the CPU (best at {native.value}); new models compute in {DEFAULT_PRECISION.value}"
+    return Check("runtime", Status.OK, found)
 
 
 _RANDOM = "Accuracy suffers. Give it an ImageNet ResNet-18: relook weights import FILE"
