@@ -15,6 +15,7 @@ import boto3
 import botocore.session
 import numpy as np
 from botocore.config import Config
+from botocore.exceptions import IncompleteReadError
 from crash_journal import Journal
 from crash_processes import Kind, Process, processes_of, wait_until
 from PIL import Image
@@ -43,6 +44,7 @@ class World:
         session = boto3.Session(botocore_session=core, **self.live.credentials)
         self.s3 = session.client("s3", endpoint_url=self.live.endpoint, config=_CONFIG)
         self.vision = session.client("lookoutvision", endpoint_url=self.live.endpoint, config=_CONFIG)
+        self.vision.meta.events.register("after-call", _refuse_a_torso)
         self.up.set()
 
     def kill_server(self) -> list[Process]:
@@ -88,3 +90,10 @@ def picture(seed: int, *, defect: bool) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
+
+
+def _refuse_a_torso(http_response: Any, **other: Any) -> None:
+    """botocore takes what is left of an answer whose sender was killed for a whole one without members."""
+    announced = int(http_response.headers.get("content-length", len(http_response.content)))
+    if announced != len(http_response.content) or "content-length" not in http_response.headers:
+        raise IncompleteReadError(actual_bytes=len(http_response.content), expected_bytes=announced)
