@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 
 from bench.bed import RENDER_SEED, Bed, Trained, describe
 from bench.results import Figure, Result, Table
@@ -17,6 +16,7 @@ from bench.wire import Caller, p95
 from relook.vision import artifact, runtime
 from relook.vision.images import Pixels, decode, resize
 from relook.vision.predict import Predictor
+from relook.vision.quiet_openvino import ov
 
 ROUNDS = 200
 WARM_UP = 20
