@@ -180,14 +180,17 @@ def test_the_controller_outlives_a_database_that_fails(world: World, caplog: pyt
     assert "disk gone" in caplog.text
 
 
-def test_notify_is_harmless_before_and_after(world: World) -> None:
+def test_notify_is_harmless_before_and_after(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.hosting.notify()
 
     async def scenario(stage: Stage) -> None:
         await asyncio.to_thread(world.hosting.notify)
+        await stage.hosted()
 
     play(world, scenario)
     world.hosting.notify()
+    assert world.describe_model()["Status"] == "HOSTED"
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
 
 
 def test_a_model_not_trained_is_not_started(world: World) -> None:
