@@ -28,6 +28,9 @@ AWSCLI        := .cache/awscli
 AWSCLI_STAMP  := $(AWSCLI)/.installed-$(AWSCLI_VERSION)
 OLD_BOTOCORE  := .cache/botocore-1.40.60
 BOTOCORE_STAMP := $(OLD_BOTOCORE)/.installed
+ANOMALIB      := .cache/anomalib
+ANOMALIB_STAMP := $(ANOMALIB)/.installed
+PEER_PIP      := $(ANOMALIB)/bin/python -m pip --disable-pip-version-check --quiet
 
 # pip's own chatter is turned down; its errors are not.
 PIP           := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -116,4 +119,14 @@ $(BOTOCORE_STAMP): $(BASE)
 	@echo 'installing botocore 1.40.60 into $(OLD_BOTOCORE)'
 	@rm -rf $(OLD_BOTOCORE)
 	@$(PIP) install --target $(OLD_BOTOCORE) 'botocore==1.40.60' 'boto3==1.40.60' || { $(PIP_FAILED); }
+	@touch $@
+
+# The peer of `python -m bench peer`. torch comes first and is then held: left free, pip would take the newest torchvision
+# and with it another torch and gigabytes of CUDA. Which build of torch it is, is for the package index pip is set up with.
+$(ANOMALIB_STAMP): $(BASE)
+	@echo 'installing anomalib 2.7 into $(ANOMALIB) (with a CPU build of torch about 700 MB to download)'
+	@rm -rf $(ANOMALIB) && $(BIN)/python -m venv $(ANOMALIB)
+	@$(PEER_PIP) install 'torch==2.13.0' || { $(PIP_FAILED); }
+	@$(PEER_PIP) freeze | grep '^torch==' >$(ANOMALIB)/held.txt
+	@$(PEER_PIP) install --constraint $(ANOMALIB)/held.txt 'anomalib==2.7.*' 'openvino==2026.4.1' || { $(PIP_FAILED); }
 	@touch $@
