@@ -1,0 +1,100 @@
+"""The check: one pass over all images for the files' facts, one over some for what the backbone sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from relook.vision.backbones import Backbone
+from relook.vision.check import contamination, duplicates, quality, shortcuts, views
+from relook.vision.check.duplicates import Entry
+from relook.vision.check.facts import Facts, gather
+from relook.vision.check.probes import FEWEST
+from relook.vision.check.report import Finding, Report, ordered
+from relook.vision.images import common_size
+from relook.vision.runtime import Precision
+from relook.vision.samples import Progress, Sample
+
+MOST = 400
+"""Images of each label that the backbone looks at, drawn by the seed; everything else is asked of all."""
+_FEWEST_NORMALS = 8
+
+
+def check(
+    training: Sequence[Sample],
+    test: Sequence[Sample],
+    backbone: Backbone,
+    *,
+    seed: int,
+    precision: Precision,
+    progress: Progress,
+) -> Report:
+    """Look for what would make a model learn the wrong thing, or its figures mislead.
+
+    Anomalies of `test` help to find shortcuts where `training` has too few. Deterministic; time grows with the number
+    of images, memory by some 10 KB an image. Damaged images are findings, not errors.
+    """
+    samples = [*training, *test]
+    looked = gather(samples, progress)
+    entries = [
+        Entry(sample, facts, at >= len(training))
+        for at, (sample, facts) in enumerate(zip(samples, looked, strict=True))
+        if isinstance(facts, Facts)
+    ]
+    usable, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
+    findings = [
+        *quality.damaged(samples, looked),
+        *quality.flat(usable, facts),
+        *quality.sizes(usable, facts),
+        *duplicates.find(entries),
+    ]
+    report = Report(len(training), len(test), tuple(findings))
+    with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
+        report = _seen(report, _chosen(entries, seed), backbone, precision, seed, progress)
+    return Report(len(training), len(test), ordered(report.findings), report.probes, report.suspects)
+
+
+def _seen(
+    report: Report,
+    entries: Sequence[Entry],
+    backbone: Backbone,
+    precision: Precision,
+    seed: int,
+    progress: Progress,
+) -> Report:
+    """The report with what the backbone's features tell."""
+    anomalous = np.array([entry.sample.anomalous for entry in entries], bool)
+    if (~anomalous).sum() < _FEWEST_NORMALS:
+        return report
+    samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
+    keys = [sample.key for sample in samples]
+    size = common_size([entry.size for entry in facts])
+    seen = views.look(samples, ~anomalous, size, backbone, precision, seed, progress)
+    findings: list[Finding] = list(report.findings)
+    told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
+    findings += told
+    suspicion = contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed)
+    normals = [key for key, bad in zip(keys, anomalous, strict=True) if not bad]
+    strange, suspects = contamination.find(normals, suspicion)
+    return Report(
+        report.training_images,
+        report.test_images,
+        (*findings, *strange),
+        tuple(outcome.probe for outcome in outcomes),
+        suspects,
+    )
+
+
+def _chosen(entries: Sequence[Entry], seed: int) -> list[Entry]:
+    """At most MOST of each label from training, in order; test's too where training has too few anomalies."""
+    pool = [entry for entry in entries if not entry.test]
+    if sum(entry.sample.anomalous for entry in pool) < FEWEST:
+        pool = list(entries)
+    rng = np.random.default_rng([seed, 20])
+    taken: set[int] = set()
+    for label in (False, True):
+        positions = [at for at, entry in enumerate(pool) if entry.sample.anomalous is label]
+        taken |= {int(at) for at in rng.permutation(positions)[:MOST]}
+    return [pool[at] for at in sorted(taken)]
