@@ -11,6 +11,7 @@ import relook
 _COMMANDS = {
     "serve": "relook.cli.serve:serve",
     "env": "relook.cli.env:env",
+    "check": "relook.cli.check:check",
     "demo": "relook.cli.demo:demo",
     "doctor": "relook.cli.doctor:doctor",
     "jobs": "relook.cli.jobs:jobs",

@@ -38,6 +38,7 @@ class Intake:
         self._done = 0
         self._skipped: dict[str, list[str]] = {}
         self._changed: dict[str, list[str]] = {}
+        self._unusable: dict[str, list[str]] = {}
 
     def pictures(self, *groups: Sequence[Candidate]) -> tuple[tuple[Picture, ...], ...]:
         """The usable ones of each group, in the order given."""
@@ -54,6 +55,7 @@ class Intake:
                     self._changed.setdefault(change, []).append(candidate.name)
             else:
                 self.skip(candidate.name, outcome)
+                self._unusable.setdefault(outcome, []).append(candidate.name)
             self._done += 1
             if self._tick:
                 self._tick(self._done, total)
@@ -61,6 +63,11 @@ class Intake:
 
     def skip(self, name: str, reason: str) -> None:
         self._skipped.setdefault(reason, []).append(name)
+
+    @property
+    def unusable(self) -> dict[str, tuple[str, ...]]:
+        """Images that were skipped for what they are, by reason."""
+        return {reason: tuple(names) for reason, names in self._unusable.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:

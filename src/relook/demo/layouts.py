@@ -75,7 +75,7 @@ def _read_flat(path: Path, folders: dict[str, Path], tick: Tick | None) -> Pools
     ignored = [f"{name}/" for name, child in folders.items() if child not in {folder for _, folder in classes.values()}]
     notes = intake.notes + ((f"Left out {listed(ignored)}: neither normal nor anomaly.",) if ignored else ())
     names = " and ".join(f"{folder.name}/" for _, folder in classes.values())
-    return Pools(f"one folder with {names}", pictures, notes=notes)
+    return Pools(f"one folder with {names}", pictures, notes=notes, unusable=intake.unusable)
 
 
 def _read_splits(path: Path, folders: dict[str, Path], tick: Tick | None) -> Pools:
@@ -93,7 +93,7 @@ def _read_splits(path: Path, folders: dict[str, Path], tick: Tick | None) -> Poo
         source = "the MVTec AD layout"
     else:
         source = " and ".join(f"{name}/" for name in ("train", "test", *EXTRA_NAMES) if name in folders)
-    return Pools(source, train, test, extra, intake.notes + ground_truth.notes)
+    return Pools(source, train, test, extra, intake.notes + ground_truth.notes, intake.unusable)
 
 
 def _classes(folders: dict[str, Path], *, others_are_defects: bool) -> dict[str, tuple[Truth, Path]]:

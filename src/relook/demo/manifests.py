@@ -37,7 +37,7 @@ def read_manifests(root: Path, manifests: Sequence[Path], tick: Tick | None = No
     loose = _loose(root, index)
     train, test, extra = intake.pictures(wanted["train"], wanted["test"], loose)
     names = ", ".join(manifest.name for manifest in manifests)
-    return Pools(f"the Lookout manifest {names}", train, test, extra, intake.notes)
+    return Pools(f"the Lookout manifest {names}", train, test, extra, intake.notes, intake.unusable)
 
 
 def _below(root: Path, path: Path) -> str:

@@ -63,7 +63,8 @@ class Picture:
 class Pools:
     """Pictures as the user sorted them: for training, for testing, and kept out of both.
 
-    `source` says in one sentence what was recognised; `notes` are plain sentences about what was skipped or changed.
+    `source` says in one sentence what was recognised; `notes` are plain sentences about what was skipped or changed;
+    `unusable` names the images, by reason, that were skipped for what they are.
     """
 
     source: str
@@ -71,6 +72,7 @@ class Pools:
     test: tuple[Picture, ...] = ()
     extra: tuple[Picture, ...] = ()
     notes: tuple[str, ...] = ()
+    unusable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
