@@ -166,19 +166,21 @@ def runtime() -> Check:
     return Check("runtime", Status.OK, found)
 
 
-_RANDOM = "Accuracy suffers. Give it an ImageNet ResNet-18: relook weights import FILE"
-
-
 def weights(data: Path) -> Check:
     from relook.vision.weights import WeightsError, choose
 
     try:
         backbone = choose(data)
     except WeightsError as error:
-        return Check("weights", Status.FAIL, str(error), f"Import them again: relook weights import FILE --data {data}")
+        advice = f"See what there is, and choose: relook weights list --data {data}"
+        return Check("weights", Status.FAIL, str(error), advice)
     found = f"{backbone.name} ({backbone.origin})"
     if backbone.warning:
-        return Check("weights", Status.WARN, f"{found}: nothing has been imported", f"{_RANDOM} --data {data}")
+        advice = (
+            "Accuracy suffers. Install Relook again, or give it an ImageNet ResNet-18: "
+            f"relook weights import FILE --data {data}, or relook weights pull --data {data}"
+        )
+        return Check("weights", Status.WARN, f"{found}: this copy came without weights", advice)
     return Check("weights", Status.OK, found)
 
 

@@ -3,51 +3,135 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from relook.cli import options
 from relook.cli.failing import fail
+from relook.cli.fetch import Fetch, FetchError, Report
 from relook.settings import SettingsError, load
+
+if TYPE_CHECKING:
+    from relook.vision.weights import ImportedWeights
+
+ADDRESS = "https://huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors"
+_PULLED = "resnet18-imagenet"
+_LICENCE = "BSD-3-Clause (torchvision, ResNet18_Weights.IMAGENET1K_V1)"
+_PART = ".pull.part"
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
 def weights() -> None:
-    """Show and import the weights of the backbone."""
+    """List, choose, import and fetch the weights of the backbone."""
+
+
+@weights.command("list")
+@options.data
+@_JSON
+def list_(data: Path | None, as_json: bool) -> None:
+    """All weights there are; a * marks those the next training takes."""
+    from relook.vision.weights import entries
+
+    with _failures():
+        found = entries(load(data).data)
+    if as_json:
+        click.echo(json.dumps([asdict(entry) for entry in found], indent=2))
+        return
+    width = max(len(entry.name) for entry in found)
+    for entry in found:
+        mark = "*" if entry.next else " "
+        size = f"{entry.size / 1e6:.1f} MB"
+        line = f"{mark} {entry.name:<{width}}  {entry.kind:<8}  {size:>8}  sha256 {entry.sha256[:12]}  {entry.source}"
+        click.echo(line.rstrip())
 
 
 @weights.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @options.data
 def import_(file: Path, data: Path | None) -> None:
-    """Make FILE (ONNX, or torchvision's ResNet-18 as safetensors) what the next trainings build on.
+    """Make FILE what the next trainings build on: ONNX, or safetensors of a ResNet-18.
 
     The data folder may not exist yet. Models that are trained already keep the weights they were trained with.
     """
-    from relook.vision.weights import WeightsError, import_weights
+    from relook.vision.weights import import_weights
 
-    try:
+    with _failures():
         imported = import_weights(file, load(data).data)
-    except (SettingsError, WeightsError) as error:
-        fail(error)
-    layers = ", ".join(
-        f"{layer.output} (stride {layer.stride}, {layer.channels} channels)" for layer in imported.layers
-    )
-    click.echo(f"imported {imported.name}: {layers}; sha256 {imported.sha256}")
+    _say("imported", imported)
 
 
 @weights.command()
 @options.data
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option("--url", default=ADDRESS, show_default=True, help="Fetch it from there.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up when nothing comes for so long.",
+)
+def pull(data: Path | None, url: str, timeout: float) -> None:
+    """Fetch torchvision's ImageNet ResNet-18 (47 MB) and make it what the next trainings build on.
+
+    The only command that uses the network. What comes is kept only if it is that network, by its features on a test
+    picture. A download that broke off goes on where it stopped. Proxies: http_proxy, https_proxy, no_proxy.
+    """
+    from relook.vision.weights import FOLDER, LARGEST_FILE, accept_pulled
+
+    with _failures():
+        folder = load(data).data
+        fetch = Fetch(url, folder / FOLDER / _PART, LARGEST_FILE, timeout)
+        with _progress() as report:
+            raw = fetch.run(report)
+        try:
+            pulled = accept_pulled(raw, _PULLED, {"source": url, "licence": _LICENCE}, folder)
+        finally:
+            fetch.drop()  # a wrong file would be wrong again
+    _say("pulled", pulled)
+
+
+@weights.command()
+@click.argument("name")
+@options.data
+def use(name: str, data: Path | None) -> None:
+    """Let the next trainings build on the weights NAME (or its sha256), one of those in the list."""
+    from relook.vision import weights as library
+
+    with _failures():
+        entry = library.use(name, load(data).data)
+    click.echo(f"the next training takes {entry.name} ({entry.kind}, sha256 {entry.sha256[:12]})")
+
+
+@weights.command()
+@click.argument("name", required=False)
+@options.data
+def card(name: str | None, data: Path | None) -> None:
+    """Print what is known of the weights NAME as JSON; without NAME, of those the next training takes."""
+    from relook.vision import weights as library
+
+    with _failures():
+        folder = load(data).data
+        wanted = name or next(entry.sha256 for entry in library.entries(folder) if entry.next)
+        told = library.card(wanted, folder)
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+@weights.command()
+@options.data
+@_JSON
 def show(data: Path | None, as_json: bool) -> None:
     """Say which weights the next training would use."""
-    from relook.vision.weights import WeightsError, choose
+    from relook.vision.weights import choose
 
-    try:
+    with _failures():
         backbone = choose(load(data).data)
-    except (SettingsError, WeightsError) as error:
-        fail(error)
     found = {"name": backbone.name, "origin": backbone.origin, "warning": backbone.warning}
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -55,3 +139,34 @@ def show(data: Path | None, as_json: bool) -> None:
     click.echo(f"{backbone.name}: {backbone.origin}")
     if backbone.warning:
         click.echo(f"warning: {backbone.warning}", err=True)
+
+
+def _say(what: str, imported: ImportedWeights) -> None:
+    layers = ", ".join(
+        f"{layer.output} (stride {layer.stride}, {layer.channels} channels)" for layer in imported.layers
+    )
+    click.echo(f"{what} {imported.name}: {layers}; sha256 {imported.sha256}")
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What the commands here fail with, told in one line."""
+    from relook.vision.weights import WeightsError
+
+    try:
+        yield
+    except (SettingsError, WeightsError, FetchError) as error:
+        fail(error)
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """A bar on standard error at a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = ("fetching", BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("fetching", total=None)
+        yield lambda there, whole: bar.update(task, completed=there, total=whole)

@@ -1,9 +1,16 @@
-"""What a backbone is: an ONNX graph from a normalised RGB image to feature maps."""
+"""What a backbone is: an ONNX graph from a normalised RGB image to feature maps.
+
+WeightsError: a file that cannot serve as a backbone; the message says why and what is accepted.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+
+
+class WeightsError(Exception):
+    """The file is no usable backbone, or there is none of that name."""
 
 
 @dataclass(frozen=True, slots=True)

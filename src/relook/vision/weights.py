@@ -1,6 +1,8 @@
-"""Which weights to use, and how a user brings their own.
+"""Which weights to use: what the user imported or pulled into the data folder, and what the package brings.
 
-WeightsError: a file that cannot serve as a backbone; the message says why and what is accepted.
+Each set in the data folder is a graph and a card beside it, named by the graph's hash. Cards are numbered in the order
+in which the user asked for them; the next training takes the highest. The package's own has no number until it is
+asked for.
 """
 
 from __future__ import annotations
@@ -9,37 +11,38 @@ import hashlib
 import json
 import os
 import re
-import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import onnx
+from relook.vision import fingerprint, resnet18, shipped
+from relook.vision.backbones import Backbone, Layer, WeightsError
+from relook.vision.weight_files import ACCEPTED, understand
 
-from relook.vision import resnet18, runtime
-from relook.vision.backbones import Backbone, Layer
+__all__ = ["FOLDER", "LARGEST_FILE", "Entry", "ImportedWeights", "Kind", "WeightsError", "accept_pulled", "card"]
+__all__ += ["choose", "entries", "import_weights", "random_backbone", "use"]
 
 FOLDER = "weights"
 LARGEST_FILE = 200 * 1024 * 1024
 RANDOM_SEED = 20_201_120
-_ACCEPTED = (
-    "accepted are an ONNX file whose one input is an RGB image (1, 3, height, width) of any size and which outputs at "
-    "least one feature map of stride 8 or 16, and torchvision's ResNet-18 as safetensors"
-)
-_PROBE = (128, 160)
-"""Height and width to try a graph at: unequal, so that swapped axes show."""
+_CHOSEN = f"{shipped.NAME}.json"
+"""The card that makes the package's own weights the ones asked for last."""
 
 
-class WeightsError(Exception):
-    """The file is no usable backbone."""
+class Kind(StrEnum):
+    """Where weights come from."""
+
+    IMPORTED = "imported"
+    PULLED = "pulled"
+    SHIPPED = "shipped"
+    RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedWeights:
-    """What an import left in the data folder."""
+    """What an import or a pull left in the data folder."""
 
     name: str
     sha256: str
@@ -47,158 +50,203 @@ class ImportedWeights:
     layers: tuple[Layer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Weights that are there. `size` in bytes and `sha256` are those of the graph; `next`: the next training's."""
+
+    name: str
+    kind: Kind
+    sha256: str
+    size: int
+    source: str
+    next: bool
+
+
 def choose(data: Path) -> Backbone:
-    """The weights imported last into the data folder, else random ones with a warning. Raises WeightsError when an
-    imported file was altered since."""
-    cards = _cards(data)
-    if not cards:
-        return random_backbone()
-    card = max(cards, key=lambda entry: int(entry["order"]))
-    content = (data / FOLDER / f"{card['sha256']}.onnx").read_bytes()
-    if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise WeightsError(f"the imported weights {card['name']} were altered on disk; import the file again")
-    layers = tuple(Layer(**entry) for entry in card["layers"])
-    return Backbone(card["name"], content, layers, f"imported, sha256 {card['sha256'][:12]}")
+    """The weights imported, pulled or asked for last in the data folder, else the package's own. Never uses a network.
+
+    A copy of the package without weights of its own gives random ones, with a warning. Raises WeightsError when the
+    chosen weights were altered since.
+    """
+    told = _last(_cards(data))
+    if told is None or "layers" not in told:
+        return _builtin()
+    content = (data / FOLDER / f"{told['sha256']}.onnx").read_bytes()
+    if hashlib.sha256(content).hexdigest() != told["sha256"]:
+        raise WeightsError(f"the {_kind(told)} weights {told['name']} were altered on disk; {_again(told)}")
+    layers = tuple(Layer(**entry) for entry in told["layers"])
+    return Backbone(told["name"], content, layers, f"{_kind(told)}, sha256 {told['sha256'][:12]}")
 
 
 def random_backbone() -> Backbone:
-    """ResNet-18 with seeded random filters: always there, and clearly worse.
+    """ResNet-18 with seeded random filters, for tests and benches, and for a copy of the package without weights.
 
     Its warning goes into the artifact, whose bytes must not depend on where the data folder lies: it names none.
     """
     warning = (
-        "No pretrained weights are there: features come from fixed random filters, and accuracy suffers. "
-        "Import an ImageNet ResNet-18 with `relook weights import FILE --data DIR` (DIR: this server's data folder) "
-        "and train again."
+        "This copy of Relook has no weights of its own: features come from fixed random filters, and accuracy suffers. "
+        "Import an ImageNet ResNet-18 with `relook weights import FILE --data DIR` (DIR: this server's data folder), "
+        "or fetch it with `relook weights pull --data DIR`, and train again."
     )
-    content = resnet18.build(resnet18.random_weights(RANDOM_SEED))
-    return Backbone("resnet18-random", content, resnet18.LAYERS, f"random, seed {RANDOM_SEED}", warning)
+    weights = resnet18.random_weights(RANDOM_SEED)
+    origin = f"random, seed {RANDOM_SEED}"
+    return Backbone("resnet18-random", resnet18.build(weights), resnet18.layers(weights), origin, warning)
+
+
+def entries(data: Path) -> list[Entry]:
+    """All weights there are: those of the data folder, the one asked for last first, then the package's own."""
+    cards = _cards(data)
+    last = _last(cards)
+    found = [
+        Entry(
+            told["name"],
+            _kind(told),
+            told["sha256"],
+            (data / FOLDER / f"{told['sha256']}.onnx").stat().st_size,
+            str(told.get("source", "")),
+            told is last,
+        )
+        for told in sorted(cards, key=_order, reverse=True)
+        if "layers" in told
+    ]
+    own = _builtin()
+    kind = Kind.RANDOM if own.warning else Kind.SHIPPED
+    found.append(Entry(own.name, kind, own.sha256, len(own.onnx), "", not any(entry.next for entry in found)))
+    return found
+
+
+def use(name: str, data: Path) -> Entry:
+    """Make the weights of that name, or hash (its first 6 digits or more), what `choose` takes. Raises WeightsError."""
+    entry = _find(name, data)
+    order = 1 + max((_order(told) for told in _cards(data)), default=0)
+    if entry.kind in (Kind.SHIPPED, Kind.RANDOM):
+        _put(data / FOLDER / _CHOSEN, _json({"name": shipped.NAME, "order": order}))
+    else:
+        path = data / FOLDER / f"{entry.sha256}.json"
+        _put(path, _json(json.loads(path.read_bytes()) | {"order": order}))
+    return entry
+
+
+def card(name: str, data: Path) -> dict[str, Any]:
+    """What is known of the weights of that name or hash: how they were made or where they came from. WeightsError."""
+    entry = _find(name, data)
+    if entry.kind is Kind.SHIPPED:
+        return shipped.card()
+    facts = {"name": entry.name, "kind": entry.kind.value, "sha256": entry.sha256, "bytes": entry.size}
+    if entry.kind is Kind.RANDOM:
+        return facts | {"seed": RANDOM_SEED}
+    told: dict[str, Any] = json.loads((data / FOLDER / f"{entry.sha256}.json").read_bytes())
+    return facts | {key: value for key, value in told.items() if key not in ("order", "kind")}
 
 
 def import_weights(file: Path, data: Path) -> ImportedWeights:
     """Check `file`, copy it into `data` (made if absent) and make it what `choose` takes. Raises WeightsError."""
     try:
         if file.stat().st_size > LARGEST_FILE:
-            raise WeightsError(f"{file} is larger than {LARGEST_FILE // 2**20} MB; {_ACCEPTED}")
+            raise WeightsError(f"{file} is larger than {LARGEST_FILE // 2**20} MB; {ACCEPTED}")
         raw = file.read_bytes()
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror or error}") from error
-    content, layers = _understand(raw, file)
-    digest = hashlib.sha256(content).hexdigest()
+    content, layers = understand(raw, str(file))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip(".-") or "weights"
-    folder = data / FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{digest}.onnx"
-        _write(path, content)
-        card = {
-            "name": name,
-            "sha256": digest,
-            "source_sha256": hashlib.sha256(raw).hexdigest(),
-            "order": 1 + max((int(entry["order"]) for entry in _cards(data)), default=0),
-            "layers": [{"output": each.output, "stride": each.stride, "channels": each.channels} for each in layers],
-        }
-        _write(folder / f"{digest}.json", json.dumps(card, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise WeightsError(f"{folder} cannot be written: {error.strerror or error}") from error
+    return _store(name, raw, content, layers, {"kind": Kind.IMPORTED.value, "source": file.name}, data)
+
+
+def accept_pulled(raw: bytes, name: str, facts: Mapping[str, str], data: Path) -> ImportedWeights:
+    """The same for what was fetched, but only if it is ImageNet's ResNet-18 by its features. `facts` go into the card;
+    its `source` names the file in messages. Raises WeightsError."""
+    content, layers = understand(raw, facts["source"])
+    difference = fingerprint.difference(content, layers)
+    if difference is not None:
+        raise WeightsError(
+            f"{facts['source']} is not torchvision's ImageNet ResNet-18: {difference}. Nothing was kept; weights of "
+            "your own go in with `relook weights import FILE`"
+        )
+    return _store(name, raw, content, layers, {"kind": Kind.PULLED.value, **facts}, data)
+
+
+def _store(
+    name: str, raw: bytes, content: bytes, layers: tuple[Layer, ...], facts: Mapping[str, str], data: Path
+) -> ImportedWeights:
+    digest = hashlib.sha256(content).hexdigest()
+    path = data / FOLDER / f"{digest}.onnx"
+    told = {
+        "name": name,
+        "sha256": digest,
+        "source_sha256": hashlib.sha256(raw).hexdigest(),
+        "order": 1 + max((_order(entry) for entry in _cards(data)), default=0),
+        "layers": [{"output": each.output, "stride": each.stride, "channels": each.channels} for each in layers],
+        **facts,
+    }
+    _put(path, content)
+    _put(path.with_suffix(".json"), _json(told))
     return ImportedWeights(name, digest, path, layers)
 
 
+def _builtin() -> Backbone:
+    return shipped.backbone() if shipped.present() else random_backbone()
+
+
+def _find(name: str, data: Path) -> Entry:
+    there = entries(data)
+    found = [entry for entry in there if entry.name == name]
+    if not found and re.fullmatch(r"[0-9a-f]{6,64}", name):
+        found = [entry for entry in there if entry.sha256.startswith(name)]
+    if len({entry.sha256 for entry in found}) == 1:
+        return found[-1]  # the package's own may have been imported too
+    if found:
+        hashes = ", ".join(entry.sha256[:12] for entry in found)
+        raise WeightsError(f"several weights are called {name}; say which by its hash: {hashes}")
+    names = ", ".join(dict.fromkeys(entry.name for entry in there))
+    raise WeightsError(f"no weights are called {name}; there are: {names}")
+
+
 def _cards(data: Path) -> list[dict[str, Any]]:
-    """Cards of all imports; one is written after its graph, so that each names a whole file."""
+    """All cards; one is written after its graph, so that each names a whole file."""
     cards = []
-    for path in sorted((data / FOLDER).glob("*.json")):
+    for path in sorted((data / FOLDER).glob("[!.]*.json")):
         try:
-            card = json.loads(path.read_bytes())
-            if (data / FOLDER / f"{card['sha256']}.onnx").is_file() and int(card["order"]) and card["layers"]:
-                cards.append(card)
+            told = json.loads(path.read_bytes())
+            ours = path.name == _CHOSEN and told["name"] == shipped.NAME
+            if int(told["order"]) and (
+                ours or ((data / FOLDER / f"{told['sha256']}.onnx").is_file() and told["name"] and told["layers"])
+            ):
+                cards.append(told)
         except (ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"{path} is damaged; delete it and import the weights again") from error
     return cards
 
 
-def _understand(raw: bytes, file: Path) -> tuple[bytes, tuple[Layer, ...]]:
-    if raw[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        raise WeightsError(
-            f"{file} is a pickle or zip (a .pt or .pth file), which could run code and is never opened; {_ACCEPTED}"
-        )
-    if len(raw) > 9 and raw[8:9] == b"{" and struct.unpack("<Q", raw[:8])[0] < len(raw):
-        return _from_safetensors(raw, file), resnet18.LAYERS
-    return raw, _layers_of(raw, file)
+def _last(cards: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return max(cards, key=_order, default=None)
 
 
-def _layers_of(raw: bytes, file: Path) -> tuple[Layer, ...]:
-    """The outputs to use: one of stride 8 and one of stride 16 where both are there."""
-    try:
-        model = onnx.load_model_from_string(raw)
-    except Exception as error:  # protobuf raises several unrelated types
-        raise WeightsError(f"{file} is not an ONNX file; {_ACCEPTED}") from error
-    if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in _tensors(model.graph)):
-        raise WeightsError(f"{file} keeps its weights in other files; save it as one file. {_ACCEPTED}")
-    constants = {entry.name for entry in model.graph.initializer}
-    inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
-    if len(inputs) != 1:
-        raise WeightsError(f"{file} has {len(inputs)} inputs; {_ACCEPTED}")
-    try:
-        loaded = runtime.read(raw)
-        declared = loaded.inputs[0].get_partial_shape()
-        if len(declared) != 4 or (declared[1].is_static and declared[1].get_length() != 3):
-            raise WeightsError(f"{file} has an input of shape {declared}; {_ACCEPTED}")
-        loaded.reshape([1, 3, *_PROBE])
-        shapes = [(out.get_any_name(), out.get_partial_shape()) for out in loaded.outputs]
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise WeightsError(f"{file} does not take an RGB image of free size ({reason}); {_ACCEPTED}") from error
-    found = {}
-    for name, shape in shapes:
-        sides = list(shape.get_max_shape()) if shape.is_static else []
-        for stride in (8, 16):
-            if sides[2:] == [side // stride for side in _PROBE]:
-                found[stride] = Layer(name, stride, int(sides[1]))  # of several, the deepest is last
-    if not found:
-        raise WeightsError(f"{file} outputs no feature map of stride 8 or 16; {_ACCEPTED}")
-    return tuple(found[stride] for stride in sorted(found))
+def _order(told: Mapping[str, Any]) -> int:
+    return int(told["order"])
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every constant, those of nodes and of graphs inside nodes included."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
+def _kind(told: Mapping[str, Any]) -> Kind:
+    return Kind(told.get("kind", Kind.IMPORTED))
 
 
-def _from_safetensors(raw: bytes, file: Path) -> bytes:
-    """Torchvision's ResNet-18: a JSON header with offsets, then the tensors, little-endian."""
-    try:
-        length = struct.unpack("<Q", raw[:8])[0]
-        header = json.loads(raw[8 : 8 + length])
-        header.pop("__metadata__", None)
-        body = memoryview(raw)[8 + length :]
-        state = {name: _tensor(entry, body) for name, entry in header.items() if entry["dtype"] in ("F32", "F16")}
-        return resnet18.build(resnet18.fold(state))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{file} is a safetensors file but not of torchvision's ResNet-18 ({error}); {_ACCEPTED}"
-        ) from error
+def _again(told: Mapping[str, Any]) -> str:
+    return "pull them again" if _kind(told) is Kind.PULLED else "import the file again"
 
 
-def _tensor(entry: dict[str, Any], body: memoryview) -> npt.NDArray[np.float32]:
-    start, end = (int(offset) for offset in entry["data_offsets"])
-    if not 0 <= start <= end <= len(body):
-        raise ValueError("a tensor lies outside the file")
-    values = np.frombuffer(body[start:end], "<f4" if entry["dtype"] == "F32" else "<f2")
-    return values.reshape(entry["shape"]).astype(np.float32)
+def _json(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, indent=1).encode() + b"\n"
 
 
-def _write(path: Path, content: bytes) -> None:
+def _put(path: Path, content: bytes) -> None:
+    """Replace the file in one step, its folder made if absent. Raises WeightsError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WeightsError(f"{path.parent} cannot be written: {error.strerror or error}") from error

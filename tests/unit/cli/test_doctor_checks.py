@@ -8,6 +8,7 @@ import pytest
 
 from relook.cli import checks
 from relook.cli.checks import GIB, Status
+from relook.vision import resnet18, shipped
 
 XEON = """processor\t: 0
 model name\t: Intel(R)  Xeon(R) Processor
@@ -122,11 +123,21 @@ def test_the_runtime_of_this_machine_is_named() -> None:
     assert found.found.endswith(("f32", "bf16"))
 
 
-def test_weights_are_named_and_random_ones_warned_about(tmp_path: Path) -> None:
+def test_a_copy_without_weights_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "source", tmp_path / "package")
     found = checks.weights(tmp_path)
     assert found.status is Status.WARN
     assert "resnet18-random" in found.found
     assert f"relook weights import FILE --data {tmp_path}" in found.advice
+
+
+def test_the_weights_that_come_along_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = dict.fromkeys(shipped.CARD, "a test")
+    shipped.write(resnet18.random_weights(1, width=8, heads=True), card, tmp_path / "package")
+    monkeypatch.setattr(shipped, "source", tmp_path / "package")
+    found = checks.weights(tmp_path)
+    assert (found.status, found.advice) == (Status.OK, "")
+    assert found.found.startswith("relook-s (shipped, sha256 ")
 
 
 def test_damaged_weights_fail(tmp_path: Path) -> None:
@@ -134,4 +145,4 @@ def test_damaged_weights_fail(tmp_path: Path) -> None:
     (tmp_path / "weights" / "x.json").write_text("{")
     found = checks.weights(tmp_path)
     assert found.status is Status.FAIL
-    assert "relook weights import" in found.advice
+    assert f"relook weights list --data {tmp_path}" in found.advice
