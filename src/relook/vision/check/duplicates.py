@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from relook.vision.check.facts import Facts
+from relook.vision.check.facts import THUMB, Facts
 from relook.vision.check.report import Finding, Kind, Severity
 from relook.vision.samples import Sample
 
@@ -26,7 +26,7 @@ CLOSE = 0.3
 ALWAYS_CLOSE = 0.01
 """The distance (0..2) that stands in where there are too few pictures to tell what is usual."""
 _AXES, _NEIGHBOURS, _USUAL = 12, 8, 5
-_FITTED = 2000
+_COARSER = 4
 _CHUNK = 512
 
 
@@ -98,7 +98,7 @@ def _alike(entries: Sequence[Entry]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _normal(thumbs: npt.NDArray[np.float16]) -> Floats:
+def _normal(thumbs: npt.NDArray[np.float16] | Floats) -> Floats:
     """Mean 0 and length 1: brightness and contrast do not matter. A blank one is all zeros."""
     rows = thumbs.astype(np.float32)
     rows -= rows.mean(1, keepdims=True)
@@ -108,12 +108,17 @@ def _normal(thumbs: npt.NDArray[np.float16]) -> Floats:
 
 
 def _axes(thumbs: npt.NDArray[np.float16]) -> Floats:
-    """(n, 12): the leading principal axes, fitted to at most _FITTED images spread over all."""
-    some = _normal(thumbs[:: max(1, len(thumbs) // _FITTED)])
-    mean = some.mean(0)
-    axes = np.linalg.svd(some - mean, full_matrices=False)[2][:_AXES].T
-    parts = [(_normal(thumbs[at : at + _CHUNK]) - mean) @ axes for at in range(0, len(thumbs), _CHUNK)]
-    return np.concatenate(parts)
+    """(n, 12): the leading principal axes of the grey copies at a quarter of their side."""
+    side = THUMB // _COARSER
+    parts = []
+    for at in range(0, len(thumbs), _CHUNK):
+        blocks = thumbs[at : at + _CHUNK].astype(np.float32).reshape(-1, side, _COARSER, side, _COARSER)
+        parts.append(_normal(blocks.mean((2, 4)).reshape(-1, side * side)))
+    rows = np.concatenate(parts)
+    centred = rows - rows.mean(0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    found: Floats = centred @ axes[:, ::-1][:, :_AXES]
+    return found
 
 
 def _distances(thumbs: npt.NDArray[np.float16], near: npt.NDArray[np.int64]) -> Floats:

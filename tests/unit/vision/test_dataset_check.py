@@ -1,0 +1,226 @@
+"""Each fault is planted into rendered parts, and none is found where none was planted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import rendered_parts as parts
+from PIL import Image, ImageDraw, ImageEnhance
+
+from relook.vision.check import Finding, Kind, Report, Severity, check
+from relook.vision.runtime import Precision
+from relook.vision.samples import Sample
+from relook.vision.weights import random_backbone
+
+Change = Callable[[Image.Image], Image.Image]
+EXIF_MODEL, EXIF_DATE = 272, 306
+
+
+def report_on(training: Sequence[Sample], test: Sequence[Sample] = (), seed: int = 3) -> Report:
+    return check(training, test, random_backbone(), seed=seed, precision=Precision.F32, progress=parts.ignore)
+
+
+def found(report: Report, kind: Kind) -> list[Finding]:
+    return [finding for finding in report.findings if finding.kind is kind]
+
+
+def cues(report: Report) -> set[str]:
+    """The words of the shortcuts that were found."""
+    return {finding.sentence for finding in found(report, Kind.SHORTCUT)}
+
+
+def with_bytes(sample: Sample, data: bytes, key: str | None = None) -> Sample:
+    return replace(sample, load=lambda: data, key=key or sample.key)
+
+
+def image_of(sample: Sample) -> Image.Image:
+    return Image.open(io.BytesIO(sample.load())).convert("RGB")
+
+
+def changed(sample: Sample, change: Change, key: str | None = None) -> Sample:
+    return with_bytes(sample, parts.png(change(image_of(sample))), key)
+
+
+def jpeg(image: Image.Image, quality: int = 90, exif: Image.Exif | None = None) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, exif=exif or Image.Exif())
+    return out.getvalue()
+
+
+def anomalies_changed(change: Change) -> list[Sample]:
+    """16 normals as they are, 16 anomalies with a change that has nothing to do with the defect."""
+    return [changed(sample, change) if sample.anomalous else sample for sample in parts.samples(0, 16, 16)]
+
+
+def darker_border(image: Image.Image) -> Image.Image:
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=(95, 95, 100), width=8)
+    return image
+
+
+@pytest.mark.parametrize("seed", [0, 1000, 2000])
+def test_clean_sets_have_no_finding(seed: int) -> None:
+    report = report_on(parts.samples(seed, 20, 20), parts.samples(seed + 100, 10, 10))
+    assert [finding for finding in report.findings if finding.severity is not Severity.INFO] == []
+    assert report.notes() == []
+    assert len(report.suspects) <= 1
+
+
+def test_a_border_that_tells_the_label_is_found() -> None:
+    report = report_on(anomalies_changed(darker_border))
+    [finding] = [each for each in found(report, Kind.SHORTCUT) if "border of the pictures" in each.sentence]
+    assert finding.severity is Severity.WARNING
+    assert finding.figures["auroc"] > 0.95
+    assert len(finding.images) == 6
+    assert finding.images[0].endswith("True.png")
+    assert finding.images[1].endswith("False.png")
+    assert any("middle painted over" in note for note in report.notes())
+
+
+def test_brightness_that_tells_the_label_is_found() -> None:
+    report = report_on(anomalies_changed(lambda image: ImageEnhance.Brightness(image).enhance(1.15)))
+    assert any("brightness and colour" in words for words in cues(report))
+
+
+def test_size_that_tells_the_label_is_found() -> None:
+    report = report_on(anomalies_changed(lambda image: image.resize((image.width * 2, image.height * 2))))
+    assert any("width and height" in words for words in cues(report))
+    assert "2 different sizes" in found(report, Kind.SIZES)[0].sentence
+
+
+def test_a_file_format_that_tells_the_label_is_found() -> None:
+    training = [
+        with_bytes(sample, jpeg(image_of(sample), 80 if sample.anomalous else 92))
+        for sample in parts.samples(0, 16, 16)
+    ]
+    assert any("file format" in words for words in cues(report_on(training)))
+
+
+def test_the_camera_and_the_time_that_tell_the_label_are_found() -> None:
+    training = []
+    for at, sample in enumerate(parts.samples(0, 16, 16)):
+        exif = Image.Exif()
+        exif[EXIF_MODEL] = "Other" if sample.anomalous else "One"
+        exif[EXIF_DATE] = f"2024:05:{1 + sample.anomalous:02d} 10:{at:02d}:00"
+        training.append(with_bytes(sample, jpeg(image_of(sample), exif=exif)))
+    report = report_on(training)
+    assert any("camera or software" in words for words in cues(report))
+    [time] = [each for each in found(report, Kind.SHORTCUT) if "different times" in each.sentence]
+    assert time.severity is Severity.INFO
+
+
+def test_too_few_anomalies_are_never_a_shortcut() -> None:
+    report = report_on(anomalies_changed(darker_border)[:20])
+    assert report.probes == ()
+    assert cues(report) == set()
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        parts.png,
+        lambda image: jpeg(image, 70),
+        lambda image: parts.png(ImageEnhance.Brightness(image).enhance(1.08)),
+        lambda image: parts.png(ImageEnhance.Contrast(image).enhance(0.9)),
+    ],
+    ids=["same", "jpeg", "brighter", "flatter"],
+)
+def test_copies_in_training_and_test_are_leakage(copy: Callable[[Image.Image], bytes]) -> None:
+    training, test = parts.samples(0, 20, 10), parts.samples(200, 10, 10)
+    test[3] = with_bytes(training[5], copy(image_of(training[5])), "s3://parts/again.png")
+    [leak] = found(report_on(training, test), Kind.LEAKAGE)
+    assert leak.groups == ((training[5].key, "s3://parts/again.png"),)
+    assert leak.severity is Severity.WARNING
+
+
+def test_one_picture_with_both_labels_is_a_contradiction() -> None:
+    training = parts.samples(0, 20, 10)
+    training.append(replace(training[2], key="s3://parts/other.png", anomalous=True))
+    [contradiction] = found(report_on(training), Kind.CONTRADICTION)
+    assert contradiction.groups == ((training[2].key, "s3://parts/other.png"),)
+
+
+def test_copies_within_training_are_told_mildly() -> None:
+    training = parts.samples(0, 20, 10)
+    training.append(replace(training[2], key="s3://parts/other.png"))
+    [copies] = found(report_on(training), Kind.DUPLICATE)
+    assert copies.severity is Severity.INFO
+    assert copies.figures == {"images": 2, "groups": 1}
+
+
+def with_a_hole(sample: Sample) -> Sample:
+    def drill(image: Image.Image) -> Image.Image:
+        ImageDraw.Draw(image).ellipse((70, 50, 106, 86), fill=(240, 60, 60))
+        return image
+
+    return replace(changed(sample, drill), key=f"s3://parts/planted-{sample.key[-12:]}")
+
+
+@pytest.mark.parametrize("labelled", [0, 12], ids=["normals alone", "with anomalies"])
+def test_anomalies_among_the_normals_are_suspects(labelled: int) -> None:
+    planted = [with_a_hole(sample) for sample in parts.samples(300, 2, 0)]
+    training = [*parts.samples(0, 24, 0), *planted]
+    training += [replace(with_a_hole(sample), anomalous=True) for sample in parts.samples(400, labelled, 0)]
+    report = report_on(training)
+    assert set(report.suspects[:2]) == {sample.key for sample in planted}
+    assert len(report.suspects) <= 3
+    [finding] = found(report, Kind.MISLABELLED)
+    assert set(finding.images[:2]) == {sample.key for sample in planted}
+
+
+def test_unusable_and_empty_pictures_are_named() -> None:
+    training = parts.samples(0, 20, 0)
+    training[4] = with_bytes(training[4], training[4].load()[:2000])
+    training[5] = changed(training[5], lambda image: Image.new("RGB", image.size, (90, 90, 90)))
+    training[6] = changed(training[6], lambda image: image.point(lambda value: 100 + value / 16))
+    report = report_on(training)
+    assert report.findings[0].kind is Kind.DAMAGED
+    assert report.findings[0].images == (training[4].key,)
+    assert report.worst is Severity.ERROR
+    assert found(report, Kind.BLANK)[0].images == (training[5].key,)
+    assert found(report, Kind.LOW_CONTRAST)[0].images == (training[6].key,)
+
+
+def test_a_file_that_is_gone_is_named() -> None:
+    def gone() -> bytes:
+        raise FileNotFoundError("no such file")
+
+    training = parts.samples(0, 10, 0)
+    training[0] = replace(training[0], load=gone)
+    [damaged] = found(report_on(training), Kind.DAMAGED)
+    assert "cannot be read: no such file" in damaged.sentence
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    training = anomalies_changed(darker_border)
+    assert report_on(training, seed=5) == report_on(training, seed=5)
+
+
+def test_progress_reaches_the_end_of_each_stage() -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    check(
+        parts.samples(0, 10, 10),
+        parts.samples(50, 2, 2),
+        random_backbone(),
+        seed=1,
+        precision=Precision.F32,
+        progress=lambda stage, done, total: seen.update({stage: (done, total)}),
+    )
+    assert seen == {"look": (24, 24), "features": (40, 40)}
+
+
+def test_nothing_is_asked_of_an_empty_set() -> None:
+    assert report_on([]) == Report(0, 0)
+
+
+def test_quartiles_do_not_move_with_a_small_defect() -> None:
+    from relook.vision.check.facts import Facts, gather
+
+    plain, marked = gather([parts.sample(7, False), parts.sample(7, True)], parts.ignore)
+    assert isinstance(plain, Facts)
+    assert isinstance(marked, Facts)
+    assert np.abs(plain.colours - marked.colours).max() <= 1.0
