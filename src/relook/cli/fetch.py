@@ -56,8 +56,12 @@ class Fetch:
         try:
             self._part.parent.mkdir(parents=True, exist_ok=True)
             with self._part.open("ab") as out, _alone(out):
-                with self._answer(out) as answer:
-                    self._receive(answer, out, report)
+                try:
+                    with self._answer(out) as answer:
+                        self._receive(answer, out, report)
+                finally:
+                    if not out.seek(0, os.SEEK_END):
+                        self.drop()
                 return self._part.read_bytes()
         except urllib.error.HTTPError as error:
             error.close()
@@ -126,6 +130,8 @@ class Fetch:
             report(there, whole)
         out.flush()
         os.fsync(out.fileno())
+        if not there and not whole:
+            raise FetchError(f"{self._url} gave an empty file. Is the address right?")
         if whole is not None and there < whole:
             raise FetchError(f"{self._url} broke off after {there} of {whole} bytes. {self._resumable()}")
 

@@ -84,7 +84,8 @@ def random_backbone() -> Backbone:
     Its warning goes into the artifact, whose bytes must not depend on where the data folder lies: it names none.
     """
     warning = (
-        "This copy of Relook has no weights of its own: features come from fixed random filters, and accuracy suffers. "
+        "No pretrained weights are there, for this copy of Relook came without its own: features come from fixed "
+        "random filters, and accuracy suffers. "
         "Import an ImageNet ResNet-18 with `relook weights import FILE --data DIR` (DIR: this server's data folder), "
         "or fetch it with `relook weights pull --data DIR`, and train again."
     )

@@ -146,6 +146,7 @@ def test_an_unreachable_host_is_told(part: Path) -> None:
         port = taken.getsockname()[1]
     with pytest.raises(FetchError, match=r"cannot be reached .*refused.*offline.*proxy"):
         fetch(f"http://127.0.0.1:{port}/x", part)
+    assert list(part.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("sized", [True, False])

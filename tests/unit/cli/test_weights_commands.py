@@ -180,7 +180,7 @@ def test_rounding_is_let_pass_and_further_training_is_not() -> None:
         (published(resnet18.random_weights(1))[:-1000], "truncated"),
         (pickle.dumps({"conv1": 1}), "is a pickle or zip"),
         (b"<!doctype html><title>Sign in to this network</title>", "is a web page"),
-        (b"", "inputs"),
+        (b"", "gave an empty file"),
     ],
     ids=["random", "narrow", "truncated", "pickle", "login page", "nothing"],
 )

@@ -143,6 +143,7 @@ def test_a_copy_without_weights_says_so_and_how_to_do_better(tmp_path: Path, mon
     first, again = weights.choose(tmp_path / "absent"), weights.choose(tmp_path / "absent")
     assert first.onnx == again.onnx
     assert first.warning is not None
+    assert first.warning.startswith("No pretrained weights")  # `relook demo` looks for these words
     assert "relook weights import FILE --data" in first.warning
     assert [entry.kind for entry in weights.entries(tmp_path / "absent")] == [weights.Kind.RANDOM]
 
