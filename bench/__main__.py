@@ -15,16 +15,17 @@ BENCHES = report.ORDER
 
 QUIET = 0.5
 """The load average above which times are worth little."""
+_ONLY = "with benches that go in steps: only those with this word in their name; written to .cache/bench"
 
 
 def main() -> int:
     options = _options()
     if options.names == ["report"]:
         return report.main(check=options.check)
-    return measure(options.names, options.quick)
+    return measure(options.names, options.quick, options.only, options.cap)
 
 
-def measure(names: Sequence[str], quick: bool) -> int:
+def measure(names: Sequence[str], quick: bool, only: str = "", cap: int | None = None) -> int:
     """Run the benches named, or all that this machine can run; the exit code."""
     from bench.bed import Bed  # only now: a report needs nothing but the result files
     from relook.demo.server import isolate
@@ -35,7 +36,7 @@ def measure(names: Sequence[str], quick: bool) -> int:
     clean = isolate(os.environ)
     os.environ.clear()
     os.environ.update(clean)  # the user's own AWS settings must not reach a server of ours
-    with Bed(quick) as bed:
+    with Bed(quick, only=only, cap=cap) as bed:
         for name in names or BENCHES:
             try:
                 result = importlib.import_module(f"bench.{name}").measure(bed)
@@ -44,10 +45,10 @@ def measure(names: Sequence[str], quick: bool) -> int:
                 if names:
                     return 1
                 continue
-            path = results.write(name, result, quick)
+            path = results.write(name, result, quick, only, cap)
             print(report.section(report.read(path)), end="\n\n")
             print(f"written to {path}", file=sys.stderr)
-    if not quick:
+    if not (quick or only):
         print("to bring the documents up to date: python -m bench report", file=sys.stderr)
     return 0
 
@@ -60,6 +61,8 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="few samples of small drawn sets, written to .cache/bench: no figures to quote",
     )
+    parser.add_argument("--only", default="", metavar="WORD", help=_ONLY)
+    parser.add_argument("--cap", type=int, metavar="IMAGES", help="with scaling: the most images")
     parser.add_argument(
         "--check", action="store_true", help="with report: only say whether the documents are up to date"
     )
@@ -67,6 +70,11 @@ def _options() -> argparse.Namespace:
     for name in options.names:
         if name not in BENCHES and options.names != ["report"]:
             parser.error(f"there is no bench {name!r}; there are {', '.join(BENCHES)}, and report, which stands alone")
+    stepped = [name for name in options.names if name in report.STEPPED]
+    if options.only and (not stepped or stepped != options.names):
+        parser.error(f"--only goes with {', '.join(report.STEPPED)}, which go in steps")
+    if options.cap is not None and (options.names != ["scaling"] or options.cap < 1):
+        parser.error("--cap goes with scaling alone, and is at least 1")
     if options.check and options.names != ["report"]:
         parser.error("--check goes with report")
     return options

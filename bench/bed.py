@@ -57,8 +57,11 @@ class Bed:
     `quick` takes small drawn sets for the real ones, which are also taken where ../shared is absent.
     """
 
-    def __init__(self, quick: bool, *, weights: bool = True) -> None:
+    def __init__(self, quick: bool, *, weights: bool = True, only: str = "", cap: int | None = None) -> None:
+        """`only` and `cap` are for the benches that go in steps: a word in the steps' names, and the most images."""
         self.quick = quick
+        self.only = only
+        self.cap = cap
         self.weights = weights and WEIGHTS.is_file()
         self._stack = ExitStack()
 

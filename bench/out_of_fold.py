@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.accuracy import DataSet, board, cookie
 from bench.bed import WEIGHTS
+from bench.sets import DataSet, board, cookie
 from relook.vision.backbones import Backbone
 from relook.vision.metrics import image_metrics
-from relook.vision.samples import Task, TestResult
+from relook.vision.samples import TestResult
 from relook.vision.train import train
 from relook.vision.trial import FOLDS, assign_folds
 from relook.vision.weights import choose, import_weights
@@ -35,7 +35,7 @@ def answers(data: DataSet, backbone: Backbone, seed: int) -> list[TestResult]:
             result = train(
                 [sample for sample, at in zip(data.training, fold, strict=True) if at != held],
                 [sample for sample, at in zip(data.training, fold, strict=True) if at == held],
-                task=Task.SEGMENTATION if data.classes else Task.CLASSIFICATION,
+                task=data.task,
                 classes=data.classes,
                 backbone=backbone,
                 output=Path(folder),

@@ -1,16 +1,19 @@
 """anomalib's PatchCore behind the line protocol of `bench.contender`. Run by `.cache/anomalib`'s Python, not by ours.
 
-    peer_anomalib.py JOB        JOB: a JSON file with `training` (paths), `weights` (.npz of ResNet-18's convolutions,
-                                batch norm folded in), `height`, `width`, `threads`, `seed`, `runtime` and `folder`
+    peer_anomalib.py JOB
 
-Nothing is downloaded: the network is timm's, made without weights, and is given ours. `runtime` is `torch` (the model as
-it was fitted), `torch inferencer` or `openvino inferencer` (anomalib's own, on what was fitted).
+JOB is a JSON file with `training` (paths), `weights` (.npz of ResNet-18's convolutions, batch norm folded in),
+`height`, `width`, `threads`, `seed`, `folder` and `load`: empty to fit, answer with the module fitted, and leave
+`model.pt` and `model.xml` in the folder; the path of one of these to answer with anomalib's own inferencer for it.
+
+Nothing is downloaded: the network is timm's, made without weights, and is given ours.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import sys
 import time
@@ -24,7 +27,7 @@ from PIL import Image
 
 
 def declare_operators() -> None:
-    """The torchvision that package indexes give looks for CUDA operators that a CPU torch lacks, and fails to import."""
+    """The torchvision of package indexes looks for CUDA operators that a CPU torch lacks, and fails to import."""
     for name in ("nms", "qnms"):
         torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
@@ -51,7 +54,7 @@ def give_weights(network: torch.nn.Module, weights: dict[str, np.ndarray]) -> No
 
 
 def fit(job: dict[str, Any]) -> Any:
-    """The Lightning module with its memory bank, in evaluation mode. Lightning's own engine is left out: it only costs."""
+    """The Lightning module with its memory bank, for evaluation. Lightning's own engine is left out: it only costs."""
     from anomalib.data.utils import read_image
     from anomalib.models import Patchcore
 
@@ -67,16 +70,6 @@ def fit(job: dict[str, Any]) -> Any:
     return patchcore.eval()
 
 
-def as_torch(patchcore: Any, job: dict[str, Any]) -> Callable[[str], Any]:
-    from anomalib.data.utils import read_image
-
-    def predict(path: str) -> Any:
-        with torch.inference_mode():
-            return patchcore.model(patchcore.pre_processor.transform(read_image(path, as_tensor=True)[None]))
-
-    return predict
-
-
 class Bare(torch.nn.Module):
     """Preparation and model without the post-processor, which has no thresholds as nothing was validated."""
 
@@ -88,41 +81,46 @@ class Bare(torch.nn.Module):
         return self.model(self.pre_processor(image))
 
 
-def as_torch_inferencer(patchcore: Any, job: dict[str, Any]) -> Callable[[str], Any]:
-    from anomalib.deploy import TorchInferencer
-
-    os.environ["TRUST_REMOTE_CODE"] = "1"  # a file this process wrote
-    file = Path(job["folder"]) / "model.pt"
-    torch.save({"model": Bare(patchcore)}, file)
-    return TorchInferencer(file, device="cpu").predict
-
-
-def as_openvino_inferencer(patchcore: Any, job: dict[str, Any]) -> Callable[[str], Any]:
+def export(patchcore: Any, job: dict[str, Any]) -> None:
+    """`model.pt` and `model.xml` in the job's folder, for anomalib's inferencers."""
     import openvino as ov
-    from anomalib.deploy import OpenVINOInferencer
 
     class Outputs(Bare):
         def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             found = super().forward(image)
             return found.pred_score, found.anomaly_map
 
+    folder = Path(job["folder"])
+    torch.save({"model": Bare(patchcore)}, folder / "model.pt")
     with Image.open(job["training"][0]) as picture:
         example = torch.zeros(1, 3, picture.height, picture.width)
-    file = Path(job["folder"]) / "model.xml"
     with torch.no_grad():
         model = ov.convert_model(Outputs(patchcore), example_input=example)
     for output, name in zip(model.outputs, ("pred_score", "anomaly_map"), strict=True):
         output.get_tensor().set_names({name})
-    ov.save_model(model, file, compress_to_fp16=False)
-    config = {"INFERENCE_NUM_THREADS": job["threads"], "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    return OpenVINOInferencer(file, "CPU", config).predict
+    ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
 
 
-RUNTIMES = {
-    "torch": as_torch,
-    "torch inferencer": as_torch_inferencer,
-    "openvino inferencer": as_openvino_inferencer,
-}
+def fitted(patchcore: Any) -> Callable[[str], Any]:
+    from anomalib.data.utils import read_image
+
+    def predict(path: str) -> Any:
+        with torch.inference_mode():
+            return patchcore.model(patchcore.pre_processor.transform(read_image(path, as_tensor=True)[None]))
+
+    return predict
+
+
+def inferencer(file: Path, threads: int) -> Callable[[str], Any]:
+    """anomalib's own for the file's kind."""
+    from anomalib.deploy import OpenVINOInferencer, TorchInferencer
+
+    os.environ["TRUST_REMOTE_CODE"] = "1"  # model.pt is a file that this script wrote
+    config = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    pickled = file.suffix == ".pt"
+    loaded = TorchInferencer(file, device="cpu") if pickled else OpenVINOInferencer(file, "CPU", config)
+    predict: Callable[[str], Any] = loaded.predict
+    return predict
 
 
 def main() -> None:
@@ -131,16 +129,22 @@ def main() -> None:
     os.chdir(job["folder"])  # OpenVINOInferencer leaves its cache where it runs
     torch.set_num_threads(job["threads"])
     torch.set_num_interop_threads(1)
-    torch.manual_seed(job["seed"])
+    for seed in (torch.manual_seed, np.random.seed, random.seed):  # its coreset's random projection uses numpy's
+        seed(job["seed"])
     declare_operators()
     import anomalib
 
     began = time.perf_counter()
-    patchcore = fit(job)
-    seconds = time.perf_counter() - began
-    bank, peak = list(patchcore.model.memory_bank.shape), peak_mib()
-    predict = RUNTIMES[job["runtime"]](patchcore, job)
-    say(answers, fit_seconds=seconds, version=anomalib.__version__, bank=bank, peak_mib=peak)
+    if job["load"]:
+        predict = inferencer(Path(job["load"]), job["threads"])
+        say(answers, load_seconds=time.perf_counter() - began)
+    else:
+        patchcore = fit(job)
+        seconds = time.perf_counter() - began
+        bank = list(patchcore.model.memory_bank.shape)
+        say(answers, fit_seconds=seconds, version=anomalib.__version__, bank=bank)
+        export(patchcore, job)
+        predict = fitted(patchcore)
     for number, line in enumerate(sys.stdin):
         order = json.loads(line)
         began = time.perf_counter()
@@ -151,15 +155,12 @@ def main() -> None:
             heat = str(Path(job["folder"]) / f"heat-{number}.npy")
             np.save(heat, np.asarray(found.anomaly_map, np.float32).squeeze())
         score = float(np.asarray(found.pred_score).squeeze())
-        say(answers, score=score, milliseconds=milliseconds, heat=heat, peak_mib=peak_mib())
+        say(answers, score=score, milliseconds=milliseconds, heat=heat)
 
 
 def say(answers: Any, **content: Any) -> None:
-    print(json.dumps(content), file=answers, flush=True)
-
-
-def peak_mib() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    print(json.dumps(content | {"peak_mib": peak}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

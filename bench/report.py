@@ -10,13 +10,19 @@ from typing import Any
 
 from bench.results import RESULTS, ROOT
 
-ORDER = ("detect", "training", "startup", "load", "accuracy", "precision")
+ORDER = ("accuracy", "fewshot", "peer", "detect", "latency", "training", "scaling", "startup", "load", "precision")
+STEPPED = ("accuracy", "fewshot", "peer", "scaling")
+"""Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
-_HEAD = """# Benchmarks
+_names = ", ".join(f"`{name}`" for name in STEPPED)
+_HEAD = f"""# Benchmarks
 
 `make bench` measures on your machine and writes `bench/results/*.json`; `python -m bench report` makes this page and
 the README's table from those files. One bench alone: `python -m bench NAME`. Real pictures and ImageNet weights are
 taken from `../shared`; where that is absent, pictures are drawn and the built-in weights used, and the result says so.
+The long ones ({_names}) keep each step in `.cache/bench`: interrupted, they go on where
+they were, as long as the engine's code is the same; `--only WORD` does a part of them. `peer` needs anomalib:
+`make .cache/anomalib/.installed`.
 """
 
 

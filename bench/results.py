@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,18 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 QUICK = ROOT / ".cache" / "bench"
 """Where `--quick` writes: its figures are for trying the benches, and are not kept."""
-_LIBRARIES = ("openvino", "numpy", "onnx", "scikit-learn", "starlette", "uvicorn", "uvloop", "httptools", "botocore")
+_LIBRARIES = (
+    "openvino",
+    "numpy",
+    "scipy",
+    "onnx",
+    "scikit-learn",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "botocore",
+)
 _LIBRARIES += ("SQLAlchemy", "simplejpeg", "pillow")
 
 
@@ -60,16 +72,17 @@ class Result:
     seeds: dict[str, int] = field(default_factory=dict)
 
 
-def write(name: str, result: Result, quick: bool) -> Path:
-    """`<name>.json` in bench/results, or in .cache/bench for a quick run."""
+def write(name: str, result: Result, quick: bool, only: str = "", cap: int | None = None) -> Path:
+    """`<name>.json` in bench/results, or in .cache/bench for a quick run and for one of some steps only."""
+    said = " --quick" * quick + f" --only {shlex.quote(only)}" * bool(only) + f" --cap {cap}" * (cap is not None)
     header = {
         "name": name,
-        "command": f"python -m bench {name}" + (" --quick" if quick else ""),
+        "command": f"python -m bench {name}{said}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": _commit(),
         "machine": machine(),
     }
-    path = (QUICK if quick else RESULTS) / f"{name}.json"
+    path = (QUICK if quick or only else RESULTS) / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(header | asdict(result), indent=1, ensure_ascii=False) + "\n", "utf-8")
     return path

@@ -19,6 +19,7 @@ RUNS = 5
 READY_SECONDS = 2.0
 HOSTED_SECONDS = 5.0
 SERVER_MIB = 200
+UNIT = "relook.fleet.unit"
 _LOAD_SECONDS = 10.0
 
 
@@ -111,19 +112,21 @@ def _memory_after_load(bed: Bed) -> dict[str, tuple[float, float]]:
         rate(sign.endpoint, [sign("lookoutvision", "GET", "/2020-11-20/projects")], 4, seconds)
         rate(sign.endpoint, puts, 4, seconds)
         processes = {"server": bed.server.pid}
-        processes |= {"worker": _child(bed.server.pid, "_worker"), "unit": _child(bed.server.pid, "relook.fleet.unit")}
-        return {name: _resident(pid) for name, pid in processes.items()}
+        for name, word in (("worker", "_worker"), ("unit", UNIT)):
+            [processes[name]] = children(bed.server.pid, word)
+        return {name: resident(pid) for name, pid in processes.items()}
 
 
-def _resident(pid: int) -> tuple[float, float]:
+def resident(pid: int) -> tuple[float, float]:
     """MiB now and at most."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     sizes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "VmHWM"))}
     return round(int(sizes["VmRSS"]) / 1024, 1), round(int(sizes["VmHWM"]) / 1024, 1)
 
 
-def _child(parent: int, word: str) -> int:
-    """The process that `parent` started with `word` among its arguments."""
+def children(parent: int, word: str) -> list[int]:
+    """The processes that `parent` started with `word` among their arguments; BenchFailed where there is none."""
+    found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             started_by = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
@@ -131,5 +134,7 @@ def _child(parent: int, word: str) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if started_by == parent and word.encode() in arguments:
-            return int(folder.name)
-    raise BenchFailed(f"process {parent} has no child {word}")
+            found.append(int(folder.name))
+    if not found:
+        raise BenchFailed(f"process {parent} has no child {word}")
+    return found
