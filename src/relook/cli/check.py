@@ -61,6 +61,11 @@ def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: in
         fail(error)
     report = replace(report, findings=(*_unusable(pools), *report.findings))
     remarks = [note for pool in pools for note in pool.notes if not any(reason in note for reason in pool.unusable)]
+    if report.examined < len(training):
+        remarks.append(
+            f"Shortcuts and wrong labels were looked for in {report.examined} of the {len(training)} training images, "
+            "drawn by the seed or usable; everything else in all."
+        )
     remarks += [backbone.warning] if backbone.warning else []
     if as_json:
         click.echo(json.dumps(asdict(report) | {"worst": report.worst, "remarks": remarks}, indent=2))

@@ -63,7 +63,7 @@ class Report:
     """`findings` by falling severity; `probes` all cues that were tried, found or not, the whole picture first.
 
     `suspects` are keys of training images labelled normal that are likely mislabelled, worst first: leave them out of
-    what is learned as normal.
+    what is learned as normal. `examined` is the number of images the backbone looked at, for shortcuts and suspects.
     """
 
     training_images: int
@@ -71,6 +71,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     probes: tuple[Probe, ...] = ()
     suspects: tuple[str, ...] = ()
+    examined: int = 0
 
     @property
     def worst(self) -> Severity | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -34,7 +35,8 @@ def check(
     """Look for what would make a model learn the wrong thing, or its figures mislead.
 
     Anomalies of `test` help to find shortcuts where `training` has too few. Deterministic; time grows with the number
-    of images, memory by some 10 KB an image. Damaged images are findings, not errors.
+    of images, memory by some 10 KB an image; the backbone looks at MOST images of each label. Damaged images are
+    findings, not errors.
     """
     samples = [*training, *test]
     looked = gather(samples, progress)
@@ -43,17 +45,17 @@ def check(
         for at, (sample, facts) in enumerate(zip(samples, looked, strict=True))
         if isinstance(facts, Facts)
     ]
-    usable, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
-    findings = [
-        *quality.damaged(samples, looked),
-        *quality.flat(usable, facts),
-        *quality.sizes(usable, facts),
-        *duplicates.find(entries),
-    ]
-    report = Report(len(training), len(test), tuple(findings))
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
+        findings = [*quality.damaged(samples, looked), *_of_files(entries)]
+        report = Report(len(training), len(test), tuple(findings))
         report = _seen(report, _chosen(entries, seed), backbone, precision, seed, progress)
-    return Report(len(training), len(test), ordered(report.findings), report.probes, report.suspects)
+    return replace(report, findings=ordered(report.findings))
+
+
+def _of_files(entries: Sequence[Entry]) -> list[Finding]:
+    """What all images are asked, without the backbone."""
+    samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
+    return [*quality.flat(samples, facts), *quality.sizes(samples, facts), *duplicates.find(entries)]
 
 
 def _seen(
@@ -72,18 +74,17 @@ def _seen(
     keys = [sample.key for sample in samples]
     size = common_size([entry.size for entry in facts])
     seen = views.look(samples, ~anomalous, size, backbone, precision, seed, progress)
-    findings: list[Finding] = list(report.findings)
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
-    findings += told
     suspicion = contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed)
     normals = [key for key, bad in zip(keys, anomalous, strict=True) if not bad]
     strange, suspects = contamination.find(normals, suspicion)
-    return Report(
-        report.training_images,
-        report.test_images,
-        (*findings, *strange),
-        tuple(outcome.probe for outcome in outcomes),
-        suspects,
+    learned = {entry.sample.key for entry in entries if not entry.test}
+    return replace(
+        report,
+        findings=(*report.findings, *told, *strange),
+        probes=tuple(outcome.probe for outcome in outcomes),
+        suspects=tuple(key for key in suspects if key in learned),
+        examined=len(entries),
     )
 
 
