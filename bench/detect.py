@@ -14,7 +14,7 @@ from bench.bed import RENDER_SEED, Bed, Trained, describe
 from bench.results import Figure, Result, Table
 from bench.wire import Caller, p95
 from relook.vision import artifact, runtime
-from relook.vision.images import Pixels, decode, resize
+from relook.vision.images import Pixels, Size, decode, resize
 from relook.vision.predict import Predictor
 from relook.vision.quiet_openvino import ov
 
@@ -44,8 +44,8 @@ class RawGraph:
 
     def __init__(self, folder: Path, *, whole: bool = False) -> None:
         """`whole` compiles it as one, all in the patches' precision: faster, but the distances come out wrong."""
-        graph, self._card = artifact.read(folder)
-        model, served = runtime.read(graph), self._card.precision
+        graph, card = artifact.read(folder)
+        model, served = runtime.read(graph), card.precision
         if runtime.native_precision() is not runtime.Precision.BF16:
             served = runtime.Precision.F32
         parts = [(model, served)]
@@ -53,15 +53,18 @@ class RawGraph:
             patches, head = runtime.split(model)
             parts = [(patches, served), (head, runtime.Precision.F32)]
         self._steps = [runtime.compile_model(part, how, THREADS).create_infer_request() for part, how in parts]
+        self._sizes = [Size(*port.get_shape()[1:3]) for port in self._steps[0].model_inputs]
         for one, other in pairwise(self._steps):
-            other.set_input_tensor(one.get_output_tensor(0))
+            for at in range(len(one.model_outputs)):
+                other.set_input_tensor(at, one.get_output_tensor(at))
 
-    def prepare(self, pixels: Pixels) -> ov.Tensor:
-        """The input of the graph: everything before it is not its own time."""
-        return ov.Tensor(np.ascontiguousarray(resize(pixels, self._card.size)[np.newaxis]))
+    def prepare(self, pixels: Pixels) -> list[ov.Tensor]:
+        """The inputs of the graph, one for each scale it works at: all that comes before is not its own time."""
+        return [ov.Tensor(np.ascontiguousarray(resize(pixels, size)[np.newaxis])) for size in self._sizes]
 
-    def infer(self, tensor: ov.Tensor) -> None:
-        self._steps[0].set_input_tensor(tensor)
+    def infer(self, tensors: list[ov.Tensor]) -> None:
+        for at, tensor in enumerate(tensors):
+            self._steps[0].set_input_tensor(at, tensor)
         for step in self._steps:
             step.infer()
 
