@@ -55,7 +55,7 @@ def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: in
             pools = _read(pictures, progress)
             training = [_sample(picture) for pool in pools for picture in pool.train]
             test = [_sample(picture) for pool in pools for picture in (*pool.test, *pool.extra)]
-            precision = runtime.DEFAULT_PRECISION
+            precision = runtime.native_precision()
             report = look(training, test, backbone, seed=seed, precision=precision, progress=progress)
     except (SettingsError, WeightsError, PicturesError) as error:
         fail(error)

@@ -156,13 +156,13 @@ def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
 def runtime() -> Check:
     try:
         from relook.vision.quiet_openvino import ov
-        from relook.vision.runtime import DEFAULT_PRECISION, native_precision
+        from relook.vision.runtime import native_precision
 
         native = native_precision()
     except (ImportError, RuntimeError) as error:
         return Check("runtime", Status.FAIL, f"OpenVINO cannot be used: {error}", "Install it again: make clean setup")
     version = ov.__version__.split("-")[0]
-    found = f"OpenVINO {version} on the CPU (best at {native.value}); new models compute in {DEFAULT_PRECISION.value}"
+    found = f"OpenVINO {version} on the CPU; new models compute in {native.value}"
     return Check("runtime", Status.OK, found)
 
 

@@ -18,7 +18,7 @@ from relook.vision.images import Size
 from relook.vision.runtime import Precision
 from relook.vision.samples import DefectClass, Task
 
-FORMAT = 1
+FORMAT = 2
 GRAPH = "model.onnx"
 CARD = "model.json"
 
@@ -28,16 +28,30 @@ class ArtifactError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class CardView:
+    """One working size, its grid of cells, whether it has a head, and mean and deviation of normal cells' distances."""
+
+    size: Size
+    grid: Size
+    head: bool
+    heat: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """What `model.json` says that serving needs; `record` is the rest (metrics, hashes, versions), for people."""
+    """What `model.json` says that serving needs; `record` is the rest (metrics, hashes, versions), for people.
+
+    The raw score is the highest of rows: `weights` (rows, values) @ the descriptors of all views + `bias` (rows,).
+    `threshold` is in calibrated scores. `masks_from` is the view that draws masks; None for classification.
+    """
 
     task: Task
     classes: tuple[DefectClass, ...]
-    size: Size
-    grid: Size
+    views: tuple[CardView, ...]
+    masks_from: int | None
     precision: Precision
-    weights: tuple[float, ...]
-    bias: float
+    weights: tuple[tuple[float, ...], ...]
+    bias: tuple[float, ...]
     calibration: Calibration
     threshold: float
     graph_sha256: str
@@ -79,11 +93,14 @@ def _from_json(content: dict[str, Any]) -> Card:
     return Card(
         task=Task(content["task"]),
         classes=tuple(DefectClass(**entry) for entry in content["classes"]),
-        size=Size(**content["size"]),
-        grid=Size(**content["grid"]),
+        views=tuple(
+            CardView(Size(**view["size"]), Size(**view["grid"]), bool(view["head"]), tuple(view["heat"]))
+            for view in content["views"]
+        ),
+        masks_from=content["masks_from"],
         precision=Precision(content["precision"]),
-        weights=tuple(float(value) for value in content["weights"]),
-        bias=float(content["bias"]),
+        weights=tuple(tuple(float(value) for value in row) for row in content["weights"]),
+        bias=tuple(float(value) for value in content["bias"]),
         calibration=Calibration(**content["calibration"]),
         threshold=float(content["threshold"]),
         graph_sha256=str(content["graph_sha256"]),

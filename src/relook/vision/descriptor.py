@@ -9,7 +9,7 @@ Vector = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 
 STATISTICS = ("maximum", "top 0.3 %", "top 1 %", "top 5 %", "mean", "median")
-"""Logarithms of these of the distance map come first, then the worst patches' residuals, then the mask's."""
+"""Logarithms of these of the distance map come first, then the worst patches' residuals, then the head's value."""
 _TINY = 1e-6
 
 
@@ -18,9 +18,9 @@ def worst_count(patches: int) -> int:
     return max(1, patches // 100)
 
 
-def describe(distance: Floats, residual: Floats, mask_logits: Floats | None) -> Vector:
+def describe(distance: Floats, residual: Floats, logits: Floats | None) -> Vector:
     """(6 + 2 * dims [+ 1],): statistics of `distance` (n,), mean absolute and mean signed `residual` (k, dims) of the
-    worst patches, and with a mask head the mean logit of any defect over as many patches, the likeliest."""
+    worst patches, and with a head the mean logit of any defect over as many patches, the likeliest."""
     count = len(distance)
     few, top, many = max(1, count // 300), worst_count(count), max(1, count // 20)
     falling = np.sort(distance)[::-1].astype(np.float64)
@@ -28,26 +28,27 @@ def describe(distance: Floats, residual: Floats, mask_logits: Floats | None) -> 
     statistics = [falling[0], *means, falling.mean(), falling[count // 2]]
     worst = residual.astype(np.float64)
     parts = [np.log(np.array(statistics) + _TINY), np.abs(worst).mean(0), worst.mean(0)]
-    if mask_logits is not None:
-        parts.append(np.array([worst_logit(mask_logits)]))
+    if logits is not None:
+        parts.append(np.array([worst_logit(logits)]))
     return np.concatenate(parts)
 
 
-def worst_logit(mask_logits: Floats) -> float:
+def worst_logit(logits: Floats) -> float:
     """The mean logit of any defect over the background's, of the 1 % of patches where it is highest."""
-    defect = mask_logits[:, 1:].max(1) - mask_logits[:, 0]
+    defect = logits[:, 1:].max(1) - logits[:, 0]
     return float(np.sort(defect)[-worst_count(len(defect)) :].mean())
 
 
-def columns(name: str, dims: int, masks: bool) -> slice:
-    """Where a part lies in the vector: one of the distances (`peak`, `top`), `statistics`, `residuals`, or `mask`."""
+def columns(name: str, dims: int, head: bool) -> slice:
+    """Where a part of one view's vector lies: distances (`peak`, `top`, `tail`, `statistics`), `residuals`, `head`."""
     first = len(STATISTICS)
     parts = {
         "peak": slice(1, 2),
         "top": slice(2, 3),
+        "tail": slice(0, 4),
         "statistics": slice(0, first),
         "residuals": slice(first, first + 2 * dims),
     }
-    if masks:
-        parts["mask"] = slice(first + 2 * dims, first + 2 * dims + 1)
+    if head:
+        parts["head"] = slice(first + 2 * dims, first + 2 * dims + 1)
     return parts[name]

@@ -1,10 +1,13 @@
-"""The ONNX graph of a model: uint8 image in, patch distances, residuals and mask logits out.
+"""The ONNX graph of a model: uint8 images in, patch distances, residuals and head logits out.
 
-The part up to the tensor `patches` runs in the model's precision, the rest always in float32 (see `runtime`).
+A model looks at an image in one or several views, which differ in size. Each has its own input and outputs, numbered as
+`graph_names` tells; all share the backbone's weights. The part up to the tensors `patches` runs in the model's
+precision, the rest always in float32 (see `runtime`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from relook.vision.backbones import Backbone
 from relook.vision.descriptor import worst_count
-from relook.vision.graph_names import DISTANCE, MASK_LOGITS, PATCHES, RESIDUAL
+from relook.vision.graph_names import DISTANCE, IMAGE, LOGITS, PATCHES, RESIDUAL, numbered
 from relook.vision.images import Size
 
 Array = npt.NDArray[np.float32]
@@ -27,6 +30,8 @@ REFLECTED = 16
 
 CONTEXT = 5
 """Side, in cells, of the neighbourhood mean that the mask head sees; taken twice."""
+ROWS_AT_ONCE = 256
+"""Patches whose products with the bank are held at a time: they then stay in the processor's cache."""
 _OPSETS = range(13, 18)
 
 
@@ -48,11 +53,23 @@ class DenseLayers:
     b2: Array
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """One working size of a model: `bank` (m, dims) and `weight` (cells,), by which distances are multiplied."""
+
+    size: Size
+    projection: Projection
+    bank: Array
+    weight: Array
+    head: DenseLayers | None
+
+
 class _Builder:
     """Appends nodes and constants under our own name prefix to a model."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
+        self.view = 0
         self._count = 0
 
     def constant(self, value: npt.NDArray[Any]) -> str:
@@ -74,6 +91,15 @@ class _Builder:
         padded = self.pad(source, side // 2, "edge")
         return self.add("AveragePool", [padded], kernel_shape=[side, side], strides=[1, 1])
 
+    def split(self, source: str, rows: int) -> list[str]:
+        """`source` (rows, ..) in parts of at most ROWS_AT_ONCE rows."""
+        sizes = [ROWS_AT_ONCE] * (rows // ROWS_AT_ONCE) + ([rows % ROWS_AT_ONCE] if rows % ROWS_AT_ONCE else [])
+        if len(sizes) == 1:
+            return [source]
+        names = [f"relook/part{self._next()}" for _ in sizes]
+        self.model.graph.node.append(helper.make_node("Split", [source, self.shape(*sizes)], names, axis=0))
+        return names
+
     def shape(self, *sides: int) -> str:
         return self.constant(np.array(sides, np.int64))
 
@@ -89,47 +115,82 @@ def grid(backbone: Backbone, size: Size) -> Size:
 
 
 def feature_model(backbone: Backbone, size: Size) -> onnx.ModelProto:
-    """Input `image` uint8 (1, h, w, 3); output `relook/patches` float32 (rows * columns, channels)."""
-    builder, _ = _features(backbone, size)
-    _set_outputs(builder.model, {PATCHES: [None, backbone.channels]})
+    """Input `image0` uint8 (1, h, w, 3); output `relook/patches0` float32 (rows * columns, channels)."""
+    builder, nodes, source = _opened(backbone)
+    patches, _ = _features(builder, nodes, source, backbone, size)
+    _set_outputs(builder.model, {patches: [None, backbone.channels]})
     return builder.model
 
 
-def full_model(
-    backbone: Backbone, size: Size, projection: Projection, bank: Array, mask_head: DenseLayers | None
-) -> onnx.ModelProto:
-    """Adds to the features: `distance` (n,) of each patch to the nearest of `bank` (m, dims), `residual` (k, dims) of
-    the k farthest patches from theirs and, with a mask head, `mask_logits` (n, classes)."""
-    builder, cells = _features(backbone, size)
-    product = builder.add("MatMul", [PATCHES, builder.constant(projection.weight)])
-    embedding = builder.add("Add", [product, builder.constant(projection.bias)])
-    distance = _nearest(builder, embedding, bank, worst_count(cells.height * cells.width))
-    dims = int(bank.shape[1])
-    outputs: dict[str, list[int | None]] = {distance: [None], RESIDUAL: [None, dims]}
-    if mask_head is not None:
-        _mask_logits(builder, embedding, distance, cells, mask_head)
-        outputs[MASK_LOGITS] = [None, int(mask_head.w2.shape[1])]
+def full_model(backbone: Backbone, views: Sequence[View]) -> onnx.ModelProto:
+    """For each view: `distance` (n,) of each patch to the nearest of the bank, weighted, `residual` (k, dims) of the k
+    farthest patches from theirs and, with a head, `logits` (n, classes)."""
+    builder, nodes, source = _opened(backbone)
+    outputs: dict[str, list[int | None]] = {}
+    for builder.view, view in enumerate(views):
+        patches, cells = _features(builder, nodes, source, backbone, view.size)
+        product = builder.add("MatMul", [patches, builder.constant(view.projection.weight)])
+        embedding = builder.add("Add", [product, builder.constant(view.projection.bias)])
+        distance, residual = _nearest(builder, embedding, view, cells)
+        outputs |= {distance: [None], residual: [None, int(view.bank.shape[1])]}
+        if view.head is not None:
+            outputs[_logits(builder, embedding, distance, cells, view.head)] = [None, int(view.head.w2.shape[1])]
     _set_outputs(builder.model, outputs)
     return builder.model
 
 
-def _features(backbone: Backbone, size: Size) -> tuple[_Builder, Size]:
+def _opened(backbone: Backbone) -> tuple[_Builder, list[onnx.NodeProto], str]:
+    """An empty graph with the backbone's constants, the backbone's nodes, and the name of its input."""
     model = _prepared(backbone)
     source = model.graph.input[0].name
     nodes = list(model.graph.node)
     del model.graph.node[:]
-    builder = _Builder(model)
-    _normalise(builder, source)
-    model.graph.node.extend(nodes)
     del model.graph.input[:]
-    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, size.height, size.width, 3])
-    model.graph.input.append(image)
+    return _Builder(model), nodes, source
+
+
+def _features(
+    builder: _Builder, nodes: Sequence[onnx.NodeProto], source: str, backbone: Backbone, size: Size
+) -> tuple[str, Size]:
+    """The name of the view's patches and their grid."""
+    shared = {entry.name for entry in builder.model.graph.initializer} | {""}
+    image = numbered(IMAGE, builder.view)
+    shape = [1, size.height, size.width, 3]
+    builder.model.graph.input.append(helper.make_tensor_value_info(image, TensorProto.UINT8, shape))
+    _normalise(builder, image, _own(source, builder.view, shared))
+    builder.model.graph.node.extend(_renamed(node, builder.view, shared) for node in nodes)
     cells = grid(backbone, size)
-    maps = [_layer(builder, layer.output, layer.stride, size, cells) for layer in backbone.layers]
+    maps = [
+        _layer(builder, _own(layer.output, builder.view, shared), layer.stride, size, cells)
+        for layer in backbone.layers
+    ]
     joined = builder.add("Concat", maps, axis=1) if len(maps) > 1 else maps[0]
     last = builder.add("Transpose", [joined], perm=[0, 2, 3, 1])
-    builder.add("Reshape", [last, builder.shape(cells.height * cells.width, backbone.channels)], PATCHES)
-    return builder, cells
+    rows = builder.shape(cells.height * cells.width, backbone.channels)
+    return builder.add("Reshape", [last, rows], numbered(PATCHES, builder.view)), cells
+
+
+def _own(name: str, view: int, shared: set[str]) -> str:
+    """A view's name of a backbone tensor; constants are shared by all views."""
+    return name if name in shared else f"view{view}/{name}"
+
+
+def _renamed(node: onnx.NodeProto, view: int, shared: set[str]) -> onnx.NodeProto:
+    """The node for one view, inner graphs (of If and Loop) included."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = f"view{view}/{node.name}" if node.name else ""
+    copy.input[:] = [_own(name, view, shared) for name in node.input]
+    copy.output[:] = [_own(name, view, shared) for name in node.output]
+    for attribute in copy.attribute:
+        for inner in (attribute.g, *attribute.graphs):
+            constants = shared | {entry.name for entry in inner.initializer}
+            for entry in (*inner.input, *inner.output):
+                entry.name = _own(entry.name, view, constants)
+            renamed = [_renamed(each, view, constants) for each in inner.node]
+            del inner.node[:]
+            inner.node.extend(renamed)
+    return copy
 
 
 def _prepared(backbone: Backbone) -> onnx.ModelProto:
@@ -146,10 +207,10 @@ def _prepared(backbone: Backbone) -> onnx.ModelProto:
     return model
 
 
-def _normalise(builder: _Builder, target: str) -> None:
+def _normalise(builder: _Builder, image: str, target: str) -> None:
     mean = (255 * np.array(MEAN, np.float32)).reshape(1, 3, 1, 1)
     gain = (1 / (255 * np.array(DEVIATION, np.float32))).reshape(1, 3, 1, 1)
-    channels = builder.add("Transpose", ["image"], perm=[0, 3, 1, 2])
+    channels = builder.add("Transpose", [image], perm=[0, 3, 1, 2])
     real = builder.add("Cast", [channels], to=TensorProto.FLOAT)
     centred = builder.add("Sub", [real, builder.constant(mean)])
     builder.pad(builder.add("Mul", [centred, builder.constant(gain)]), REFLECTED, "reflect", target)
@@ -167,28 +228,34 @@ def _layer(builder: _Builder, output: str, stride: int, size: Size, cells: Size)
     return builder.add("Resize", [smooth, "", builder.constant(factor)], mode="linear")
 
 
-def _nearest(builder: _Builder, embedding: str, bank: Array, worst: int) -> str:
+def _nearest(builder: _Builder, embedding: str, view: View, cells: Size) -> tuple[str, str]:
     """Distances by |e - b|^2 = |e|^2 - 2 (e.b - |b|^2 / 2): the largest bracket belongs to the nearest row.
 
     Which row that is, is asked of the worst patches only: finding the place of a maximum costs more than the maximum.
     """
-    columns = builder.constant(np.ascontiguousarray(bank.T))
-    half_squares = builder.constant((np.square(bank).sum(1) / 2).astype(np.float32))
-    bracket = builder.add("Sub", [builder.add("MatMul", [embedding, columns]), half_squares])
-    largest = builder.add("ReduceMax", [bracket], axes=[1], keepdims=0)
+    count = cells.height * cells.width
+    columns = builder.constant(np.ascontiguousarray(view.bank.T))
+    half_squares = builder.constant((np.square(view.bank).sum(1) / 2).astype(np.float32))
+    parts = []
+    for part in builder.split(embedding, count):
+        bracket = builder.add("Sub", [builder.add("MatMul", [part, columns]), half_squares])
+        parts.append(builder.add("ReduceMax", [bracket], axes=[1], keepdims=0))
+    largest = builder.add("Concat", parts, axis=0) if len(parts) > 1 else parts[0]
     squares = builder.add("ReduceSum", [builder.add("Mul", [embedding, embedding]), builder.shape(1)], keepdims=0)
     twice = builder.add("Mul", [largest, builder.constant(np.float32(2).reshape(1))])
-    positive = builder.add("Relu", [builder.add("Sub", [squares, twice])])
-    distance = builder.add("Sqrt", [positive], DISTANCE)
-    builder.model.graph.node.append(helper.make_node("TopK", [distance, builder.shape(worst)], ["", "relook/worst"]))
-    chosen = builder.add("Gather", [embedding, "relook/worst"], axis=0)
+    plain = builder.add("Sqrt", [builder.add("Relu", [builder.add("Sub", [squares, twice])])])
+    distance = builder.add("Mul", [plain, builder.constant(view.weight)], numbered(DISTANCE, builder.view))
+    worst = numbered("relook/worst", builder.view)
+    top = helper.make_node("TopK", [distance, builder.shape(worst_count(count))], ["", worst])
+    builder.model.graph.node.append(top)
+    chosen = builder.add("Gather", [embedding, worst], axis=0)
     bracket = builder.add("Sub", [builder.add("MatMul", [chosen, columns]), half_squares])
     nearest = builder.add("ArgMax", [bracket], axis=1, keepdims=0)
-    builder.add("Sub", [chosen, builder.add("Gather", [builder.constant(bank), nearest], axis=0)], RESIDUAL)
-    return distance
+    rows = builder.add("Gather", [builder.constant(view.bank), nearest], axis=0)
+    return distance, builder.add("Sub", [chosen, rows], numbered(RESIDUAL, builder.view))
 
 
-def _mask_logits(builder: _Builder, embedding: str, distance: str, cells: Size, head: DenseLayers) -> None:
+def _logits(builder: _Builder, embedding: str, distance: str, cells: Size, head: DenseLayers) -> str:
     count, dims = cells.height * cells.width, (int(head.w1.shape[0]) - 1) // 3
     square = builder.add("Reshape", [embedding, builder.shape(1, cells.height, cells.width, dims)])
     plane = builder.add("Transpose", [square], perm=[0, 3, 1, 2])
@@ -203,7 +270,7 @@ def _mask_logits(builder: _Builder, embedding: str, distance: str, cells: Size, 
     first = builder.add("Add", [builder.add("MatMul", [inputs, builder.constant(head.w1)]), builder.constant(head.b1)])
     hidden = builder.add("Relu", [first])
     second = builder.add("MatMul", [hidden, builder.constant(head.w2)])
-    builder.add("Add", [second, builder.constant(head.b2)], MASK_LOGITS)
+    return builder.add("Add", [second, builder.constant(head.b2)], numbered(LOGITS, builder.view))
 
 
 def _set_outputs(model: onnx.ModelProto, outputs: dict[str, list[int | None]]) -> None:

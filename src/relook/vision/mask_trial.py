@@ -13,10 +13,13 @@ from relook.vision.descriptor import worst_logit
 from relook.vision.embeddings import Embeddings
 from relook.vision.images import Size
 from relook.vision.samples import DefectClass, Sample
-from relook.vision.survey import mask_of, pixels_of
+from relook.vision.survey import image_of, mask_of
 
 Floats = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
+
+Guess = Callable[[bool, Floats], Floats]
+"""(anomalous, distances (cells,)) to covered shares (cells, classes)."""
 
 LEVELLED_FROM = 200
 """The background's level is chosen on at most this many images."""
@@ -32,14 +35,27 @@ class MaskTrial:
 
 
 class MaskCells:
-    """Collects cells to train on, one image after the other; images without a known mask give none."""
+    """Collects cells to train on, one image after the other; images without a known mask give none.
 
-    def __init__(self, samples: Sequence[Sample], classes: Sequence[DefectClass], fold: Positions, seed: int) -> None:
+    `guess` takes the place of masks: from an image's label and distances to the shares its cells are covered by.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        classes: Sequence[DefectClass],
+        fold: Positions,
+        seed: int,
+        guess: Guess | None = None,
+    ) -> None:
         self._samples = samples
         self._classes = classes
         self._fold = fold
         self._seed = seed
-        self.usable = [at for at, sample in enumerate(samples) if sample.mask is not None or not sample.anomalous]
+        self._guess = guess
+        self.usable = [
+            at for at, sample in enumerate(samples) if guess or sample.mask is not None or not sample.anomalous
+        ]
         self._inputs: list[Floats] = []
         self._labels: list[Positions] = []
         self._folds: list[Positions] = []
@@ -50,7 +66,7 @@ class MaskCells:
     def add(self, at: int, embedding: Floats, distance: Floats, grid: Size) -> None:
         """Image `at` (they come in order) with its held-out distances."""
         self._distances.append(distance)
-        covered = self._cover(at, grid)
+        covered = self._cover(at, distance, grid)
         if covered is None:
             return
         rng = np.random.default_rng([self._seed, 7, at])
@@ -82,11 +98,12 @@ class MaskCells:
         final = mask_head.with_bias(mask_head.fit(x, y, len(self._classes), self._seed), bias)
         return MaskTrial(final, values - bias, overlap)
 
-    def _cover(self, at: int, grid: Size) -> Floats | None:
+    def _cover(self, at: int, distance: Floats, grid: Size) -> Floats | None:
         sample = self._samples[at]
+        if self._guess is not None:
+            return self._guess(sample.anomalous, distance)
         if sample.mask is None:
             cells = grid.height * grid.width
             return None if sample.anomalous else np.zeros((cells, len(self._classes)), np.float32)
-        pixels = pixels_of(sample)
-        mask = mask_of(sample, self._classes, Size(*pixels.shape[:2]))
+        mask = mask_of(sample, self._classes, image_of(sample).size)
         return None if mask is None else mask_head.cover(mask, grid, len(self._classes))

@@ -32,14 +32,16 @@ class MemoryBank:
         keep = self.source != image
         return MemoryBank(self.rows[keep], self.source[keep])
 
-    def nearest(self, embeddings: Floats) -> tuple[Floats, Floats]:
-        """Distance (n,) from the nearest row, and the residual (k, dims) of the worst patches."""
+    def nearest(self, embeddings: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:
+        """Distance (n,) from the nearest row, times `weight` (n,), and the residual (k, dims) of the worst patches."""
         half_squares = np.square(self.rows).sum(1) / 2
         distance = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), _CHUNK):
             part = embeddings[start : start + _CHUNK]
             largest = (part @ self.rows.T - half_squares).max(1)
             distance[start : start + _CHUNK] = np.sqrt(np.maximum(np.square(part).sum(1) - 2 * largest, 0))
+        if weight is not None:
+            distance *= weight
         chosen = embeddings[np.argsort(-distance, kind="stable")[: worst_count(len(distance))]]
         return distance, chosen - self.rows[(chosen @ self.rows.T - half_squares).argmax(1)]
 

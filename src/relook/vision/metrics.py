@@ -20,6 +20,17 @@ def auroc(scores: npt.NDArray[np.float64], anomalous: npt.NDArray[np.bool_]) -> 
     return float((lower + upper).sum() / 2 / (len(positives) * len(negatives)))
 
 
+def best_f1(scores: npt.NDArray[np.float64], anomalous: npt.NDArray[np.bool_]) -> float:
+    """The F1 of the best threshold; 0 without anomalies."""
+    if not anomalous.any():
+        return 0.0
+    order = np.argsort(-scores, kind="stable")
+    last_of_ties = np.append(np.diff(scores[order]) != 0, True)
+    hits = np.cumsum(anomalous[order])[last_of_ties]
+    said = np.arange(1, len(scores) + 1)[last_of_ties]
+    return float((2 * hits / (said + anomalous.sum())).max())
+
+
 def average_precision(scores: npt.NDArray[np.float64], anomalous: npt.NDArray[np.bool_]) -> float | None:
     """Sum of precision times the step in recall over falling thresholds; None when one class is missing."""
     if anomalous.all() or not anomalous.any():

@@ -10,14 +10,18 @@ from PIL import Image
 
 from relook.vision import artifact, runtime
 from relook.vision.descriptor import describe
-from relook.vision.graph_names import DISTANCE, MASK_LOGITS, RESIDUAL
-from relook.vision.images import Pixels, Size, decode, resize
+from relook.vision.graph_names import DISTANCE, IMAGE, LOGITS, PATCHES, RESIDUAL, numbered
+from relook.vision.images import Loaded, Pixels, Size, load, resize
 from relook.vision.masks import BACKGROUND_COLOUR, BACKGROUND_NAME, ClassMap, encode_mask
 from relook.vision.quiet_openvino import ov
 from relook.vision.samples import Prediction, Region, Task
 
 _SMOOTH_UP_TO = 1024
 """Logits are interpolated up to this side and classes repeated beyond: nothing is gained and time is."""
+_HEAT_OF_LOGIT = 1.0
+"""Deviations of a normal cell's distance that a unit of a head's logit is worth in the heat map."""
+
+Floats = npt.NDArray[np.float32]
 
 
 class Predictor:
@@ -29,10 +33,14 @@ class Predictor:
         precision = card.precision if runtime.native_precision() is runtime.Precision.BF16 else runtime.Precision.F32
         self._features = runtime.compile_model(features, precision, threads).create_infer_request()
         self._head = runtime.compile_model(head, runtime.Precision.F32, threads).create_infer_request()
-        self._head.set_input_tensor(self._features.get_output_tensor(0))  # no copy between the two
-        self._image = np.zeros((1, card.size.height, card.size.width, 3), np.uint8)
-        self._features.set_input_tensor(ov.Tensor(self._image, shared_memory=True))
-        self._weights = np.array(card.weights)
+        self._images = []
+        for at, view in enumerate(card.views):
+            patches = numbered(PATCHES, at)
+            self._head.set_tensor(patches, self._features.get_tensor(patches))  # no copy between the two
+            image = np.zeros((1, view.size.height, view.size.width, 3), np.uint8)
+            self._features.set_tensor(numbered(IMAGE, at), ov.Tensor(image, shared_memory=True))
+            self._images.append(image)
+        self._weights, self._bias = np.array(card.weights), np.array(card.bias)
         self._colours = [BACKGROUND_COLOUR, *(entry.colour for entry in card.classes)]
         self._names = [BACKGROUND_NAME, *(entry.name for entry in card.classes)]
 
@@ -45,41 +53,66 @@ class Predictor:
 
     def predict(self, image: bytes) -> Prediction:
         """A JPEG's or PNG's prediction. Raises ImageError."""
-        return self.predict_pixels(decode(image))
+        return self.predict_loaded(load(image))
 
     def predict_pixels(self, pixels: Pixels) -> Prediction:
         """The same for decoded (height, width, 3) RGB."""
-        score = self.card.calibration.apply(self.raw_score(pixels))
+        return self.predict_loaded(Loaded(pixels, Size(*pixels.shape[:2])))
+
+    def predict_loaded(self, image: Loaded) -> Prediction:
+        """The same for an image as `images.load` gives it."""
+        raw = self.raw_score(image.pixels)
+        score = self.card.calibration.apply(raw)
         anomalous = round(score, 4) >= round(self.card.threshold, 4)
         confidence = min(1.0, max(0.0, score if anomalous else 1 - score))
-        height, width = pixels.shape[:2]
         regions: tuple[Region, ...] = ()
         mask = None
         if self.card.task is Task.SEGMENTATION:
-            classes = self.class_map(Size(height, width))
+            classes = self.class_map(image.size)
             regions, mask = self._regions(classes), encode_mask(classes, self._colours)
-        return Prediction(score, self.card.threshold, anomalous, confidence, width, height, regions, mask)
+        size = image.size
+        return Prediction(score, self.card.threshold, anomalous, confidence, size.width, size.height, regions, mask)
 
     def raw_score(self, pixels: Pixels) -> float:
         """The score before calibration; higher is more anomalous."""
-        self._image[0] = resize(pixels, self.card.size)
+        for image, view in zip(self._images, self.card.views, strict=True):
+            image[0] = resize(pixels, view.size)
         self._features.infer()
         self._head.infer()
-        logits = self._output(MASK_LOGITS) if self.card.task is Task.SEGMENTATION else None
-        return float(describe(self._output(DISTANCE), self._output(RESIDUAL), logits) @ self._weights + self.card.bias)
+        described = [
+            describe(
+                self._output(DISTANCE, at), self._output(RESIDUAL, at), self._output(LOGITS, at) if view.head else None
+            )
+            for at, view in enumerate(self.card.views)
+        ]
+        return float((self._weights @ np.concatenate(described) + self._bias).max())
 
-    def heat_map(self) -> npt.NDArray[np.float32]:
-        """(rows, columns) distances of the last image's patches."""
-        return self._output(DISTANCE).reshape(self.card.grid.height, self.card.grid.width).copy()
+    def heat_map(self) -> Floats:
+        """(rows, columns) of the finest view for the last image: how far from normal, in deviations of normal cells.
 
-    def _output(self, name: str) -> npt.NDArray[np.float32]:
-        values: npt.NDArray[np.float32] = self._head.get_tensor(name).data
+        Distances of all views and, where there are heads, what they see; the highest of the views counts.
+        """
+        finest = max((view.grid for view in self.card.views), key=lambda grid: grid.height * grid.width)
+        heat = np.full((finest.height, finest.width), -np.inf, np.float32)
+        for at, view in enumerate(self.card.views):
+            mean, deviation = view.heat
+            plane = (self._output(DISTANCE, at) - np.float32(mean)) / np.float32(deviation)
+            if view.head:
+                plane = plane + np.float32(_HEAT_OF_LOGIT) * _defect(self._output(LOGITS, at))
+            image = Image.fromarray(plane.reshape(view.grid.height, view.grid.width))
+            whole = np.asarray(image.resize((finest.width, finest.height), Image.Resampling.BILINEAR))
+            heat = np.maximum(heat, whole)
+        return heat
+
+    def _output(self, name: str, view: int) -> Floats:
+        values: Floats = self._head.get_tensor(numbered(name, view)).data
         return values
 
     def class_map(self, size: Size) -> ClassMap:
         """Class indices of the last image at `size`: logits interpolated, the highest wins."""
-        logits = self._output(MASK_LOGITS)
-        grid = self.card.grid
+        assert self.card.masks_from is not None
+        logits = self._output(LOGITS, self.card.masks_from)
+        grid = self.card.views[self.card.masks_from].grid
         if not (logits.argmax(1) > 0).any():
             return np.zeros((size.height, size.width), np.uint8)
         shrink = min(1.0, _SMOOTH_UP_TO / max(size.height, size.width))
@@ -105,3 +138,9 @@ class Predictor:
             for at, count in enumerate(counts)
             if count or at == 0
         )
+
+
+def _defect(logits: Floats) -> Floats:
+    """(cells,): the logit of the likeliest defect over the background's."""
+    over: Floats = logits[:, 1:].max(1) - logits[:, 0]
+    return over

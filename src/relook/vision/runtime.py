@@ -17,10 +17,6 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
-DEFAULT_PRECISION = Precision.F32
-"""Of new models; bf16 has not been shown harmless: docs/adr/0001-inference-precision.md."""
-
-
 @cache
 def core() -> ov.Core:
     """One per process: loading the CPU plugin takes longer than compiling a model."""
@@ -28,7 +24,7 @@ def core() -> ov.Core:
 
 
 def native_precision() -> Precision:
-    """bf16 where this CPU computes in it, else f32."""
+    """bf16 where this CPU computes in it, else f32: what new models compute in (docs/adr/0002-bf16-where-native.md)."""
     return Precision.BF16 if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else Precision.F32
 
 
@@ -52,14 +48,24 @@ def compile_model(model: ov.Model, precision: Precision, threads: int = 1, strea
 
 
 def split(model: ov.Model) -> tuple[ov.Model, ov.Model]:
-    """Cut the graph at the patches: (image to patches, patches to the model's outputs).
+    """Cut the graph at the patches of every view: (images to patches, patches to the model's outputs).
 
     Distances are differences of near-equal numbers and lose too much in bf16, so the second part is compiled apart.
     """
-    cut = next(out for op in model.get_ops() for out in op.outputs() if PATCHES in out.get_names())
-    outside = ov.opset13.parameter(cut.get_shape(), cut.get_element_type(), name="patches")
-    consumers = list(cut.get_target_inputs())
-    features = ov.Model([ov.opset13.result(cut)], model.get_parameters(), "features")
-    for consumer in consumers:
-        consumer.replace_source_output(outside.output(0))
-    return features, ov.Model(model.get_results(), [outside], "head")
+    cuts = sorted(
+        (name, out)
+        for op in model.get_ops()
+        for out in op.outputs()
+        for name in out.get_names()
+        if name.startswith(PATCHES)
+    )
+    inputs, results = [], []
+    for name, cut in cuts:
+        outside = ov.opset13.parameter(cut.get_shape(), cut.get_element_type(), name=name)
+        consumers = list(cut.get_target_inputs())
+        results.append(ov.opset13.result(cut))
+        inputs.append(outside)
+        for consumer in consumers:
+            consumer.replace_source_output(outside.output(0))
+    features = ov.Model(results, model.get_parameters(), "features")
+    return features, ov.Model(model.get_results(), inputs, "head")

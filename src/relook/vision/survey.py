@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relook.vision.images import Pixels, Size, aspect_differs, common_size, decode, size_of
+from relook.vision.images import Loaded, Pixels, Size, aspect_differs, common_size, load, size_of
 from relook.vision.masks import ClassMap, decode_mask
 from relook.vision.samples import DefectClass, ImageError, Progress, Sample, TrainingError
 
@@ -48,12 +48,17 @@ def survey(training: Sequence[Sample], test: Sequence[Sample], progress: Progres
     return Survey(size, digest.hexdigest(), tuple(_remarks(training, sizes, size)))
 
 
-def pixels_of(sample: Sample) -> Pixels:
-    """The decoded image; TrainingError names it when it is damaged."""
+def image_of(sample: Sample) -> Loaded:
+    """The image as serving sees it; TrainingError names it when it is damaged."""
     try:
-        return decode(_load(sample))
+        return load(_load(sample))
     except ImageError as error:
         raise TrainingError(f"{sample.key}: {error}") from error
+
+
+def pixels_of(sample: Sample) -> Pixels:
+    """Its pixels, perhaps shrunk."""
+    return image_of(sample).pixels
 
 
 def mask_of(sample: Sample, classes: Sequence[DefectClass], size: Size) -> ClassMap | None:

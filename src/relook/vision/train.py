@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 import relook
-from relook.vision import artifact, graph, runtime, trial
-from relook.vision.artifact import Card
+from relook.vision import artifact, graph, runtime, view
+from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
-from relook.vision.calibration import Calibration, best_threshold, fit_platt, from_normals
+from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
 from relook.vision.images import Size, working_size
 from relook.vision.metrics import PixelCounts, image_metrics
+from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
+from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
 from relook.vision.samples import (
     DefectClass,
     Metrics,
@@ -30,15 +34,12 @@ from relook.vision.samples import (
     TrainingError,
     TrainingResult,
 )
-from relook.vision.scorers.base import LinearScore
-from relook.vision.survey import Survey, choose_compared, mask_of, pixels_of, survey
+from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, image_of, mask_of, survey
 
-LONG_SIDES = (256, 512, 768)
+LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
-UNSUPERVISED_LONG_SIDE = 384
-"""Without anomalies there is nothing to choose by: the middle."""
-MARGIN = 0.005
-"""A costlier candidate must be better by this much."""
+LARGEST_GROWTH = 1.1
+"""No candidate but the smallest makes an image larger than this many times."""
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes; one,
 because the many small products here lose more by threads waiting for a busy core than they win."""
@@ -52,21 +53,23 @@ class Options:
     long_sides: tuple[int, ...] | None = None
     scorer: str | None = None
 
-    def sizes(self, image: Size, supervised: bool) -> list[Size]:
+    def sizes(self, image: Size) -> list[Size]:
         """Working sizes to try, smallest first."""
         if self.long_sides is not None:
             return [working_size(image, side) for side in self.long_sides]
-        return _sizes(image, supervised)
+        longest = LARGEST_GROWTH * max(image.height, image.width)
+        return [working_size(image, side) for side in LONG_SIDES if side == LONG_SIDES[0] or side <= longest]
 
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The winner, fitted."""
+    """The winner, with its calibration; `raw_threshold` is what `threshold` is the calibrated score of."""
 
-    trial: trial.Trial
-    score: LinearScore
+    chosen: Candidate
     calibration: Calibration
+    raw_threshold: float
     threshold: float
+    basis: str
     notes: tuple[str, ...]
 
 
@@ -92,18 +95,20 @@ def train(
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, progress)
         options = options or Options()
-        precision = options.precision or runtime.DEFAULT_PRECISION
+        precision = options.precision or runtime.native_precision()
         problem = _problem(choose_compared(training, seed), task, classes, seed)
-        trials = _try_sizes(problem, options.sizes(seen.size, problem.supervised), backbone, precision, progress)
-        chosen = _choose(trials, options.scorer)
-        if len(problem.samples) < len(training):
+        where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
+        views = _look(problem, options.sizes(seen.size), backbone, precision, where, progress)
+        found = compare(problem, views)
+        chosen = choose(found, problem.planted, options.scorer)
+        if len(training) > COMPARED_IMAGES:
             problem = _problem(training, task, classes, seed)
-            chosen = _refit(chosen, problem, backbone, precision, progress)
-        model = _fit(*chosen, trials, problem)
+            chosen = _refit(chosen, problem, backbone, precision, where, progress)
+        model = _fit(chosen, found, problem)
         progress("fit", 1, 1)
-        notes = _notes(backbone, seen, model)
+        notes = _notes(backbone, seen, where is not None, model)
         card = _export(model, problem, backbone, precision, output)
-        card = replace(card, record=_record(backbone, seen, problem, notes))
+        card = replace(card, record=_record(backbone, seen, problem, model, notes))
         artifact.write(output, (output / artifact.GRAPH).read_bytes(), card)
         progress("export", 1, 1)
         tests, metrics = _evaluate(output, test, classes, progress)
@@ -112,30 +117,33 @@ def train(
     return TrainingResult(output, metrics, tests, len(training), len(test), notes)
 
 
-def _problem(samples: Sequence[Sample], task: Task, classes: Sequence[DefectClass], seed: int) -> trial.Problem:
-    anomalous = np.array([sample.anomalous for sample in samples], bool)
+def _problem(samples: Sequence[Sample], task: Task, classes: Sequence[DefectClass], seed: int) -> Problem:
+    """With too few anomalies to learn from, defects are planted into normal images instead."""
     if task is Task.SEGMENTATION and not any(sample.mask for sample in samples):
         raise TrainingError("segmentation needs training images with masks; add masks to the training dataset")
-    return trial.Problem(samples, anomalous, trial.assign_folds(anomalous, seed), task, classes, seed)
+    source = list(range(len(samples)))
+    planted = task is Task.CLASSIFICATION and sum(sample.anomalous for sample in samples) < FEWEST_ANOMALIES
+    if planted:
+        normal = [at for at, sample in enumerate(samples) if not sample.anomalous]
+        samples, source = [samples[at] for at in normal], list(range(len(normal)))
+        victims = np.sort(np.random.default_rng([seed, 9]).permutation(len(samples))[:MOST]).tolist()
+        samples = [*samples, *(plant(samples[at], seed, at) for at in victims)]
+        source += victims
+    anomalous = np.array([sample.anomalous for sample in samples], bool)
+    fold = assign_folds(anomalous, seed)
+    return Problem(samples, anomalous, fold, np.array(source, np.int64), task, classes, seed, planted)
 
 
-def _sizes(image: Size, supervised: bool) -> list[Size]:
-    """Working sizes to try; none more than doubles the image."""
-    if not supervised:
-        return [working_size(image, min(UNSUPERVISED_LONG_SIDE, 2 * max(image.height, image.width)))]
-    longest = max(image.height, image.width)
-    return [working_size(image, side) for side in LONG_SIDES if side == LONG_SIDES[0] or side <= 1.6 * longest]
-
-
-def _try_sizes(
-    problem: trial.Problem,
+def _look(
+    problem: Problem,
     sizes: Sequence[Size],
     backbone: Backbone,
     precision: runtime.Precision,
+    where: npt.NDArray[np.float32] | None,
     progress: Progress,
     stage: str = "candidates",
-) -> list[trial.Trial]:
-    total = len(sizes) * trial.steps(problem)
+) -> list[view.View]:
+    total = len(sizes) * view.steps(problem)
     done = 0
 
     def step() -> None:
@@ -143,90 +151,90 @@ def _try_sizes(
         done += 1
         progress(stage, done, total)
 
-    return [trial.run(problem, backbone, size, precision, step) for size in sizes]
-
-
-def _choose(trials: Sequence[trial.Trial], scorer: str | None) -> tuple[trial.Trial, trial.Outcome]:
-    """The size whose scorers are best on average, then the best scorer there; within MARGIN the cheaper and plainer.
-
-    One scorer at one size is often the best by luck when there are a few dozen images; their mean is so less often.
-    """
-    quality = [float(np.mean([outcome.quality for outcome in entry.outcomes])) for entry in trials]
-    entry = next(each for each, mean in zip(trials, quality, strict=True) if mean >= max(quality) - MARGIN)
-    outcomes = [outcome for outcome in entry.outcomes if scorer in (None, outcome.scorer.name)]
-    if not outcomes:
-        known = ", ".join(outcome.scorer.name for outcome in entry.outcomes)
-        raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
-    best = max(outcome.quality for outcome in outcomes)
-    return entry, next(outcome for outcome in outcomes if outcome.quality >= best - MARGIN)
+    return [view.look(problem, backbone, size, precision, where, step) for size in sizes]
 
 
 def _refit(
-    chosen: tuple[trial.Trial, trial.Outcome],
-    problem: trial.Problem,
+    chosen: Candidate,
+    problem: Problem,
     backbone: Backbone,
     precision: runtime.Precision,
+    where: npt.NDArray[np.float32] | None,
     progress: Progress,
-) -> tuple[trial.Trial, trial.Outcome]:
-    """The size and scorer chosen on some of the images, learned again from all of `problem`'s."""
-    (entry,) = _try_sizes(problem, [chosen[0].size], backbone, precision, progress, stage="fit")
-    return entry, next(outcome for outcome in entry.outcomes if outcome.scorer.name == chosen[1].scorer.name)
+) -> Candidate:
+    """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
+    views = _look(problem, [each.size for each in chosen.views], backbone, precision, where, progress, stage="fit")
+    together = [each for each in compare(problem, views) if len(each.views) == len(views)]
+    return next(each for each in together if each.scorer.name == chosen.scorer.name)
 
 
-def _fit(winner: trial.Trial, outcome: trial.Outcome, trials: Sequence[trial.Trial], problem: trial.Problem) -> _Model:
-    pairs = [(entry, outcome) for entry in trials for outcome in entry.outcomes]
+def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
+    raw, labels = chosen.raw, problem.anomalous
     if problem.supervised:
-        calibration = fit_platt(outcome.raw, problem.anomalous)
-        raw_threshold = best_threshold(outcome.raw, problem.anomalous)
+        calibration, raw_threshold = fit_platt(raw, labels), steady_threshold(raw, labels, problem.seed)
+        basis = "best F1 of the held-out training images, averaged over resamplings"
     else:
-        calibration, raw_threshold = from_normals(outcome.raw[~problem.anomalous])
-    notes = (_why(winner, outcome, len(pairs), problem), *(_row(*pair) for pair in pairs))
-    return _Model(
-        winner, outcome.score, calibration, calibration.apply(raw_threshold), notes if problem.supervised else notes[:1]
-    )
+        calibration, raw_threshold = from_normals(raw[~labels])
+        basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
+    notes = (_why(chosen, len(found), problem), *(_row(each) for each in found))
+    return _Model(chosen, calibration, raw_threshold, calibration.apply(raw_threshold), basis, notes)
 
 
-def _why(winner: trial.Trial, outcome: trial.Outcome, candidates: int, problem: trial.Problem) -> str:
-    where = f"{winner.size.width}x{winner.size.height} with the score '{outcome.scorer.name}'"
-    if not problem.supervised:
+def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
+    what = f"Chose {chosen.sizes} with the score '{chosen.scorer.name}' out of {candidates} candidates"
+    if problem.planted:
         return (
-            f"Fewer than {trial.FEWEST_ANOMALIES} anomalies in the training images: learned from normal images alone, "
-            f"at {where}; the threshold lies above the held-out normals. Some labelled anomalies make it much better."
+            f"{what}: fewer than {FEWEST_ANOMALIES} anomalies are labelled, so normal images alone were learned from. "
+            "All sizes together are taken unless something else finds defects planted into these far better. "
+            "The threshold lies above the held-out normals; labelled anomalies would make it better."
         )
     return (
-        f"Chose {where} out of {candidates} candidates by {trial.FOLDS}-fold cross-validation on the training images, "
-        f"repeated {trial.REPEATS} times: the size whose scores are best on average, then the best score; "
-        f"within {MARGIN} the cheaper wins."
+        f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: the views whose "
+        f"best scores are best on average, then the best score; within {MARGIN} the cheaper wins."
     )
 
 
-def _row(entry: trial.Trial, outcome: trial.Outcome) -> str:
-    overlap = "" if entry.overlap is None else f", mask overlap {entry.overlap:.3f}"
+def _row(each: Candidate) -> str:
+    overlap = "" if each.overlap is None else f", mask overlap {each.overlap:.3f}"
     return (
-        f"Candidate {entry.size.width}x{entry.size.height} '{outcome.scorer.name}': AUROC {outcome.auroc:.3f}, "
-        f"F1 {outcome.f1:.3f}, information {outcome.information:.3f}{overlap}."
+        f"Candidate {each.sizes} '{each.scorer.name}': AUROC {each.auroc:.3f}, "
+        f"F1 {each.f1:.3f}, information {each.information:.3f}{overlap}."
     )
 
 
-def _notes(backbone: Backbone, seen: Survey, model: _Model) -> tuple[str, ...]:
+def _notes(backbone: Backbone, seen: Survey, background: bool, model: _Model) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
-    return (weights, *((backbone.warning,) if backbone.warning else ()), *seen.notes, *model.notes)
+    rim = (
+        "The pictures have a background: what lies there counts for less, down to a quarter, "
+        "so that it cannot decide in the product's place."
+    )
+    return (
+        weights,
+        *((backbone.warning,) if backbone.warning else ()),
+        *((rim,) if background else ()),
+        *seen.notes,
+        *model.notes,
+    )
 
 
-def _export(
-    model: _Model, problem: trial.Problem, backbone: Backbone, precision: runtime.Precision, output: Path
-) -> Card:
-    entry = model.trial
-    full = graph.full_model(backbone, entry.size, entry.projection, entry.bank.rows, entry.mask_head)
-    data = full.SerializeToString(deterministic=True)
+def _export(model: _Model, problem: Problem, backbone: Backbone, precision: runtime.Precision, output: Path) -> Card:
+    """Heads go along where the score or the masks need them."""
+    views = model.chosen.views
+    head = model.chosen.scorer.needs_head or problem.task is Task.SEGMENTATION
+    data = graph.full_model(backbone, [each.parts(head) for each in views]).SerializeToString(deterministic=True)
+    weights = model.chosen.score.weights
+    if not head:
+        kept = np.concatenate([np.arange(each.layout.width) < each.layout.width - each.layout.head for each in views])
+        weights = weights[:, kept]
+    overlaps = [each.overlap or 0.0 for each in views]
     card = Card(
         task=problem.task,
         classes=tuple(problem.classes),
-        size=entry.size,
-        grid=entry.grid,
+        views=tuple(CardView(each.size, each.grid, head, each.heat) for each in views),
+        masks_from=int(np.argmax(overlaps)) if problem.task is Task.SEGMENTATION else None,
         precision=precision,
-        weights=tuple(float(value) for value in model.score.weights),
-        bias=model.score.bias,
+        weights=tuple(tuple(float(value) for value in row) for row in weights),
+        bias=tuple(float(value) for value in model.chosen.score.bias),
         calibration=model.calibration,
         threshold=model.threshold,
         graph_sha256=hashlib.sha256(data).hexdigest(),
@@ -236,7 +244,7 @@ def _export(
     return card
 
 
-def _record(backbone: Backbone, seen: Survey, problem: trial.Problem, notes: Sequence[str]) -> dict[str, Any]:
+def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, notes: Sequence[str]) -> dict[str, Any]:
     """What people, not the program, read later."""
     libraries = ("numpy", "onnx", "openvino", "pillow", "scikit-learn", "simplejpeg")
     return {
@@ -244,6 +252,8 @@ def _record(backbone: Backbone, seen: Survey, problem: trial.Problem, notes: Seq
         "data_sha256": seen.data_sha256,
         "code_sha256": _code_sha256(),
         "seed": problem.seed,
+        "raw_threshold": model.raw_threshold,
+        "threshold_basis": model.basis,
         "versions": {"relook": relook.__version__} | {name: version(name) for name in libraries},
         "notes": list(notes),
     }
@@ -265,11 +275,11 @@ def _evaluate(
     counts = PixelCounts(classes)
     results = []
     for position, sample in enumerate(test):
-        pixels = pixels_of(sample)
-        prediction = predictor.predict_pixels(pixels)
+        image = image_of(sample)
+        prediction = predictor.predict_loaded(image)
         results.append(TestResult(sample.key, sample.anomalous, prediction))
-        truth = mask_of(sample, classes, Size(*pixels.shape[:2])) if classes else None
+        truth = mask_of(sample, classes, image.size) if classes else None
         if truth is not None:
-            counts.add(predictor.class_map(Size(*pixels.shape[:2])), truth)
+            counts.add(predictor.class_map(image.size), truth)
         progress("evaluate", position + 1, len(test))
     return tuple(results), image_metrics(results, counts.metrics())

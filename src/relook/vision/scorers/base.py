@@ -8,43 +8,72 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from relook.vision import descriptor
+
 Descriptors = npt.NDArray[np.float64]
-"""(images, values), see `relook.vision.descriptor`."""
+"""(images, values): the descriptors of every view, one after the other; see `relook.vision.descriptor`."""
 Labels = npt.NDArray[np.bool_]
 """(images,), True for anomalous."""
+Columns = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewLayout:
+    """Embedding dimensions of one view, and whether a head's value ends its descriptor."""
+
+    dims: int
+    head: bool
+
+    @property
+    def width(self) -> int:
+        """Values in the view's descriptor."""
+        return len(descriptor.STATISTICS) + 2 * self.dims + self.head
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read a descriptor: embedding dimensions, and whether a mask head's value ends it."""
+    """How to read a descriptor."""
 
-    dims: int
-    masks: bool
+    views: tuple[ViewLayout, ...]
+
+    @property
+    def heads(self) -> bool:
+        """Whether every view has a head."""
+        return all(view.head for view in self.views)
+
+    def columns(self, part: str) -> list[Columns]:
+        """Where `part` lies, view by view."""
+        found, start = [], 0
+        for view in self.views:
+            where = descriptor.columns(part, view.dims, view.head)
+            found.append(np.arange(start + where.start, start + where.stop))
+            start += view.width
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class LinearScore:
-    """raw = weights @ descriptor + bias; weights (values,)."""
+class Score:
+    """raw = max over the rows of weights @ descriptor + bias; weights (rows, values), bias (rows,)."""
 
     weights: npt.NDArray[np.float64]
-    bias: float
+    bias: npt.NDArray[np.float64]
 
     def apply(self, descriptors: Descriptors) -> npt.NDArray[np.float64]:
         """(images,) raw scores of (images, values)."""
-        raw: npt.NDArray[np.float64] = descriptors @ self.weights + self.bias
+        raw: npt.NDArray[np.float64] = (descriptors @ self.weights.T + self.bias).max(1)
         return raw
 
 
 class Scorer(Protocol):
-    """`name` for the report; `supervised` scorers need anomalies, `needs_masks` ones a mask head."""
+    """`name` for the report; `supervised` scorers need anomalies, `needs_head` ones a head in every view."""
 
     @property
     def name(self) -> str: ...
     @property
     def supervised(self) -> bool: ...
     @property
-    def needs_masks(self) -> bool: ...
+    def needs_head(self) -> bool: ...
 
-    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
-        """Deterministic; supervised scorers need at least one image of each label."""
+    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
+        """Deterministic; supervised scorers need at least one image of each label, others at least one normal."""
         ...

@@ -1,4 +1,4 @@
-"""The mean distance of the most anomalous patches: nothing to learn, works from normals alone."""
+"""How far the most anomalous patches lie from normal ones: nothing to learn from anomalies."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relook.vision.descriptor import columns
-from relook.vision.scorers.base import Descriptors, Labels, Layout, LinearScore
+from relook.vision.scorers.base import Descriptors, Labels, Layout, Score
+
+_LEAST_DEVIATION = 0.02
+"""Of a logarithm: two per cent. Five normals may agree by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Standardised over the images given, so that it can be added to other scores.
+    """In deviations of the normal images, so that views can be compared; of several views the highest counts.
 
-    `part` is `peak` for the worst 0.3 % of the patches, right for small defects, or `top` for the worst 1 %.
+    `part` is `peak` for the worst 0.3 % of the patches, right for small defects, `top` for the worst 1 %, or `tail`
+    for the mean over the maximum and the worst 0.3, 1 and 5 %.
     """
 
     name: str
     part: str
     supervised: bool = False
-    needs_masks: bool = False
+    needs_head: bool = False
 
-    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
-        where = columns(self.part, layout.dims, layout.masks)
-        values = descriptors[:, where]
-        gain = 1 / (float(values.std()) + 1e-9)
-        weights = np.zeros(descriptors.shape[1])
-        weights[where] = gain
-        return LinearScore(weights, -gain * float(values.mean()))
+    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
+        views = layout.columns(self.part)
+        weights = np.zeros((len(views), descriptors.shape[1]))
+        for row, where in enumerate(views):
+            normal = descriptors[~anomalous][:, where]
+            weights[row, where] = 1 / (len(where) * np.maximum(normal.std(0), _LEAST_DEVIATION))
+        return Score(weights, -(weights @ descriptors[~anomalous].mean(0)))

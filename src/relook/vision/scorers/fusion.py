@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from relook.vision.scorers.base import Descriptors, Labels, Layout, LinearScore, Scorer
+from relook.vision.scorers.base import Descriptors, Labels, Layout, Score, Scorer
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Linear, since its parts are."""
+    """A maximum of linear functions, since its parts are: only the first may have more rows than one."""
 
     name: str
     parts: tuple[Scorer, ...]
@@ -21,14 +19,15 @@ class Fusion:
         return any(part.supervised for part in self.parts)
 
     @property
-    def needs_masks(self) -> bool:
-        return any(part.needs_masks for part in self.parts)
+    def needs_head(self) -> bool:
+        return any(part.needs_head for part in self.parts)
 
-    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
-        weights, bias = np.zeros(descriptors.shape[1]), 0.0
+    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
+        total: Score | None = None
         for part in self.parts:
             score = part.fit(descriptors, anomalous, layout)
             gain = 1 / (len(self.parts) * (float(score.apply(descriptors).std()) + 1e-9))
-            weights = weights + gain * score.weights
-            bias += gain * score.bias
-        return LinearScore(weights, bias)
+            weights, bias = gain * score.weights, gain * score.bias
+            total = Score(weights, bias) if total is None else Score(total.weights + weights, total.bias + bias)
+        assert total is not None
+        return total

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from relook.vision.descriptor import columns
-from relook.vision.scorers.base import Descriptors, Labels, Layout, LinearScore
+from relook.vision.scorers.base import Descriptors, Labels, Layout, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +20,17 @@ class Logistic:
     supervised: bool = True
 
     @property
-    def needs_masks(self) -> bool:
-        return "mask" in self.parts
+    def needs_head(self) -> bool:
+        return "head" in self.parts
 
-    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> LinearScore:
-        chosen = np.concatenate(
-            [np.arange(descriptors.shape[1])[columns(part, layout.dims, layout.masks)] for part in self.parts]
-        )
+    def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
+        chosen = np.concatenate([where for part in self.parts for where in layout.columns(part)])
         values = descriptors[:, chosen]
         mean, deviation = values.mean(0), values.std(0) + 1e-6
-        model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=1000)
-        model.fit((values - mean) / deviation, anomalous)
-        weights = np.zeros(descriptors.shape[1])
-        weights[chosen] = model.coef_[0] / deviation
-        return LinearScore(weights, float(model.intercept_[0] - mean @ weights[chosen]))
+        # The penalty makes the solution a sum of the images, so it is sought among those: as many unknowns as images.
+        left, size, axes = np.linalg.svd((values - mean) / deviation, full_matrices=False)
+        model = LogisticRegression(C=self.strength / len(layout.views), class_weight="balanced", max_iter=1000)
+        model.fit(left * size, anomalous)
+        weights = np.zeros((1, descriptors.shape[1]))
+        weights[0, chosen] = (model.coef_[0] @ axes) / deviation
+        return Score(weights, np.array([float(model.intercept_[0] - mean @ weights[0, chosen])]))

@@ -1,0 +1,150 @@
+"""The candidates: every view and some views together, with every score that fits, compared on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision.calibration import fit_platt
+from relook.vision.metrics import auroc, best_f1
+from relook.vision.problem import Problem, assign_folds
+from relook.vision.samples import TrainingError
+from relook.vision.scorers import SCORERS
+from relook.vision.scorers.base import Descriptors, Layout, Score, Scorer
+from relook.vision.view import View
+
+REPEATS = 5
+"""Scorers are compared over this many ways to deal out the folds: one way is luck with a few dozen images."""
+BEST_SCORES = 3
+"""Views are compared by the mean of this many scores, their best."""
+PLANTED_MARGIN = 0.2
+MARGIN = 0.005
+"""A costlier candidate must be better by this much."""
+
+Raw = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Views with a scorer: the score to serve, held-out raw scores, and how good these are.
+
+    `quality` is the mean of AUROC, of `information` (the part of the label's uncertainty that the calibrated score
+    takes away) and, with masks, of their overlap. F1 moves by whole images: for the report only.
+    """
+
+    views: tuple[View, ...]
+    scorer: Scorer
+    score: Score
+    raw: Raw
+    auroc: float
+    f1: float
+    information: float
+    quality: float
+
+    @property
+    def sizes(self) -> str:
+        """Such as `256x384 + 512x768`."""
+        return " + ".join(f"{view.size.width}x{view.size.height}" for view in self.views)
+
+    @property
+    def overlap(self) -> float | None:
+        """Of the view that draws the masks."""
+        overlaps = [view.overlap for view in self.views if view.overlap is not None]
+        return max(overlaps, default=None)
+
+
+def combinations(views: Sequence[View]) -> list[tuple[View, ...]]:
+    """Each view alone, and all of them but every second together: neighbours tell much the same. Cheapest first."""
+    together = [tuple(views[::-2][::-1])] if len(views) > 2 else [tuple(views)] if len(views) == 2 else []
+    return sorted([*((view,) for view in views), *together], key=lambda entry: sum(view.cost for view in entry))
+
+
+def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
+    """All candidates, those of the cheapest views first."""
+    return [
+        _candidate(problem, together, scorer)
+        for together in combinations(views)
+        for scorer in _usable(problem, Layout(tuple(view.layout for view in together)))
+    ]
+
+
+def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
+    """The views whose BEST_SCORES are best on average, then the best score there; within MARGIN the cheaper one.
+
+    One score on one view is often the best by luck when there are a few dozen images; a mean is so less often.
+    With `planted` defects all views together and the plainest score are taken unless another is better by
+    PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
+    Raises TrainingError when `scorer` names none.
+    """
+    if planted and scorer is None:
+        plainest = max(found, key=lambda each: len(each.views))  # the first of these: scores are listed plainest first
+        best = max(found, key=lambda each: each.quality)
+        return best if best.quality > plainest.quality + PLANTED_MARGIN else plainest
+    groups: dict[str, list[Candidate]] = {}
+    for entry in found:
+        groups.setdefault(entry.sizes, []).append(entry)
+    quality = {
+        sizes: float(np.mean(sorted(each.quality for each in group)[-BEST_SCORES:])) for sizes, group in groups.items()
+    }
+    group = next(groups[sizes] for sizes, mean in quality.items() if mean >= max(quality.values()) - MARGIN)
+    named = [each for each in group if scorer in (None, each.scorer.name)]
+    if not named:
+        known = ", ".join(each.scorer.name for each in group)
+        raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
+    highest = max(each.quality for each in named)
+    return next(each for each in named if each.quality >= highest - MARGIN)
+
+
+def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
+    return [
+        scorer
+        for scorer in SCORERS
+        if (problem.supervised or not scorer.supervised) and (layout.heads or not scorer.needs_head)
+    ]
+
+
+def _candidate(problem: Problem, views: tuple[View, ...], scorer: Scorer) -> Candidate:
+    descriptors = np.concatenate([view.descriptors for view in views], axis=1)
+    raws, score = _held_out(problem, descriptors, Layout(tuple(view.layout for view in views)), scorer)
+    labels = problem.anomalous
+    both = bool(labels.any() and not labels.all())
+    area = float(np.mean([auroc(raw, labels) or 0.0 for raw in raws])) if both else 0.0
+    f1 = float(np.mean([best_f1(raw, labels) for raw in raws])) if both else 0.0
+    information = float(np.mean([_information(raw, problem) for raw in raws])) if both else 0.0
+    overlap = max((view.overlap for view in views if view.overlap is not None), default=None)
+    parts = [area, information] if overlap is None else [area, information, overlap]
+    return Candidate(views, scorer, score, np.mean(raws, axis=0), area, f1, information, float(np.mean(parts)))
+
+
+def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer: Scorer) -> tuple[list[Raw], Score]:
+    """Raw scores of images the scorer was not fitted on, once for each way to deal out the folds; and the score to
+    serve: the mean of all that were fitted (bagging by cross-validation), because a threshold chosen on their
+    held-out scores is right for them, and not for a score fitted on all images, which is steeper.
+    """
+    if not scorer.supervised:
+        score = scorer.fit(descriptors, problem.anomalous, layout)
+        return [score.apply(descriptors)], score
+    raws, fitted = [], []
+    for repeat in range(REPEATS):
+        deal = problem.fold if repeat == 0 else assign_folds(problem.anomalous, problem.seed, repeat)
+        raw = np.empty(len(descriptors))
+        for fold in np.unique(deal):
+            rest = deal != fold
+            fitted.append(scorer.fit(descriptors[rest], problem.anomalous[rest], layout))
+            raw[~rest] = fitted[-1].apply(descriptors[~rest])
+        raws.append(raw)
+    weights = np.mean([score.weights for score in fitted], axis=0)
+    return raws, Score(weights, np.mean([score.bias for score in fitted], axis=0))
+
+
+def _information(raw: Raw, problem: Problem) -> float:
+    """1 - log-loss over the loss of always saying the labels' shares; 0 at worst."""
+    calibration = fit_platt(raw, problem.anomalous)
+    t = calibration.slope * raw + calibration.offset
+    loss = float(np.mean(np.logaddexp(0.0, np.where(problem.anomalous, -t, t))))
+    share = float(problem.anomalous.mean())
+    prior = float(-(share * np.log(share) + (1 - share) * np.log(1 - share)))
+    return max(0.0, 1 - loss / prior)

@@ -1,0 +1,94 @@
+"""One working size tried on the training images: features, and what every usable model learns from them, held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision import foreground, graph
+from relook.vision.backbones import Backbone
+from relook.vision.embeddings import Embeddings, project
+from relook.vision.features import Extractor
+from relook.vision.images import Size
+from relook.vision.memory_bank import MemoryBank
+from relook.vision.models import MODELS, Cells, Learned
+from relook.vision.models.memory import Memory
+from relook.vision.problem import Problem
+from relook.vision.runtime import Precision
+from relook.vision.scorers.base import ViewLayout
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything needed to export this working size, and the descriptors (images, values) of the training images.
+
+    `heat` is the mean and the deviation of the distances of normal cells: what makes heat maps of several views alike.
+    """
+
+    size: Size
+    grid: Size
+    projection: graph.Projection
+    bank: MemoryBank
+    weight: Floats
+    head: graph.DenseLayers | None
+    overlap: float | None
+    descriptors: npt.NDArray[np.float64]
+    heat: tuple[float, float]
+
+    @property
+    def layout(self) -> ViewLayout:
+        return ViewLayout(self.bank.rows.shape[1], self.head is not None)
+
+    @property
+    def cost(self) -> int:
+        """Cells, which the time of an answer is about proportional to."""
+        return self.grid.height * self.grid.width
+
+    def parts(self, head: bool) -> graph.View:
+        """What goes into the graph, with the head where it is wanted."""
+        return graph.View(self.size, self.projection, self.bank.rows, self.weight, self.head if head else None)
+
+
+def steps(problem: Problem) -> int:
+    """How often `look` calls its step."""
+    return sum(model.steps(problem) for model in MODELS if model.usable(problem))
+
+
+def product(problem: Problem, backbone: Backbone, size: Size, precision: Precision) -> Floats | None:
+    """Where the product lies, seen at `size`; see `foreground`."""
+    extractor = Extractor(backbone, size, precision)
+    normal = np.random.default_rng([problem.seed, 10]).permutation(problem.normal)[: foreground.IMAGES]
+    embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
+    return foreground.weights(embeddings.each(np.sort(normal)), extractor.grid, problem.seed)
+
+
+def look(
+    problem: Problem,
+    backbone: Backbone,
+    size: Size,
+    precision: Precision,
+    where: Floats | None,
+    step: Callable[[], None],
+) -> View:
+    """Deterministic for a problem and its seed; `step` is called `steps(problem)` times.
+
+    `where` is `product`'s answer. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings;
+    time is linear in the images.
+    """
+    extractor = Extractor(backbone, size, precision)
+    projection = project(problem.samples, problem.normal, extractor, problem.seed)
+    embeddings = Embeddings(problem.samples, extractor, projection)
+    cells = Cells(problem, embeddings, foreground.spread(where, extractor.grid))
+    learned = {model.name: model.learn(cells, step) for model in MODELS if model.usable(problem)}
+    bank = learned[Memory().name].bank
+    assert bank is not None
+    head = next((entry for entry in learned.values() if entry.head is not None), Learned(np.empty(0)))
+    descriptors = np.concatenate([entry.values for entry in learned.values()], axis=1)
+    normal = np.concatenate([cells.distances[at] for at in problem.normal])
+    heat = (float(normal.mean()), float(normal.std()) + 1e-6)
+    return View(size, extractor.grid, projection, bank, cells.weight, head.head, head.overlap, descriptors, heat)
