@@ -2,3 +2,10 @@
 
 Only `distill` and `student` need torch (the extra `train`); training, serving and the server import nothing of it.
 """
+
+from __future__ import annotations
+
+from relook.vision.pretrain.finishing import finish
+from relook.vision.pretrain.recipe import Recipe
+
+__all__ = ["Recipe", "finish"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from relook.vision import runtime
 from relook.vision.graph import DEVIATION, MEAN
-from relook.vision.pretrain.student import WIDTH, Student, averaged
+from relook.vision.pretrain.recipe import Recipe
+from relook.vision.pretrain.student import Student, averaged
 from relook.vision.quiet_openvino import ov
 
 CROP = 224
@@ -22,20 +23,6 @@ CROPS = (160, 224, 224, 288)
 """Sides cut out of a picture, then brought to CROP: the same things at several sizes."""
 CHECKPOINT_STEPS = 250
 _PROBED = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What decides the outcome, apart from the teacher and the pictures."""
-
-    steps: int
-    batch: int = 32
-    rate: float = 2e-3
-    warm_up: int = 300
-    decay: float = 1e-4
-    keep: float = 0.998
-    width: int = WIDTH
-    seed: int = 1
 
 
 class Teacher:
