@@ -112,6 +112,24 @@ def test_the_answer_of_a_classification(stage: Stage, classifier: str) -> None:
 
 
 @pytest.mark.parametrize("picture", [UNSEEN_NORMAL, UNSEEN_ANOMALY])
+def test_headers_tell_score_and_threshold_in_full(stage: Stage, classifier: str, picture: Picture) -> None:
+    stage.host(classifier)
+    answer = stage.vision.detect_anomalies(**name(classifier), ContentType="image/png", Body=picture.png())
+    headers, found = answer["ResponseMetadata"]["HTTPHeaders"], answer["DetectAnomalyResult"]
+    score, threshold = float(headers["x-relook-score"]), float(headers["x-relook-threshold"])
+    assert 0 < score < 1
+    assert 0 < threshold < 1
+    assert found["IsAnomalous"] is (round(score, 4) >= round(threshold, 4)) is picture.anomalous
+    assert found["Confidence"] == (score if picture.anomalous else 1 - score)
+
+
+def test_a_refusal_has_no_score(stage: Stage, classifier: str) -> None:
+    stage.host(classifier)
+    found = refused(stage.vision.detect_anomalies, **name(classifier), ContentType="image/png", Body=b"junk")
+    assert not [header for header in found["ResponseMetadata"]["HTTPHeaders"] if header.startswith("x-relook")]
+
+
+@pytest.mark.parametrize("picture", [UNSEEN_NORMAL, UNSEEN_ANOMALY])
 def test_the_answer_of_a_segmentation(stage: Stage, segmenter: str, picture: Picture) -> None:
     stage.host(segmenter)
     found = stage.detect(segmenter, picture)

@@ -27,7 +27,16 @@ class RequestContext:
     """Scheme and authority the client used, such as http://127.0.0.1:8484."""
 
 
-Handler = Callable[[RequestContext, Members], Members | Awaitable[Members | None] | None]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Members, and response headers that the API's model does not know of; names in lower case, values in ASCII."""
+
+    members: Members
+    headers: Mapping[str, str]
+
+
+Given = Members | Answer | None
+Handler = Callable[[RequestContext, Members], Given | Awaitable[Given]]
 ResourceOf = Callable[[RequestContext, Members], str]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +53,7 @@ def operation(name: str, *, resource: ResourceOf | None = None, action: str | No
 
     `resource` gives the ARN that policies speak of ("*" without it); `action` the IAM action where it differs from
     `<prefix>:<name>`. Plain functions run in a worker thread and may block; coroutine functions run on the event loop
-    and must not. Members come in and go out under their wire names.
+    and must not. Members come in and go out under their wire names; an `Answer` brings headers along.
     """
 
     def mark(function: F) -> F:

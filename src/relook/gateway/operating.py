@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -11,7 +12,7 @@ from botocore.model import ServiceModel
 from relook.aws.body import IncomingBody
 from relook.aws.errors import ServiceError
 from relook.aws.http import HttpResponse
-from relook.aws.operation import Operation, Service
+from relook.aws.operation import Answer, Operation, Service
 from relook.aws.payload import open_body
 from relook.aws.protocol import ValidationError, parse, route, serialise, streams, validate
 from relook.gateway.bodies import WholeBody
@@ -39,7 +40,10 @@ class Operator:
         exchange.members = parse(exchange.operation, exchange.request, body)
         self._authorise_and_validate(exchange, operation, model)
         result = await self._run(operation, exchange)
-        return serialise(exchange.operation, result, exchange.request_id)
+        if not isinstance(result, Answer):
+            return serialise(exchange.operation, result, exchange.request_id)
+        response = serialise(exchange.operation, result.members, exchange.request_id)
+        return replace(response, headers={**result.headers, **response.headers})
 
     async def _body(self, exchange: Exchange) -> bytes | IncomingBody:
         """What `parse` takes: bytes, or the stream of an operation whose payload is one."""

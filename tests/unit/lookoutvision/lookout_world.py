@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from relook.aws.errors import ServiceError
-from relook.aws.operation import RequestContext
+from relook.aws.operation import Answer, RequestContext
 from relook.aws.protocol import serialise, serialise_error, validate
 from relook.blobs.errors import ObjectMissing
 from relook.blobs.folder import FolderBlobs
@@ -217,7 +217,7 @@ class World:
         answer = found.handler(context, members)
         if inspect.isawaitable(answer):
             answer = await answer
-        response = serialise(model, answer)
+        response = serialise(model, answer.members if isinstance(answer, Answer) else answer)
         assert isinstance(response.body, bytes)
         return json.loads(response.body) if response.body else {}
 

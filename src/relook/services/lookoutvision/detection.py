@@ -7,7 +7,7 @@ from typing import Any
 
 from relook.aws.body import IncomingBody
 from relook.aws.errors import ServiceError
-from relook.aws.operation import Members, RequestContext, arn_of, operation
+from relook.aws.operation import Answer, Members, RequestContext, arn_of, operation
 from relook.core.names import SERVICE, ModelName
 from relook.core.states import MODEL_DETECTING
 from relook.fleet.api import BadInput, FleetError, NotDeployed, Overloaded
@@ -19,6 +19,8 @@ from relook.store.engine import Store
 from relook.vision.samples import Prediction
 
 _CONTENT_TYPES = ("image/jpeg", "image/png")
+SCORE_HEADER, THRESHOLD_HEADER = "x-relook-score", "x-relook-threshold"
+"""Calibrated, as decimals that read back as the same doubles: the answer itself tells neither."""
 
 
 class Detection:
@@ -30,7 +32,7 @@ class Detection:
         self._limits = limits
 
     @operation("DetectAnomalies", resource=arn_of(SERVICE, "model/{ProjectName}/{ModelVersion}"))
-    async def detect(self, context: RequestContext, members: Members) -> Members:
+    async def detect(self, context: RequestContext, members: Members) -> Answer:
         project, version = members["ProjectName"], members["ModelVersion"]
         arn = self._hosting.serving(context.account, context.region, project, version)
         if arn is None:
@@ -43,7 +45,8 @@ class Detection:
             prediction = await self._hosting.predict(arn, image)
         except FleetError as error:
             raise _as_service_error(error, project, version) from error
-        return {"DetectAnomalyResult": _result(prediction)}
+        headers = {SCORE_HEADER: repr(prediction.score), THRESHOLD_HEADER: repr(prediction.threshold)}
+        return Answer({"DetectAnomalyResult": _result(prediction)}, headers)
 
     def _hosted(self, context: RequestContext, project: str, version: str) -> ModelName:
         with self._store.read() as connection:
