@@ -47,7 +47,7 @@ class _Pair:
             mask = _shape(rng, pixels.shape[0], pixels.shape[1])
             changed = _filled(rng, pixels, mask)
             difference = np.abs(changed.astype(np.int16) - pixels).max(-1)
-            defect = (difference > _VISIBLE) & (mask > 0.3)
+            defect = difference > _VISIBLE
         colours = np.full((*defect.shape, 3), 255, np.uint8)
         colours[defect] = (255, 0, 0)
         return _png(changed), _png(colours)
