@@ -102,7 +102,7 @@ def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
     return [
         scorer
         for scorer in SCORERS
-        if (problem.supervised or not scorer.supervised) and (layout.heads or not scorer.needs_head)
+        if (problem.ranked or not scorer.supervised) and (layout.heads or not scorer.needs_head)
     ]
 
 

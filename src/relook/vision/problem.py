@@ -41,9 +41,14 @@ class Problem:
         return np.flatnonzero(~self.anomalous)
 
     @property
-    def supervised(self) -> bool:
-        """Whether there are enough labelled anomalies to learn from."""
+    def ranked(self) -> bool:
+        """Whether there are enough labelled anomalies to fit a score and a threshold to."""
         return not self.planted and int(self.anomalous.sum()) >= FEWEST_ANOMALIES
+
+    @property
+    def supervised(self) -> bool:
+        """Whether labels can teach a head: those of enough anomalies, or masks, however few."""
+        return self.ranked or self.task is Task.SEGMENTATION
 
 
 def assign_folds(anomalous: Labels, seed: int, repeat: int = 0) -> Positions:

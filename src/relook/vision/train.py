@@ -170,7 +170,7 @@ def _refit(
 
 def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
     raw, labels = chosen.raw, problem.anomalous
-    if problem.supervised:
+    if problem.ranked:
         calibration, raw_threshold = fit_platt(raw, labels), steady_threshold(raw, labels, problem.seed)
         basis = "best F1 of the held-out training images, averaged over resamplings"
     else:
