@@ -65,7 +65,7 @@ def combinations(views: Sequence[View]) -> list[tuple[View, ...]]:
 def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
     """All candidates, those of the cheapest views first."""
     return [
-        _candidate(problem, together, scorer)
+        tried(problem, together, scorer)
         for together in combinations(views)
         for scorer in _usable(problem, Layout(tuple(view.layout for view in together)))
     ]
@@ -106,7 +106,8 @@ def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
     ]
 
 
-def _candidate(problem: Problem, views: tuple[View, ...], scorer: Scorer) -> Candidate:
+def tried(problem: Problem, views: tuple[View, ...], scorer: Scorer) -> Candidate:
+    """These views with this scorer, on images held out from it."""
     descriptors = np.concatenate([view.descriptors for view in views], axis=1)
     raws, score = _held_out(problem, descriptors, Layout(tuple(view.layout for view in views)), scorer)
     labels = problem.anomalous

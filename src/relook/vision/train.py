@@ -18,7 +18,7 @@ from relook.vision import artifact, graph, runtime, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
-from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
 from relook.vision.images import Size, working_size
 from relook.vision.metrics import PixelCounts, image_metrics
 from relook.vision.planted import MOST, plant
@@ -164,8 +164,7 @@ def _refit(
 ) -> Candidate:
     """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
     views = _look(problem, [each.size for each in chosen.views], backbone, precision, where, progress, stage="fit")
-    together = [each for each in compare(problem, views) if len(each.views) == len(views)]
-    return next(each for each in together if each.scorer.name == chosen.scorer.name)
+    return tried(problem, tuple(views), chosen.scorer)
 
 
 def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
