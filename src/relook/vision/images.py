@@ -57,7 +57,7 @@ class Loaded:
 
 
 def load(data: bytes) -> Loaded:
-    """As `decode`, but a large JPEG is decoded at a half, a quarter or an eighth of its size while its longer side
+    """As `decode`, but a large JPEG is decoded at a half or a quarter of its size while its longer side
     keeps LARGEST_WORKING_SIDE pixels: its cosines give that for a part of the time. What comes out depends on nothing
     but the bytes, so that training and serving see the same."""
     with _open(data) as image:
@@ -140,14 +140,14 @@ def _check_scans(data: bytes) -> None:
 
 
 def _shrunk(size: Size) -> Size:
-    factor = 8
+    factor = LARGEST_SIDE // LARGEST_WORKING_SIDE
     while factor > 1 and max(size.height, size.width) < factor * LARGEST_WORKING_SIDE:
         factor //= 2
     return Size(-(-size.height // factor), -(-size.width // factor))
 
 
 def _decode_jpeg(data: bytes, size: Size) -> Pixels:
-    """At `size`, a whole, half, quarter or eighth of the stored one."""
+    """At `size`, a whole, half or quarter of the stored one."""
     least = {"min_height": size.height, "min_width": size.width}
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, **least)
