@@ -2,42 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from rendered_parts import part
 
 from relook.vision import graph, mask_head, memory_bank, runtime
 from relook.vision.features import Extractor
+from relook.vision.graph_names import DISTANCE, IMAGE, LOGITS, PATCHES, RESIDUAL, numbered
 from relook.vision.images import Size, resize
 from relook.vision.weights import random_backbone
 
 BACKBONE = random_backbone()
-SIZE = Size(96, 128)
+WHOLE_PART, WITH_REMAINDER, TWO_PARTS_AND_MORE = Size(128, 128), Size(96, 128), Size(160, 224)
+CELLS = {WHOLE_PART: 256, WITH_REMAINDER: 192, TWO_PARTS_AND_MORE: 560}
+PRECISIONS = sorted({runtime.Precision.F32, runtime.native_precision()})
+DIMS = 24
+
+Floats = npt.NDArray[np.float32]
 
 
-@pytest.mark.parametrize("precision", [runtime.Precision.F32, runtime.native_precision()])
-def test_patches_distances_residuals_and_logits_agree(precision: runtime.Precision) -> None:
-    pixels = [np.asarray(part(seed, seed == 2)[0]) for seed in range(3)]
-    extractor = Extractor(BACKBONE, SIZE, precision)
-    found = list(extractor.each(pixels))
-    projection = memory_bank.fit_projection(np.concatenate([found[0], found[1]]), dims=24)
-    embeddings = [found[at] @ projection.weight + projection.bias for at in range(3)]
-    normal = np.concatenate(embeddings[:2])
-    bank = memory_bank.greedy_coreset(normal, np.repeat([0, 1], len(found[0])), 60, np.random.default_rng(0))
-    distance, residual = bank.nearest(embeddings[2])
-    rng = np.random.default_rng(1)
-    shapes = ((3 * 24 + 1, 8), (8,), (8, 3), (3,))
-    head = graph.DenseLayers(*(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
-    logits = mask_head.apply(head, mask_head.context(embeddings[2], distance, extractor.grid))
+class Learned:
+    """One view as training would make it of two normal images, and what numpy says of a third."""
 
-    model = graph.full_model(BACKBONE, SIZE, projection, bank.rows, head)
-    first, second = runtime.split(runtime.read(model.SerializeToString()))
-    patches = runtime.compile_model(first, precision)(resize(pixels[2], SIZE)[None])[0]
-    served = runtime.compile_model(second, runtime.Precision.F32)(patches)
-    assert np.array_equal(patches, found[2])
-    assert np.allclose(served["distance"], distance, rtol=1e-3, atol=1e-3)
-    assert np.allclose(np.sort(served["residual"], 0), np.sort(residual, 0), atol=1e-3)
-    assert np.allclose(served["mask_logits"], logits, rtol=1e-3, atol=1e-3)
+    def __init__(self, size: Size, precision: runtime.Precision, head: bool) -> None:
+        pixels = [np.asarray(part(seed, seed == 2)[0]) for seed in range(3)]
+        extractor = Extractor(BACKBONE, size, precision)
+        found = list(extractor.each(pixels))
+        cells = extractor.grid.height * extractor.grid.width
+        assert cells == CELLS[size]
+        rng = np.random.default_rng(cells)
+        projection = memory_bank.fit_projection(np.concatenate([found[0], found[1]]), dims=DIMS)
+        embeddings = [found[at] @ projection.weight + projection.bias for at in range(3)]
+        bank = memory_bank.greedy_coreset(np.concatenate(embeddings[:2]), np.repeat([0, 1], cells), 60, rng)
+        weight = rng.uniform(0.25, 1, cells).astype(np.float32)
+        shapes = ((3 * DIMS + 1, 8), (8,), (8, 3), (3,))
+        layers = graph.DenseLayers(*(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
+        self.image = resize(pixels[2], size)[None]
+        self.patches = found[2]
+        self.distance, self.residual = bank.nearest(embeddings[2], weight)
+        self.logits = mask_head.apply(layers, mask_head.context(embeddings[2], self.distance, extractor.grid))
+        self.view = graph.View(size, projection, bank.rows, weight, layers if head else None)
+
+
+def served(views: Sequence[Learned], precision: runtime.Precision) -> dict[str, Floats]:
+    """Patches and outputs of the exported graph, cut in two as serving cuts it."""
+    model = graph.full_model(BACKBONE, [each.view for each in views]).SerializeToString()
+    first, second = runtime.split(runtime.read(model))
+    images: dict[str, Any] = {numbered(IMAGE, at): each.image for at, each in enumerate(views)}
+    patches = runtime.compile_model(first, precision)(images)
+    named = {numbered(PATCHES, at): patches[numbered(PATCHES, at)] for at in range(len(views))}
+    outputs = runtime.compile_model(second, runtime.Precision.F32)(named)
+    return named | {name: outputs[name] for out in second.outputs for name in out.get_names()}
+
+
+def check(each: Learned, at: int, found: dict[str, Floats]) -> None:
+    assert np.array_equal(found[numbered(PATCHES, at)], each.patches)
+    assert np.allclose(found[numbered(DISTANCE, at)], each.distance, rtol=1e-3, atol=1e-3)
+    assert np.allclose(np.sort(found[numbered(RESIDUAL, at)], 0), np.sort(each.residual, 0), atol=1e-3)
+    if each.view.head is None:
+        assert numbered(LOGITS, at) not in found
+    else:
+        assert np.allclose(found[numbered(LOGITS, at)], each.logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("size", CELLS, ids=lambda size: f"{CELLS[size]} cells")
+def test_patches_distances_residuals_and_logits_agree(size: Size, precision: runtime.Precision) -> None:
+    learned = Learned(size, precision, head=True)
+    check(learned, 0, served([learned], precision))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_two_views_of_one_graph_agree_each_with_its_own(precision: runtime.Precision) -> None:
+    views = [Learned(TWO_PARTS_AND_MORE, precision, head=False), Learned(WITH_REMAINDER, precision, head=True)]
+    found = served(views, precision)
+    for at, each in enumerate(views):
+        check(each, at, found)
+
+
+def test_the_sizes_tried_here_cover_a_whole_part_several_and_a_remainder() -> None:
+    parts = {cells: divmod(cells, graph.ROWS_AT_ONCE) for cells in CELLS.values()}
+    assert parts == {256: (1, 0), 192: (0, 192), 560: (2, 48)}
+
+
+def test_weights_move_the_worst_patches_not_their_residuals() -> None:
+    rng = np.random.default_rng(2)
+    bank = memory_bank.MemoryBank(rng.normal(size=(30, 8)).astype(np.float32), np.zeros(30, np.int64))
+    embeddings = rng.normal(size=(200, 8)).astype(np.float32)
+    plain, _ = bank.nearest(embeddings)
+    weight = np.ones(200, np.float32)
+    weight[int(plain.argmax())] = 0.01
+    weighted, residual = bank.nearest(embeddings, weight)
+    assert np.allclose(weighted, plain * weight)
+    expected = np.sort(weighted)[::-1][: len(residual)]
+    assert np.allclose(np.linalg.norm(residual, axis=1), expected, rtol=1e-4)
+    assert plain.argmax() not in np.argsort(-weighted)[: len(residual)]
 
 
 def test_the_coreset_covers_better_than_chance() -> None:
@@ -49,3 +112,9 @@ def test_the_coreset_covers_better_than_chance() -> None:
     assert len(bank.rows) == 40
     assert bank.nearest(patches)[0].max() < chance.nearest(patches)[0].max() / 2
     assert (bank.without(510).source != 510).all()
+
+
+def test_copies_of_one_picture_are_near_each_other_whichever_the_bank_took() -> None:
+    picture = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    bank = memory_bank.MemoryBank(picture, np.zeros(50, np.int64))
+    assert bank.without(0).nearest(picture)[0].max() < 1e-2
