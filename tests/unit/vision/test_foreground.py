@@ -77,8 +77,9 @@ def test_a_product_that_is_moved_about_counts_where_it_lies_most() -> None:
     assert moved is not None
     assert moved[7:9, 7:9].min() > 0.9
     assert moved[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 0.3
-    at_times = [((each > 0.4) & (each < 0.9)).sum() for each in (still, moved)]
-    assert at_times[1] > 1.5 * at_times[0]
+    sometimes = (slice(8, 12), slice(3, 5))
+    assert still[sometimes].min() > 0.9 > moved[sometimes].max()
+    assert moved[sometimes].min() > 0.4
 
 
 @pytest.mark.parametrize("images", [2, 12])
