@@ -11,7 +11,7 @@ import numpy.typing as npt
 from relook.vision.calibration import fit_platt
 from relook.vision.metrics import auroc, best_f1
 from relook.vision.problem import Problem, assign_folds
-from relook.vision.samples import TrainingError
+from relook.vision.samples import Task, TrainingError
 from relook.vision.scorers import SCORERS
 from relook.vision.scorers.base import Descriptors, Layout, Score, Scorer
 from relook.vision.view import View
@@ -46,8 +46,9 @@ class Candidate:
 
     @property
     def sizes(self) -> str:
-        """Such as `256x384 + 512x768`."""
-        return " + ".join(f"{view.size.width}x{view.size.height}" for view in self.views)
+        """Such as `256x384 + 512x768 with a head`."""
+        heads = {True: " with a head", False: ""}
+        return " + ".join(f"{each.size.width}x{each.size.height}{heads[each.head is not None]}" for each in self.views)
 
     @property
     def overlap(self) -> float | None:
@@ -56,17 +57,29 @@ class Candidate:
         return max(overlaps, default=None)
 
 
-def combinations(views: Sequence[View]) -> list[tuple[View, ...]]:
-    """Each view alone, and all of them but every second together: neighbours tell much the same. Cheapest first."""
-    together = [tuple(views[::-2][::-1])] if len(views) > 2 else [tuple(views)] if len(views) == 2 else []
-    return sorted([*((view,) for view in views), *together], key=lambda entry: sum(view.cost for view in entry))
+def combinations(views: Sequence[View], masks: bool) -> list[tuple[View, ...]]:
+    """Which views to try together, cheapest first: each alone, and the smallest with every second other one, because
+    neighbours tell much the same. A head goes along with its view and the smallest, which it looks at too; with `masks`
+    it always does."""
+    last = len(views) - 1
+    spread = {0, *range(last, 0, -2)}
+    plain = [view.plain() for view in views]
+    found = [[view] for view in plain]
+    found += [[plain[at] for at in sorted(spread)]] if last else []
+    headed = next((at for at, view in enumerate(views) if view.head is not None), None)
+    if headed is not None:
+        sets = ({0, headed}, {0, headed, last}, spread | {headed})
+        with_head = [[views[at] if at == headed else plain[at] for at in sorted(places)] for places in sets]
+        found = with_head if masks else [*found, with_head[0], with_head[-1]]
+    distinct = {tuple((view.size, view.head is None) for view in entry): tuple(entry) for entry in found}
+    return sorted(distinct.values(), key=lambda entry: sum(view.cost for view in entry))
 
 
 def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
     """All candidates, those of the cheapest views first."""
     return [
         tried(problem, together, scorer)
-        for together in combinations(views)
+        for together in combinations(views, problem.task is Task.SEGMENTATION)
         for scorer in _usable(problem, Layout(tuple(view.layout for view in together)))
     ]
 
@@ -102,7 +115,7 @@ def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
     return [
         scorer
         for scorer in SCORERS
-        if (problem.ranked or not scorer.supervised) and (layout.heads or not scorer.needs_head)
+        if (problem.ranked or not scorer.supervised) and (layout.head or not scorer.needs_head)
     ]
 
 

@@ -69,6 +69,13 @@ class Embeddings:
                     self._kept[at] = halves
             yield at, halves.astype(np.float32)
 
+    def mirrored(self, at: int, flips: Sequence[tuple[bool, bool]]) -> Iterator[Floats]:
+        """(cells, dims) of one image mirrored by rows, columns or both; never kept."""
+        pixels = pixels_of(self._samples[at])
+        turned = (pixels[:: -1 if rows else 1, :: -1 if columns else 1] for rows, columns in flips)
+        for patches in self._extractor.each(np.ascontiguousarray(each) for each in turned):
+            yield patches @ self._projection.weight + self._projection.bias
+
     def _pixels(self, positions: Sequence[int]) -> Iterator[Pixels]:
         return (pixels_of(self._samples[at]) for at in positions)
 

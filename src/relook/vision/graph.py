@@ -44,13 +44,14 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
-class DenseLayers:
-    """The mask head: relu(x @ w1 + b1) @ w2 + b2, one logit per class, background first."""
+class CellNet:
+    """A head: relu(x @ weights[0] + biases[0]) and so on, the last layer without relu: a logit per class, background
+    first. x is a cell's embedding, its neighbourhood's twice, its distance and, with `coarse`, both once more from the
+    first view; see `mask_net.inputs`."""
 
-    w1: Array
-    b1: Array
-    w2: Array
-    b2: Array
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    coarse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,17 @@ class View:
     projection: Projection
     bank: Array
     weight: Array
-    head: DenseLayers | None
+    head: CellNet | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Names of a view's embedding (cells, dims) and distance (cells,), and the grid."""
+
+    embedding: str
+    distance: str
+    cells: Size
+    dims: int
 
 
 class _Builder:
@@ -90,6 +101,11 @@ class _Builder:
         """Mean over side x side cells, the border repeated outwards; same size."""
         padded = self.pad(source, side // 2, "edge")
         return self.add("AveragePool", [padded], kernel_shape=[side, side], strides=[1, 1])
+
+    def plane(self, source: str, cells: Size, channels: int) -> str:
+        """(cells, channels) as (1, channels, rows, columns)."""
+        square = self.add("Reshape", [source, self.shape(1, cells.height, cells.width, channels)])
+        return self.add("Transpose", [square], perm=[0, 3, 1, 2])
 
     def split(self, source: str, rows: int) -> list[str]:
         """`source` (rows, ..) in parts of at most ROWS_AT_ONCE rows."""
@@ -127,14 +143,18 @@ def full_model(backbone: Backbone, views: Sequence[View]) -> onnx.ModelProto:
     farthest patches from theirs and, with a head, `logits` (n, classes)."""
     builder, nodes, source = _opened(backbone)
     outputs: dict[str, list[int | None]] = {}
+    first: _Seen | None = None
     for builder.view, view in enumerate(views):
         patches, cells = _features(builder, nodes, source, backbone, view.size)
         product = builder.add("MatMul", [patches, builder.constant(view.projection.weight)])
         embedding = builder.add("Add", [product, builder.constant(view.projection.bias)])
         distance, residual = _nearest(builder, embedding, view, cells)
         outputs |= {distance: [None], residual: [None, int(view.bank.shape[1])]}
+        seen = _Seen(embedding, distance, cells, int(view.bank.shape[1]))
+        first = first or seen
         if view.head is not None:
-            outputs[_logits(builder, embedding, distance, cells, view.head)] = [None, int(view.head.w2.shape[1])]
+            coarse = first if view.head.coarse else None
+            outputs[_logits(builder, seen, view.head, coarse)] = [None, int(view.head.weights[-1].shape[1])]
     _set_outputs(builder.model, outputs)
     return builder.model
 
@@ -255,22 +275,41 @@ def _nearest(builder: _Builder, embedding: str, view: View, cells: Size) -> tupl
     return distance, builder.add("Sub", [chosen, rows], numbered(RESIDUAL, builder.view))
 
 
-def _logits(builder: _Builder, embedding: str, distance: str, cells: Size, head: DenseLayers) -> str:
-    count, dims = cells.height * cells.width, (int(head.w1.shape[0]) - 1) // 3
-    square = builder.add("Reshape", [embedding, builder.shape(1, cells.height, cells.width, dims)])
-    plane = builder.add("Transpose", [square], perm=[0, 3, 1, 2])
-    near = builder.mean_of(plane, CONTEXT)
-    wide = builder.mean_of(near, CONTEXT)
-    column = builder.add("Reshape", [distance, builder.shape(count, 1)])
-    parts = [embedding]
-    for context in (near, wide):
-        last = builder.add("Transpose", [context], perm=[0, 2, 3, 1])
-        parts.append(builder.add("Reshape", [last, builder.shape(count, dims)]))
-    inputs = builder.add("Concat", [*parts, column], axis=1)
-    first = builder.add("Add", [builder.add("MatMul", [inputs, builder.constant(head.w1)]), builder.constant(head.b1)])
-    hidden = builder.add("Relu", [first])
-    second = builder.add("MatMul", [hidden, builder.constant(head.w2)])
-    return builder.add("Add", [second, builder.constant(head.b2)], numbered(LOGITS, builder.view))
+def _logits(builder: _Builder, seen: _Seen, head: CellNet, coarse: _Seen | None) -> str:
+    """The first layer is taken apart: what it makes of a neighbourhood's mean is the mean of what it makes of the
+    cells, and so with what is interpolated; both then work on fewer values."""
+    dims, cells, hidden = seen.dims, seen.cells, int(head.weights[0].shape[1])
+    own, near, wide, column, rest = np.split(head.weights[0], (dims, 2 * dims, 3 * dims, 3 * dims + 1))
+    plain, closer, farther = (
+        builder.plane(builder.add("MatMul", [seen.embedding, builder.constant(part)]), cells, hidden)
+        for part in (own, near, wide)
+    )
+    around = builder.mean_of(builder.add("Add", [closer, builder.mean_of(farther, CONTEXT)]), CONTEXT)
+    total = builder.add("Add", [plain, around])
+    if coarse is not None:
+        total = builder.add("Add", [total, _enlarged(builder, coarse, rest, cells)])
+    last = builder.add("Transpose", [total], perm=[0, 2, 3, 1])
+    values = builder.add("Reshape", [last, builder.shape(cells.height * cells.width, hidden)])
+    distance = builder.add("Reshape", [seen.distance, builder.shape(cells.height * cells.width, 1)])
+    values = builder.add("Add", [values, builder.add("MatMul", [distance, builder.constant(column)])])
+    for at, bias in enumerate(head.biases):
+        if at:
+            values = builder.add("MatMul", [builder.add("Relu", [values]), builder.constant(head.weights[at])])
+        name = numbered(LOGITS, builder.view) if at == len(head.biases) - 1 else None
+        values = builder.add("Add", [values, builder.constant(bias)], name)
+    return values
+
+
+def _enlarged(builder: _Builder, coarse: _Seen, weight: Array, cells: Size) -> str:
+    """What the first layer makes of the coarse view, on the grid `cells`: (1, hidden, rows, columns)."""
+    grid, hidden = coarse.cells, int(weight.shape[1])
+    product = builder.add("MatMul", [coarse.embedding, builder.constant(weight[: coarse.dims])])
+    column = builder.add("Reshape", [coarse.distance, builder.shape(grid.height * grid.width, 1)])
+    distance = builder.add("MatMul", [column, builder.constant(weight[coarse.dims :])])
+    plane = builder.plane(builder.add("Add", [product, distance]), grid, hidden)
+    target = builder.shape(1, hidden, cells.height, cells.width)
+    how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return builder.add("Resize", [plane, "", "", target], **how)
 
 
 def _set_outputs(model: onnx.ModelProto, outputs: dict[str, list[int | None]]) -> None:

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 DIMS = 96
-BANK_ROWS = 3000
+BANK_ROWS = 2000
 SAMPLED_PATCHES = 30_000
 """The coreset is picked from at most this many: its time is rows x patches."""
 _CHUNK = 1024
@@ -28,8 +28,13 @@ class MemoryBank:
     source: Positions
 
     def without(self, image: int) -> MemoryBank:
-        """The bank less one image: leaving out more would make normals look stranger than new ones will."""
+        """The bank less one image: leaving out more would make normals look stranger than new ones will.
+
+        All of it when nothing else is there: the other images are then copies, which the coreset had no use for.
+        """
         keep = self.source != image
+        if not keep.any():
+            return self
         return MemoryBank(self.rows[keep], self.source[keep])
 
     def nearest(self, embeddings: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:

@@ -82,6 +82,11 @@ class PixelCounts:
             if union:  # an image without the class in truth and prediction says nothing about its overlap
                 self._ious[at].append(hits / union)
 
+    @property
+    def overlaps(self) -> tuple[tuple[float, ...], ...]:
+        """For each class, the IoU on each image that has it in truth or prediction."""
+        return tuple(tuple(each) for each in self._ious)
+
     def metrics(self) -> tuple[ClassMetrics, ...]:
         """One entry per class, in the order given."""
         return tuple(

@@ -14,13 +14,15 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 import relook
-from relook.vision import artifact, graph, runtime, view
+from relook.vision import artifact, graph, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
 from relook.vision.images import Size, working_size
+from relook.vision.intervals import Intervals
 from relook.vision.metrics import PixelCounts, image_metrics
+from relook.vision.models import MODELS, Cells
 from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
@@ -34,10 +36,12 @@ from relook.vision.samples import (
     TrainingError,
     TrainingResult,
 )
+from relook.vision.sifting import Sifted, sift
 from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, image_of, mask_of, survey
 
 LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
+HEAD_LONG_SIDE = 768
 LARGEST_GROWTH = 1.1
 """No candidate but the smallest makes an image larger than this many times."""
 _MATH_THREADS = 1
@@ -70,6 +74,8 @@ class _Model:
     raw_threshold: float
     threshold: float
     basis: str
+    calibration_basis: str
+    held_out: Intervals | None
     notes: tuple[str, ...]
 
 
@@ -96,23 +102,31 @@ def train(
         seen = survey(training, test, progress)
         options = options or Options()
         precision = options.precision or runtime.native_precision()
-        problem = _problem(choose_compared(training, seed), task, classes, seed)
+        sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
+        problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed)
         where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
         views = _look(problem, options.sizes(seen.size), backbone, precision, where, progress)
         found = compare(problem, views)
         chosen = choose(found, problem.planted, options.scorer)
         if len(training) > COMPARED_IMAGES:
-            problem = _problem(training, task, classes, seed)
+            problem = _problem(sifted.samples, task, classes, seed)
             chosen = _refit(chosen, problem, backbone, precision, where, progress)
         model = _fit(chosen, found, problem)
         progress("fit", 1, 1)
-        notes = _notes(backbone, seen, where is not None, model)
         card = _export(model, problem, backbone, precision, output)
-        card = replace(card, record=_record(backbone, seen, problem, model, notes))
-        artifact.write(output, (output / artifact.GRAPH).read_bytes(), card)
         progress("export", 1, 1)
-        tests, metrics = _evaluate(output, test, classes, progress)
-    record = {**card.record, "metrics": asdict(metrics), "training_images": len(training), "testing_images": len(test)}
+        tests, metrics, overlaps = _evaluate(output, test, classes, progress)
+        judged = training_report.of_tests(tests, overlaps, seed)
+    figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
+    notes = (*figures, *_notes(backbone, seen, sifted, where is not None, model))
+    record = {
+        **_record(backbone, seen, problem, model, notes),
+        "metrics": asdict(metrics),
+        "metrics_intervals": training_report.as_record(judged, model.held_out),
+        "training_images": len(training),
+        "testing_images": len(test),
+        "left_out": list(sifted.left_out),
+    }
     artifact.write(output, (output / artifact.GRAPH).read_bytes(), replace(card, record=record))
     return TrainingResult(output, metrics, tests, len(training), len(test), notes)
 
@@ -142,8 +156,14 @@ def _look(
     where: npt.NDArray[np.float32] | None,
     progress: Progress,
     stage: str = "candidates",
+    heads: bool = True,
 ) -> list[view.View]:
-    total = len(sizes) * view.steps(problem)
+    """One view for each size, the smallest first. The heads learn at one size only, for they take their time: the
+    largest that is no larger than HEAD_LONG_SIDE."""
+    usable = [model for model in MODELS if model.usable(problem)]
+    headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+    models = [usable if heads and at == headed else usable[:1] for at in range(len(sizes))]
+    total = sum(view.steps(problem, each) for each in models)
     done = 0
 
     def step() -> None:
@@ -151,7 +171,13 @@ def _look(
         done += 1
         progress(stage, done, total)
 
-    return [view.look(problem, backbone, size, precision, where, step) for size in sizes]
+    views: list[view.View] = []
+    coarse: Cells | None = None
+    for size, each in zip(sizes, models, strict=True):
+        found, cells = view.look(problem, backbone, size, precision, where, each, coarse, step)
+        views.append(found)
+        coarse = coarse or cells
+    return views
 
 
 def _refit(
@@ -163,20 +189,26 @@ def _refit(
     progress: Progress,
 ) -> Candidate:
     """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
-    views = _look(problem, [each.size for each in chosen.views], backbone, precision, where, progress, stage="fit")
+    heads = any(each.head is not None for each in chosen.views)
+    views = _look(problem, [each.size for each in chosen.views], backbone, precision, where, progress, "fit", heads)
     return tried(problem, tuple(views), chosen.scorer)
 
 
 def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
     raw, labels = chosen.raw, problem.anomalous
+    held_out = None
     if problem.ranked:
         calibration, raw_threshold = fit_platt(raw, labels), steady_threshold(raw, labels, problem.seed)
         basis = "best F1 of the held-out training images, averaged over resamplings"
+        scaled = "logistic regression of the label on the held-out raw scores (Platt)"
+        held_out = training_report.of_held_out(raw, raw_threshold, labels, problem.seed)
     else:
         calibration, raw_threshold = from_normals(raw[~labels])
+        scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
         basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
     notes = (_why(chosen, len(found), problem), *(_row(each) for each in found))
-    return _Model(chosen, calibration, raw_threshold, calibration.apply(raw_threshold), basis, notes)
+    threshold = calibration.apply(raw_threshold)
+    return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, notes)
 
 
 def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
@@ -201,7 +233,7 @@ def _row(each: Candidate) -> str:
     )
 
 
-def _notes(backbone: Backbone, seen: Survey, background: bool, model: _Model) -> tuple[str, ...]:
+def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, model: _Model) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
         "The pictures have a background: what lies there counts for less, down to a quarter, "
@@ -212,25 +244,21 @@ def _notes(backbone: Backbone, seen: Survey, background: bool, model: _Model) ->
         *((backbone.warning,) if backbone.warning else ()),
         *((rim,) if background else ()),
         *seen.notes,
+        *sifted.notes,
         *model.notes,
     )
 
 
 def _export(model: _Model, problem: Problem, backbone: Backbone, precision: runtime.Precision, output: Path) -> Card:
-    """Heads go along where the score or the masks need them."""
     views = model.chosen.views
-    head = model.chosen.scorer.needs_head or problem.task is Task.SEGMENTATION
-    data = graph.full_model(backbone, [each.parts(head) for each in views]).SerializeToString(deterministic=True)
+    data = graph.full_model(backbone, [each.parts() for each in views]).SerializeToString(deterministic=True)
     weights = model.chosen.score.weights
-    if not head:
-        kept = np.concatenate([np.arange(each.layout.width) < each.layout.width - each.layout.head for each in views])
-        weights = weights[:, kept]
-    overlaps = [each.overlap or 0.0 for each in views]
+    heads = [at for at, each in enumerate(views) if each.head is not None]
     card = Card(
         task=problem.task,
         classes=tuple(problem.classes),
-        views=tuple(CardView(each.size, each.grid, head, each.heat) for each in views),
-        masks_from=int(np.argmax(overlaps)) if problem.task is Task.SEGMENTATION else None,
+        views=tuple(CardView(each.size, each.grid, each.head is not None, each.heat) for each in views),
+        masks_from=heads[0] if problem.task is Task.SEGMENTATION else None,
         precision=precision,
         weights=tuple(tuple(float(value) for value in row) for row in weights),
         bias=tuple(float(value) for value in model.chosen.score.bias),
@@ -251,8 +279,11 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "data_sha256": seen.data_sha256,
         "code_sha256": _code_sha256(),
         "seed": problem.seed,
+        "score": {"name": model.chosen.scorer.name, "views": model.chosen.sizes},
         "raw_threshold": model.raw_threshold,
         "threshold_basis": model.basis,
+        "calibration_basis": model.calibration_basis,
+        "held_out_raw_scores": training_report.spread(model.chosen.raw, problem.anomalous, problem.planted),
         "versions": {"relook": relook.__version__} | {name: version(name) for name in libraries},
         "notes": list(notes),
     }
@@ -268,8 +299,8 @@ def _code_sha256() -> str:
 
 def _evaluate(
     folder: Path, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
-) -> tuple[tuple[TestResult, ...], Metrics]:
-    """Every test image through the artifact as it will be served."""
+) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...]]:
+    """Every test image through the artifact as it will be served; and of each class the IoUs on the images with it."""
     predictor = Predictor.load(folder, threads=1)
     counts = PixelCounts(classes)
     results = []
@@ -281,4 +312,4 @@ def _evaluate(
         if truth is not None:
             counts.add(predictor.class_map(image.size), truth)
         progress("evaluate", position + 1, len(test))
-    return tuple(results), image_metrics(results, counts.metrics())
+    return tuple(results), image_metrics(results, counts.metrics()), counts.overlaps

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from relook.vision.embeddings import Embeddings, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size
 from relook.vision.memory_bank import MemoryBank
-from relook.vision.models import MODELS, Cells, Learned
+from relook.vision.models import Cells, Learned, Model
 from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
@@ -35,7 +35,7 @@ class View:
     projection: graph.Projection
     bank: MemoryBank
     weight: Floats
-    head: graph.DenseLayers | None
+    head: graph.CellNet | None
     overlap: float | None
     descriptors: npt.NDArray[np.float64]
     heat: tuple[float, float]
@@ -44,19 +44,25 @@ class View:
     def layout(self) -> ViewLayout:
         return ViewLayout(self.bank.rows.shape[1], self.head is not None)
 
+    def plain(self) -> View:
+        """Without its head."""
+        if self.head is None:
+            return self
+        return replace(self, head=None, overlap=None, descriptors=self.descriptors[:, :-1])
+
     @property
     def cost(self) -> int:
         """Cells, which the time of an answer is about proportional to."""
         return self.grid.height * self.grid.width
 
-    def parts(self, head: bool) -> graph.View:
-        """What goes into the graph, with the head where it is wanted."""
-        return graph.View(self.size, self.projection, self.bank.rows, self.weight, self.head if head else None)
+    def parts(self) -> graph.View:
+        """What goes into the graph."""
+        return graph.View(self.size, self.projection, self.bank.rows, self.weight, self.head)
 
 
-def steps(problem: Problem) -> int:
+def steps(problem: Problem, models: Sequence[Model]) -> int:
     """How often `look` calls its step."""
-    return sum(model.steps(problem) for model in MODELS if model.usable(problem))
+    return sum(model.steps(problem) for model in models)
 
 
 def product(problem: Problem, backbone: Backbone, size: Size, precision: Precision) -> Floats | None:
@@ -73,22 +79,26 @@ def look(
     size: Size,
     precision: Precision,
     where: Floats | None,
+    models: Sequence[Model],
+    coarse: Cells | None,
     step: Callable[[], None],
-) -> View:
-    """Deterministic for a problem and its seed; `step` is called `steps(problem)` times.
+) -> tuple[View, Cells]:
+    """What `models`, the memory bank first, learn at `size`. Deterministic for a problem and its seed.
 
-    `where` is `product`'s answer. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings;
-    time is linear in the images.
+    `where` is `product`'s answer; `coarse` is the second result for the smallest size. `step` is called `steps(problem,
+    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings; time is linear in
+    the images.
     """
     extractor = Extractor(backbone, size, precision)
     projection = project(problem.samples, problem.normal, extractor, problem.seed)
     embeddings = Embeddings(problem.samples, extractor, projection)
-    cells = Cells(problem, embeddings, foreground.spread(where, extractor.grid))
-    learned = {model.name: model.learn(cells, step) for model in MODELS if model.usable(problem)}
+    cells = Cells(problem, embeddings, foreground.spread(where, extractor.grid), coarse=coarse)
+    learned = {model.name: model.learn(cells, step) for model in models}
     bank = learned[Memory().name].bank
     assert bank is not None
     head = next((entry for entry in learned.values() if entry.head is not None), Learned(np.empty(0)))
     descriptors = np.concatenate([entry.values for entry in learned.values()], axis=1)
     normal = np.concatenate([cells.distances[at] for at in problem.normal])
     heat = (float(normal.mean()), float(normal.std()) + 1e-6)
-    return View(size, extractor.grid, projection, bank, cells.weight, head.head, head.overlap, descriptors, heat)
+    found = View(size, extractor.grid, projection, bank, cells.weight, head.head, head.overlap, descriptors, heat)
+    return found, cells

@@ -12,7 +12,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.check import contamination, duplicates, quality, shortcuts, views
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
-from relook.vision.check.probes import FEWEST
+from relook.vision.check.probes import FEWEST, can_tell
 from relook.vision.check.report import Finding, Report, ordered
 from relook.vision.images import common_size
 from relook.vision.runtime import Precision
@@ -31,12 +31,14 @@ def check(
     seed: int,
     precision: Precision,
     progress: Progress,
+    test_teaches: bool = True,
 ) -> Report:
     """Look for what would make a model learn the wrong thing, or its figures mislead.
 
-    Anomalies of `test` help to find shortcuts where `training` has too few. Deterministic; time grows with the number
-    of images, memory by some 10 KB an image; the backbone looks at MOST images of each label. Damaged images are
-    findings, not errors.
+    Anomalies of `test` help to find shortcuts where `training` has too few; not with `test_teaches` False, for those
+    who go on to train without the suspects: nothing of `test` has then a part in who they are. Deterministic; time
+    grows with the number of images, memory by some 10 KB an image; the backbone looks at MOST images of each label.
+    Damaged images are findings, not errors.
     """
     samples = [*training, *test]
     looked = gather(samples, progress)
@@ -48,7 +50,7 @@ def check(
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
         findings = [*quality.damaged(samples, looked), *_of_files(entries)]
         report = Report(len(training), len(test), tuple(findings))
-        report = _seen(report, _chosen(entries, seed), backbone, precision, seed, progress)
+        report = _seen(report, _chosen(entries, seed, test_teaches), backbone, precision, seed, progress)
     return replace(report, findings=ordered(report.findings))
 
 
@@ -73,7 +75,7 @@ def _seen(
     samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
     keys = [sample.key for sample in samples]
     size = common_size([entry.size for entry in facts])
-    seen = views.look(samples, ~anomalous, size, backbone, precision, seed, progress)
+    seen = views.look(samples, ~anomalous, size, backbone, precision, seed, progress, cues=can_tell(anomalous))
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
     suspicion = contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed)
     normals = [key for key, bad in zip(keys, anomalous, strict=True) if not bad]
@@ -88,10 +90,10 @@ def _seen(
     )
 
 
-def _chosen(entries: Sequence[Entry], seed: int) -> list[Entry]:
-    """At most MOST of each label from training, in order; test's too where training has too few anomalies."""
+def _chosen(entries: Sequence[Entry], seed: int, test_teaches: bool) -> list[Entry]:
+    """At most MOST of each label from training, in order; test's too where training has too few and it may teach."""
     pool = [entry for entry in entries if not entry.test]
-    if sum(entry.sample.anomalous for entry in pool) < FEWEST:
+    if test_teaches and sum(entry.sample.anomalous for entry in pool) < FEWEST:
         pool = list(entries)
     rng = np.random.default_rng([seed, 20])
     taken: set[int] = set()

@@ -71,6 +71,7 @@ def _clearest(outcome: Outcome, keys: Sequence[str], anomalous: Flags) -> tuple[
 
 
 def _cues(facts: Sequence[Facts], views: Views) -> list[_Cue]:
+    assert views.border is not None, "looked at with cues: can_tell"
     headers = [entry.header for entry in facts]
     cues = [
         _Cue(

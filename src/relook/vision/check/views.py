@@ -38,11 +38,13 @@ _LEAST_BACKGROUND, _MOST_BACKGROUND = 0.03, 0.70
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Of n images: `whole`, `border` (n, 2 * channels), `background` the same or None where the product fills the
-    picture; `patches` (n, cells, dims) projected."""
+    """Of n images: `whole`, `border` and `background` (n, 2 * channels), `patches` (n, cells, dims) projected.
+
+    `border` and `background` are None where no cues were asked for, `background` also where the product fills the
+    picture."""
 
     whole: Matrix
-    border: Matrix
+    border: Matrix | None
     background: Matrix | None
     patches: npt.NDArray[np.float16]
 
@@ -55,8 +57,12 @@ def look(
     precision: Precision,
     seed: int,
     progress: Progress,
+    cues: bool = True,
 ) -> Views:
-    """Features of `samples`, whose commonest image size is `size`; every one can be decoded."""
+    """Features of `samples`, whose commonest image size is `size`; every one can be decoded.
+
+    Without `cues`, border and background are not looked at, which saves half of the time.
+    """
     extractor = Extractor(backbone, working_size(size, LONG_SIDE), precision)
     done = 0
 
@@ -66,10 +72,13 @@ def look(
             image = resize(decode(sample.load()), extractor.size)
             yield painted(image) if paint else image
             done += 1
-            progress("features", done, 2 * len(samples))
+            progress("features", done, (1 + cues) * len(samples))
 
-    ring = _ring(extractor.grid)
-    border = [_moments(patches[ring]) for patches in extractor.each(pixels(paint=True))]
+    border = None
+    if cues:
+        ring = _ring(extractor.grid)
+        painted_over = extractor.each(pixels(paint=True))
+        border = np.stack([_moments(patches[ring]) for patches in painted_over]).astype(np.float64)
     whole: list[Floats] = []
     kept: list[npt.NDArray[np.float16]] = []
     stream = extractor.each(pixels(paint=False))
@@ -79,8 +88,8 @@ def look(
         whole.append(_moments(patches))
         kept.append((patches @ projection.weight + projection.bias).astype(np.float16))
     stacked = np.stack(kept)
-    background = _background(stacked, normal, extractor.grid, seed)
-    return Views(np.stack(whole).astype(np.float64), np.stack(border).astype(np.float64), background, stacked)
+    background = _background(stacked, normal, extractor.grid, seed) if cues else None
+    return Views(np.stack(whole).astype(np.float64), border, background, stacked)
 
 
 def painted(image: Pixels) -> Pixels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from relook.vision import graph
 from relook.vision.embeddings import Embeddings
 from relook.vision.images import Size
+from relook.vision.mask_net import CellView
+from relook.vision.mask_views import Flip
 from relook.vision.memory_bank import MemoryBank
 from relook.vision.problem import Problem
 
@@ -23,18 +25,43 @@ Step = Callable[[], None]
 class Cells:
     """The patches of a problem's images at one working size, and what the models before have found out about them.
 
-    `weight` (cells,) is what distances are multiplied by. `distances` (images of (cells,)) is filled by the memory
-    bank: each image's are to a bank without the image it was made from.
+    `weight` (cells,) is what distances are multiplied by. The memory bank fills in `bank` and `distances` (images of
+    (cells,)): each image's are to a bank without the image it was made from. `coarse` is the smallest view.
     """
 
     problem: Problem
     embeddings: Embeddings
     weight: Floats
     distances: list[Floats] = field(default_factory=list)
+    bank: MemoryBank | None = None
+    coarse: Cells | None = None
 
     @property
     def grid(self) -> Size:
         return self.embeddings.grid
+
+    def each(self) -> Iterator[tuple[int, CellView, CellView | None]]:
+        """Every image with what is known of its cells, here and in the coarser view."""
+        rough = self.coarse.each() if self.coarse is not None else None
+        for at, embedding in self.embeddings.each():
+            yield (
+                at,
+                CellView(embedding, self.distances[at], self.grid),
+                next(rough)[1] if rough is not None else None,
+            )
+
+    def mirrored(self, at: int, flips: Sequence[Flip]) -> Iterator[tuple[Flip, CellView, CellView | None]]:
+        """The same of image `at` mirrored."""
+        rough = self.coarse.mirrored(at, flips) if self.coarse is not None else None
+        assert self.bank is not None
+        bank = self.bank.without(int(self.problem.source[at]))
+        for flip, embedding in zip(flips, self.embeddings.mirrored(at, flips), strict=True):
+            distance, _ = bank.nearest(embedding, self.weight)
+            yield (
+                flip,
+                CellView(embedding, distance, self.grid),
+                next(rough)[1] if rough is not None else None,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +73,7 @@ class Learned:
 
     values: npt.NDArray[np.float64]
     bank: MemoryBank | None = None
-    head: graph.DenseLayers | None = None
+    head: graph.CellNet | None = None
     overlap: float | None = None
 
 

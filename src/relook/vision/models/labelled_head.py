@@ -6,23 +6,24 @@ multiple-instance learning: an anomalous image has some cells that are, a normal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from relook.vision.mask_trial import MaskCells
+from relook.vision.images import Size
+from relook.vision.mask_views import MaskViews, Truth, truth_of
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
-from relook.vision.samples import DefectClass, Task
+from relook.vision.samples import Sample, Task
+from relook.vision.survey import image_of, mask_of
 
 SUSPECT_SHARE = 0.01
 """Part of an anomalous image's cells that is taken for the defect."""
-_DEFECT = DefectClass("defect", "#FF0000")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledHead:
-    """Needs labelled anomalies."""
+    """Needs labelled anomalies, or masks."""
 
     name: str = "labelled head"
 
@@ -30,21 +31,40 @@ class LabelledHead:
         return problem.supervised
 
     def steps(self, problem: Problem) -> int:
-        return len(problem.samples) + len(np.unique(problem.fold))
+        return 2 * len(problem.samples) + len(np.unique(problem.fold))
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
         masked = problem.task is Task.SEGMENTATION
-        classes = problem.classes if masked else (_DEFECT,)
-        masks = MaskCells(problem.samples, classes, problem.fold, problem.seed, None if masked else suspects)
-        for at, embedding in cells.embeddings.each():
-            masks.add(at, embedding, cells.distances[at], cells.grid)
-        tried = masks.run(cells.embeddings, step)
-        return Learned(tried.values[:, None], head=tried.head, overlap=tried.overlap if masked else None)
+        classes = len(problem.classes) if masked else 1
+        defective = np.array(
+            [sample.anomalous and (not masked or sample.mask is not None) for sample in problem.samples]
+        )
+        masks = MaskViews(defective, problem.fold, classes, problem.seed)
+        for at, fine, coarse in cells.each():
+            truth = _drawn(problem, problem.samples[at], cells.grid) if masked else _guessed(cells, at)
+            if truth is not None:
+                masks.add(at, truth, fine, coarse)
+                for flip, turned, rough in cells.mirrored(at, masks.flips(at) if masked else ()):
+                    masks.add(at, truth, turned, rough, flip)
+            step()
+        tried = masks.run(cells.each(), step)
+        head = replace(tried.net, coarse=cells.coarse is not None)
+        return Learned(tried.values[:, None], head=head, overlap=tried.overlap if masked else None)
+
+
+def _drawn(problem: Problem, sample: Sample, grid: Size) -> Truth | None:
+    mask = mask_of(sample, problem.classes, image_of(sample).size)
+    return None if mask is None else truth_of(mask, grid, len(problem.classes))
+
+
+def _guessed(cells: Cells, at: int) -> Truth:
+    covered = suspects(bool(cells.problem.anomalous[at]), cells.distances[at])
+    return covered.reshape(cells.grid.height, cells.grid.width, 1).astype(np.float16)
 
 
 def suspects(anomalous: bool, distance: Floats) -> Floats:
-    """(cells, 1): how much of each cell is taken for a defect; cells in doubt are left out by a middling share."""
+    """(cells, 1): how much of each cell is taken for a defect: of the farthest all, of the next ones a little."""
     covered = np.zeros((len(distance), 1), np.float32)
     if anomalous:
         order = np.argsort(-distance, kind="stable")

@@ -30,6 +30,7 @@ class Memory:
         problem = cells.problem
         normal = problem.normal
         bank = remember(_stepping(cells.embeddings.each(normal), step), len(normal), BANK_ROWS, problem.seed)
+        cells.bank = bank
         described = []
         for at, embedding in _stepping(cells.embeddings.each(), step):
             distance, residual = bank.without(int(problem.source[at])).nearest(embedding, cells.weight)

@@ -5,14 +5,15 @@ After DRAEM (Zavrtanik et al., 2021) and SuperSimpleNet (Rolih et al., 2024), on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from relook.vision.mask_trial import MaskCells
+from relook.vision.mask_views import MaskViews, truth_of
 from relook.vision.models.base import Cells, Learned, Step
 from relook.vision.planted import PLANTED
 from relook.vision.problem import Problem
+from relook.vision.survey import image_of, mask_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,16 @@ class SyntheticHead:
         return problem.planted
 
     def steps(self, problem: Problem) -> int:
-        return len(problem.samples) + len(np.unique(problem.fold))
+        return 2 * len(problem.samples) + len(np.unique(problem.fold))
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
-        masks = MaskCells(problem.samples, (PLANTED,), problem.fold, problem.seed)
-        for at, embedding in cells.embeddings.each():
-            masks.add(at, embedding, cells.distances[at], cells.grid)
-        tried = masks.run(cells.embeddings, step)
-        return Learned(tried.values[:, None], head=tried.head)
+        masks = MaskViews(problem.anomalous, problem.fold, 1, problem.seed)
+        for at, fine, coarse in cells.each():
+            sample = problem.samples[at]
+            mask = mask_of(sample, (PLANTED,), image_of(sample).size)
+            assert mask is not None
+            masks.add(at, truth_of(mask, cells.grid, 1), fine, coarse)
+            step()
+        tried = masks.run(cells.each(), step)
+        return Learned(tried.values[:, None], head=replace(tried.net, coarse=cells.coarse is not None))

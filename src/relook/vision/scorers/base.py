@@ -37,16 +37,17 @@ class Layout:
     views: tuple[ViewLayout, ...]
 
     @property
-    def heads(self) -> bool:
-        """Whether every view has a head."""
-        return all(view.head for view in self.views)
+    def head(self) -> bool:
+        """Whether a view has a head."""
+        return any(view.head for view in self.views)
 
     def columns(self, part: str) -> list[Columns]:
-        """Where `part` lies, view by view."""
+        """Where `part` lies, view by view; `head` only in those that have one."""
         found, start = [], 0
         for view in self.views:
-            where = descriptor.columns(part, view.dims, view.head)
-            found.append(np.arange(start + where.start, start + where.stop))
+            if part != "head" or view.head:
+                where = descriptor.columns(part, view.dims, view.head)
+                found.append(np.arange(start + where.start, start + where.stop))
             start += view.width
         return found
 
@@ -65,7 +66,7 @@ class Score:
 
 
 class Scorer(Protocol):
-    """`name` for the report; `supervised` scorers need anomalies, `needs_head` ones a head in every view."""
+    """`name` for the report; `supervised` scorers need anomalies, `needs_head` ones a view with a head."""
 
     @property
     def name(self) -> str: ...

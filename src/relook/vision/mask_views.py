@@ -1,0 +1,172 @@
+"""The mask network tried on the training images: fitted out of fold, its background level chosen, fitted on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from relook.vision import mask_net
+from relook.vision.cell_context import cover
+from relook.vision.descriptor import worst_logit
+from relook.vision.graph import CellNet
+from relook.vision.images import Size
+from relook.vision.mask_net import CellView
+from relook.vision.masks import ClassMap
+
+Floats = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
+Truth = npt.NDArray[np.float16]
+"""(rows, columns, classes): the share that each class covers, on the grid or on one a whole number of times finer."""
+Flip = tuple[bool, bool]
+"""Whether rows and columns are mirrored."""
+
+FLIPS: tuple[Flip, ...] = ((True, False), (False, True), (True, True))
+FLIPPED_IMAGES = 64
+"""So many defective images are shown mirrored too; where there are many more, there is no need."""
+TOUCHED_CELLS = 50_000
+CLEAN_CELLS = 110_000
+NORMAL_CELLS = 40_000
+"""Cells to train on: of defective images those that a class covers in part and those that none does, and of the others.
+
+Each view gives its share. The cells around a defect teach the most.
+"""
+LEVELLED_FROM = 100
+"""The background's level is chosen on at most this many images."""
+FINER = 4
+_LEVELS = np.linspace(-4.0, 4.0, 33)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTrial:
+    """`values` (images,) is each image's held-out `worst_logit`; `overlap` the held-out mean overlap of the classes."""
+
+    net: CellNet
+    values: npt.NDArray[np.float64]
+    overlap: float
+
+
+def truth_of(mask: ClassMap, grid: Size, classes: int) -> Truth:
+    """A mask's shares, FINER times finer than `grid` unless the mask has too few pixels for it."""
+    fine = max(1, min(FINER, mask.shape[0] // grid.height, mask.shape[1] // grid.width))
+    size = Size(fine * grid.height, fine * grid.width)
+    return cover(mask, size, classes).reshape(size.height, size.width, classes).astype(np.float16)
+
+
+class MaskViews:
+    """Collects cells to train on, view after view. Memory is bounded, time linear in the images.
+
+    `defective` (images,) says which images have a mask with a defect, `fold` (images,) which are held out together.
+    """
+
+    def __init__(self, defective: npt.NDArray[np.bool_], fold: Positions, classes: int, seed: int) -> None:
+        self._fold = fold
+        self._classes = classes
+        self._seed = seed
+        rng = np.random.default_rng([seed, 6])
+        flipped = rng.permutation(np.flatnonzero(defective))[:FLIPPED_IMAGES]
+        self._flipped = frozenset(int(at) for at in flipped)
+        self._defective = defective
+        self._views = int(defective.sum()) + len(FLIPS) * len(flipped)
+        levelled = rng.permutation(len(fold))[:LEVELLED_FROM]
+        self._truths: dict[int, Truth] = {}
+        self._levelled = frozenset(int(at) for at in (*flipped, *levelled))
+        self._seen: list[npt.NDArray[np.float16]] = []
+        self._shares: list[Floats] = []
+        self._folds: list[Positions] = []
+
+    def flips(self, at: int) -> tuple[Flip, ...]:
+        """How image `at` is to be mirrored and added again; the backbone sees mirrored images as other ones."""
+        return FLIPS if at in self._flipped else ()
+
+    def add(
+        self, at: int, truth: Truth, fine: CellView, coarse: CellView | None = None, flip: Flip = (False, False)
+    ) -> None:
+        """Image `at`, or its mirror image by `flip`, with held-out distances; `truth` is that of the image unflipped.
+
+        Images whose truth is not known are left out.
+        """
+        if flip == (False, False) and at in self._levelled:
+            self._truths[at] = truth
+        turned = truth[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+        shares = _on_grid(turned, fine.grid)
+        rng = np.random.default_rng([self._seed, 7, at, 2 * flip[0] + flip[1]])
+        cells = rng.permutation(np.flatnonzero(shares.sum(1) == 0))
+        if self._defective[at]:
+            touched = rng.permutation(np.flatnonzero(shares.sum(1)))[: max(1, TOUCHED_CELLS // self._views)]
+            cells = np.concatenate([touched, cells[: max(1, CLEAN_CELLS // self._views)]])
+        else:
+            cells = cells[: max(1, NORMAL_CELLS // int((~self._defective).sum()))]
+        self._seen.append(mask_net.inputs(fine, coarse)[cells].astype(np.float16))
+        self._shares.append(shares[cells])
+        self._folds.append(np.full(len(cells), self._fold[at]))
+
+    def run(self, views: Iterable[tuple[int, CellView, CellView | None]], step: Callable[[], None]) -> ViewTrial:
+        """`views` are all images unflipped, finer and coarser; `step` is called once for each fold and image."""
+        seen, shares, group = np.concatenate(self._seen), np.concatenate(self._shares), np.concatenate(self._folds)
+        nets = {}
+        for fold in np.unique(self._fold):
+            nets[fold] = mask_net.fit(seen[group != fold], shares[group != fold], self._seed)
+            step()
+        values = np.empty(len(self._fold))
+        counts = _Counts(self._classes)
+        for at, fine, coarse in views:
+            logits = mask_net.apply(nets[self._fold[at]], mask_net.inputs(fine, coarse))
+            values[at] = worst_logit(logits)
+            truth = self._truths.get(at)
+            if truth is not None:
+                counts.add(logits, fine.grid, truth)
+            step()
+        bias, overlap = counts.best()
+        net = mask_net.with_background(mask_net.fit(seen, shares, self._seed), bias)
+        return ViewTrial(net, values - bias, overlap)
+
+
+def _on_grid(truth: Truth, grid: Size) -> Floats:
+    rows, columns = truth.shape[0] // grid.height, truth.shape[1] // grid.width
+    blocks = truth.reshape(grid.height, rows, grid.width, columns, -1)
+    shares: Floats = blocks.mean((1, 3), dtype=np.float32).reshape(grid.height * grid.width, -1)
+    return shares
+
+
+class _Counts:
+    """Overlaps at every level of the background, as they are served: logits interpolated, the highest wins."""
+
+    def __init__(self, classes: int) -> None:
+        self._hits = np.zeros((classes, len(_LEVELS)))
+        self._said = np.zeros((classes, len(_LEVELS)))
+        self._true = np.zeros((classes, 1))
+
+    def add(self, logits: Floats, grid: Size, truth: Truth) -> None:
+        planes = np.stack(
+            [_interpolated(logits[:, at] - logits[:, 0], grid, truth.shape) for at in range(1, logits.shape[1])]
+        )
+        winner, over = planes.argmax(0), planes.max(0)
+        passed = np.searchsorted(_LEVELS, over, "left")  # as many levels lie below the logit
+        for at in range(len(planes)):
+            mine, part = passed[winner == at], truth[..., at].astype(np.float64)
+            self._said[at] += _above(mine, None)
+            self._hits[at] += _above(mine, part[winner == at])
+            self._true[at] += part.sum()
+
+    def best(self) -> tuple[float, float]:
+        """The level with the best mean overlap, of equal ones the nearest to none, and that overlap."""
+        union = self._true + self._said - self._hits
+        overlap = np.where(union > 0, self._hits / np.maximum(union, 1e-9), 1.0).mean(0)
+        at = max(range(len(_LEVELS)), key=lambda at: (overlap[at], -abs(_LEVELS[at])))
+        return float(_LEVELS[at]), float(overlap[at])
+
+
+def _interpolated(plane: Floats, grid: Size, shape: Sequence[int]) -> Floats:
+    image = Image.fromarray(plane.reshape(grid.height, grid.width))
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+
+
+def _above(passed: Positions, weights: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+    """For each level the number, or sum of weights, of those whose logit is higher."""
+    counts = np.bincount(passed, weights, len(_LEVELS) + 1)
+    falling: npt.NDArray[np.float64] = np.cumsum(counts[::-1])[::-1][1:].astype(np.float64)
+    return falling

@@ -1,0 +1,145 @@
+"""The mask network learns from mirrored and coarser views, bears masks as they are, and repeats to the byte."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from relook.vision import mask_net
+from relook.vision.images import Size
+from relook.vision.mask_net import CellView
+from relook.vision.mask_views import FINER, FLIPPED_IMAGES, FLIPS, MaskViews, ViewTrial, truth_of
+from relook.vision.quiet_openvino import ov
+
+GRID, COARSE = Size(12, 16), Size(6, 8)
+PIXELS = (96, 128)
+DIMS = 8
+IMAGES = 16
+FOLD = np.arange(IMAGES) // 4
+
+Floats = npt.NDArray[np.float32]
+ClassMap = npt.NDArray[np.uint8]
+
+
+def _mask(at: int) -> ClassMap:
+    """Every other image has a square of a class, the two classes in turn."""
+    mask = np.zeros(PIXELS, np.uint8)
+    if at % 2:
+        top, left = 5 * (at % 8), 6 * (at % 9)
+        mask[top : top + 30, left : left + 34] = 1 + at // 2 % 2
+    return mask
+
+
+def _view(at: int, mask: ClassMap, grid: Size) -> CellView:
+    """An embedding that tells the class in its first two channels, under noise."""
+    rng = np.random.default_rng([at, grid.height])
+    shares = truth_of(mask, grid, 2)
+    step = shares.shape[0] // grid.height
+    cells = shares.astype(np.float32).reshape(grid.height, step, grid.width, step, 2).mean((1, 3)).reshape(-1, 2)
+    embedding = rng.normal(0, 0.5, (len(cells), DIMS)).astype(np.float32)
+    embedding[:, :2] += 3 * cells
+    return CellView(embedding, np.linalg.norm(embedding, axis=1), grid)
+
+
+def _trial(classes: int, masks: list[ClassMap], coarse: bool = True, skipped: int | None = None) -> ViewTrial:
+    defective = np.array([bool(mask.any()) for mask in masks])
+    views = MaskViews(defective, FOLD, classes, seed=3)
+
+    def seen(at: int, mask: ClassMap) -> tuple[CellView, CellView | None]:
+        return _view(at, mask, GRID), _view(at, mask, COARSE) if coarse else None
+
+    for at, mask in enumerate(masks):
+        if at == skipped:
+            continue
+        truth = truth_of(mask, GRID, classes)
+        views.add(at, truth, *seen(at, mask))
+        for flip in views.flips(at):
+            turned = mask[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+            views.add(at, truth, *seen(at + 100, turned), flip)
+    return views.run(((at, *seen(at, mask)) for at, mask in enumerate(masks)), lambda: None)
+
+
+@pytest.fixture
+def masks() -> list[ClassMap]:
+    return [_mask(at) for at in range(IMAGES)]
+
+
+def test_two_classes_are_told_apart_at_pixel_resolution(masks: list[ClassMap]) -> None:
+    trial = _trial(2, masks)
+    assert trial.overlap > 0.7
+    defective = np.array([bool(mask.any()) for mask in masks])
+    assert trial.values[defective].min() > trial.values[~defective].max()
+
+
+def test_mirrored_views_teach_with_the_mask_mirrored_alike(masks: list[ClassMap]) -> None:
+    views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
+    assert views.flips(1) == FLIPS
+    assert views.flips(0) == ()
+    right, wrong = _overlap_of_flips(masks, True), _overlap_of_flips(masks, False)
+    assert right > 0.7 > wrong
+
+
+def _overlap_of_flips(masks: list[ClassMap], turned: bool) -> float:
+    """Taught by mirrored views alone, whose embeddings are of the mirrored mask or wrongly of the plain one."""
+    views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
+    for at, mask in enumerate(masks):
+        for flip in views.flips(at):
+            shown = mask[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1] if turned else mask
+            views.add(at, truth_of(mask, GRID, 2), _view(at, shown, GRID), None, flip)
+        if not views.flips(at):
+            views.add(at, truth_of(mask, GRID, 2), _view(at, mask, GRID))
+    trial = views.run(((at, _view(at, mask, GRID), None) for at, mask in enumerate(masks)), lambda: None)
+    hits = said = 0
+    for at, mask in enumerate(masks):
+        logits = mask_net.apply(trial.net, mask_net.inputs(_view(at, mask, GRID)))
+        named, true = logits.argmax(1) > 0, truth_of(mask, GRID, 2)[1::FINER, 1::FINER].sum(2).ravel() > 0.5
+        hits, said = hits + int((named & true).sum()), said + int((named | true).sum())
+    return hits / said
+
+
+def test_the_same_seed_gives_the_same_bytes(masks: list[ClassMap]) -> None:
+    first, second = _trial(2, masks), _trial(2, masks)
+    pairs = zip((*first.net.weights, *first.net.biases), (*second.net.weights, *second.net.biases), strict=True)
+    assert all(one.tobytes() == other.tobytes() for one, other in pairs)
+    assert first.values.tobytes() == second.values.tobytes()
+
+
+def test_a_class_without_a_cell_never_wins_and_an_image_without_a_truth_is_skipped(masks: list[ClassMap]) -> None:
+    trial = _trial(3, masks, coarse=False, skipped=3)
+    for at, mask in enumerate(masks):
+        logits = mask_net.apply(trial.net, mask_net.inputs(_view(at, mask, GRID)))
+        assert (logits.argmax(1) != 3).all()
+    assert np.isfinite(trial.values).all()
+
+
+def test_the_number_of_mirrored_images_is_bounded() -> None:
+    count = 40 * FLIPPED_IMAGES
+    views = MaskViews(np.ones(count, np.bool_), np.arange(count) % 4, 1, seed=0)
+    assert sum(bool(views.flips(at)) for at in range(count)) == FLIPPED_IMAGES
+
+
+def test_a_mask_with_fewer_pixels_than_the_fine_grid_still_gives_shares() -> None:
+    mask = np.zeros((18, 24), np.uint8)
+    mask[:9] = 1
+    truth = truth_of(mask, GRID, 1)
+    assert truth.shape == (12, 16, 1)
+    assert truth.mean() == pytest.approx(0.5)
+
+
+def test_coarser_planes_are_enlarged_as_onnx_does_it() -> None:
+    plane = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
+    sizes = numpy_helper.from_array(np.array([1, 3, 12, 16], np.int64), "sizes")
+    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear")
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 5, 7])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 12, 16])
+    model = helper.make_model(
+        helper.make_graph([node], "enlarge", [x], [y], [sizes]), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    onnx.checker.check_model(model)
+    core = ov.Core()
+    served = core.compile_model(core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    expected = served(plane.transpose(2, 0, 1)[None])[0][0].transpose(1, 2, 0)
+    assert np.allclose(mask_net.enlarge(plane, GRID), expected, atol=1e-5)
