@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
+import relook.vision.train as training_module
 from relook.vision import artifact, embeddings, survey
 from relook.vision.backbones import Backbone
 from relook.vision.features import Extractor
 from relook.vision.images import Size
 from relook.vision.predict import Predictor
-from relook.vision.runtime import Precision
+from relook.vision.runtime import Precision, native_precision
 from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import Options, train
 from relook.vision.weights import choose, random_backbone
@@ -119,7 +120,8 @@ def test_normals_alone_are_enough_to_train(tmp_path: Path) -> None:
 
 
 def test_more_images_than_are_compared_are_all_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "COMPARED_IMAGES", 12)
+    for module in (survey, training_module):
+        monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
     monkeypatch.setattr(embeddings, "KEPT_BYTES", 0)
     loaded = set()
 
@@ -153,14 +155,15 @@ def test_embeddings_are_the_same_kept_or_computed_again() -> None:
             assert np.array_equal(one, two)
 
 
-def test_precision_is_f32_unless_asked_for(plain: TrainingResult, tmp_path: Path) -> None:
-    assert artifact.read(plain.artifact)[1].precision is Precision.F32
-    train(
-        samples(0, 4, 0), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
-        progress=ignore, options=Options(Precision.BF16, (128,)),
-    )  # fmt: skip
-    card = artifact.read(tmp_path)[1]
-    assert (card.precision, card.size) == (Precision.BF16, Size(112, 128))
+def test_precision_is_this_processors_own_unless_asked_for(plain: TrainingResult, tmp_path: Path) -> None:
+    assert artifact.read(plain.artifact)[1].precision is native_precision()
+    for precision in Precision:
+        train(
+            samples(0, 4, 0), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
+            progress=ignore, options=Options(precision, (128,)),
+        )  # fmt: skip
+        card = artifact.read(tmp_path)[1]
+        assert (card.precision, [view.size for view in card.views]) == (precision, [Size(112, 128)])
 
 
 def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
