@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "relook.cli.demo:demo",
     "doctor": "relook.cli.doctor:doctor",
     "jobs": "relook.cli.jobs:jobs",
+    "pretrain": "relook.cli.pretrain:pretrain",
     "sdk": "relook.cli.sdk:sdk",
     "weights": "relook.cli.weights:weights",
     "_worker": "relook.cli.internal:worker",

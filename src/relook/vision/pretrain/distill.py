@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +18,7 @@ from torch.nn import functional
 
 from relook.vision import runtime
 from relook.vision.graph import DEVIATION, MEAN
-from relook.vision.pretrain.recipe import Recipe
+from relook.vision.pretrain.recipe import PretrainError, Recipe, Stopped
 from relook.vision.pretrain.student import Student, averaged
 from relook.vision.quiet_openvino import ov
 
@@ -80,69 +84,152 @@ class Batches:
         return images
 
 
+def use_threads(count: int) -> None:
+    """Of torch in this process. The order of sums depends on it, and with it the last bits of what is learnt."""
+    torch.set_num_threads(count)
+
+
 def distill(
     pool: npt.NDArray[np.uint8],
     teacher: Callable[[torch.Tensor], list[torch.Tensor]],
     recipe: Recipe,
     checkpoint: Path,
     progress: Callable[[int, float], None],
-) -> dict[str, torch.Tensor]:
-    """The averaged student's state. Goes on from `checkpoint` where one of the same recipe is there.
+    stop: Callable[[], bool] = lambda: False,
+    source: str = "",
+) -> Distilled:
+    """The averaged student's state. Goes on from `checkpoint` where one is there, to the same outcome.
 
     `progress` is given the steps done and the part of the teacher's variance that the student does not explain.
+    `source` names teacher and pictures, in words that differ where these do. When `stop` says so, the checkpoint is
+    written and Stopped raised. Raises PretrainError when the checkpoint is another run's, OSError where the disk fails.
     """
-    torch.manual_seed(recipe.seed)
-    batches = Batches(pool, recipe.batch)
-    student = Student(recipe.width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scale = [
-        _deviations(each)
-        for each in zip(
-            *(teacher(batches.at(recipe.seed, -1 - at % 16 + 2**20)) for at in range(_PROBED // recipe.batch)),
-            strict=True,
-        )
-    ]
-    optimiser = torch.optim.AdamW(student.parameters(), recipe.rate, weight_decay=recipe.decay)
-    slow = {name: value.detach().clone() for name, value in student.state_dict().items()}
-    start = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["recipe"] == asdict(recipe):
-            student.load_state_dict(saved["student"])
-            optimiser.load_state_dict(saved["optimiser"])
-            slow, start = saved["slow"], saved["step"]
-    smooth = math.nan
-    for step in range(start, recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = _rate(recipe, step)
-        images = batches.at(recipe.seed, step)
-        wanted = teacher(images)
-        with torch.autocast("cpu", torch.bfloat16):
-            given = student(images.to(memory_format=torch.channels_last))
-        loss = (
-            sum(
-                (_unexplained(out.float(), want, dev) for out, want, dev in zip(given, wanted, scale, strict=True)),
-                torch.zeros(()),
-            )
-            / 2
-        )
-        optimiser.zero_grad(set_to_none=True)
+    run = _Run(pool, teacher, recipe, checkpoint, source)
+    run.restore()
+    while run.done < recipe.steps:
+        if stop():
+            run.save()
+            raise Stopped(f"stopped after {run.done} of {recipe.steps} steps; {checkpoint} keeps them")
+        run.step()
+        if run.done % CHECKPOINT_STEPS == 0 or run.done == recipe.steps:
+            run.save()
+        progress(run.done, run.smooth)
+    return Distilled(run.slow, run.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """What comes of a run."""
+
+    state: dict[str, torch.Tensor]
+    """The student's running average."""
+    seconds: float
+    """Spent on steps, those before a restart included."""
+
+
+class _Run:
+    """Student, optimiser and average, from step to step."""
+
+    def __init__(
+        self,
+        pool: npt.NDArray[np.uint8],
+        teacher: Callable[[torch.Tensor], list[torch.Tensor]],
+        recipe: Recipe,
+        checkpoint: Path,
+        source: str,
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self._recipe, self._teacher, self._checkpoint = recipe, teacher, checkpoint
+        self._identity = {"recipe": asdict(recipe), "source": source}
+        self._batches = Batches(pool, recipe.batch)
+        self._student = Student(recipe.width).to(memory_format=torch.channels_last)
+        self._scale = self._deviations()
+        self._optimiser = torch.optim.AdamW(self._student.parameters(), recipe.rate, weight_decay=recipe.decay)
+        self.slow = {name: value.detach().clone() for name, value in self._student.state_dict().items()}
+        self.done = 0
+        self.smooth = math.nan
+        self.seconds = 0.0
+
+    def step(self) -> None:
+        """One batch, one move."""
+        begin = time.monotonic()
+        for group in self._optimiser.param_groups:
+            group["lr"] = _rate(self._recipe, self.done)
+        loss = self._loss(self._batches.at(self._recipe.seed, self.done))
+        self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
-        averaged(slow, student, min(recipe.keep, 1 - 1 / (step + 2)))
+        self._optimiser.step()
+        averaged(self.slow, self._student, min(self._recipe.keep, 1 - 1 / (self.done + 2)))
         now = float(loss.detach())
-        smooth = now if math.isnan(smooth) else 0.98 * smooth + 0.02 * now
-        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == recipe.steps:
-            saved = {
-                "recipe": asdict(recipe),
-                "student": student.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "slow": slow,
-                "step": step + 1,
-            }
-            torch.save(saved, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-        progress(step + 1, smooth)
-    return slow
+        self.smooth = now if math.isnan(self.smooth) else 0.98 * self.smooth + 0.02 * now
+        self.done += 1
+        self.seconds += time.monotonic() - begin
+
+    def save(self) -> None:
+        """Whole or not at all. Through memory: torch's own writing tells of a full disk in riddles."""
+        content = io.BytesIO()
+        torch.save(
+            {
+                **self._identity,
+                "student": self._student.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "slow": self.slow,
+                "step": self.done,
+                "smooth": self.smooth,
+                "seconds": self.seconds,
+            },
+            content,
+        )
+        part = self._checkpoint.with_suffix(".part")
+        part.write_bytes(content.getbuffer())
+        part.replace(self._checkpoint)
+
+    def restore(self) -> None:
+        """Take over the checkpoint, if there is one."""
+        if not self._checkpoint.exists():
+            return
+        saved = _loaded(self._checkpoint)
+        told = {key: saved.get(key) for key in self._identity}
+        if told != self._identity:
+            raise PretrainError(
+                f"{self._checkpoint} is of another run ({_differences(told, self._identity)}); give what it was made "
+                "with, delete it, or name another folder"
+            )
+        self._student.load_state_dict(saved["student"])
+        self._optimiser.load_state_dict(saved["optimiser"])
+        self.slow, self.done = saved["slow"], saved["step"]
+        self.smooth, self.seconds = saved["smooth"], saved["seconds"]
+
+    def _loss(self, images: torch.Tensor) -> torch.Tensor:
+        wanted = self._teacher(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            given = self._student(images.to(memory_format=torch.channels_last))
+        parts = (
+            _unexplained(out.float(), want, dev) for out, want, dev in zip(given, wanted, self._scale, strict=True)
+        )
+        return sum(parts, torch.zeros(())) / 2
+
+    def _deviations(self) -> list[torch.Tensor]:
+        """Each layer's, from batches that lie beyond every step."""
+        batches = range(max(1, _PROBED // self._recipe.batch))
+        seen = (self._teacher(self._batches.at(self._recipe.seed, 2**20 - 1 - at % 16)) for at in batches)
+        return [_deviations(each) for each in zip(*seen, strict=True)]
+
+
+def _loaded(checkpoint: Path) -> dict[str, Any]:
+    try:
+        saved = torch.load(checkpoint, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError) as error:
+        raise PretrainError(f"{checkpoint} is no checkpoint, or a damaged one; delete it to start anew") from error
+    if not isinstance(saved, dict):
+        raise PretrainError(f"{checkpoint} is no checkpoint; delete it to start anew")
+    return saved
+
+
+def _differences(told: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """Such as "steps 7000, not 9000"."""
+    before, now = ({**(each["recipe"] or {}), "source": each["source"]} for each in (told, wanted))
+    return ", ".join(f"{key} {before.get(key)}, not {value}" for key, value in now.items() if before.get(key) != value)
 
 
 def _deviations(features: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
-"""(side, side)."""
+Field = npt.NDArray[np.floating[Any]]
+"""(side, side), float32; float64 where a maker mixes in plain numbers of numpy's, which costs nothing that matters."""
 
 
 def coordinates(side: int) -> tuple[Field, Field]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from relook.vision.pretrain.fields import Field, cells, noise, standard, unit, warped, waves
 
-Picture = npt.NDArray[np.float32]
-"""(side, side, 3) RGB, about 0..1."""
+Picture = npt.NDArray[np.floating[Any]]
+"""(side, side, 3) RGB, about 0..1; float32 or float64, as Field."""
 
 
 def colour(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """(3,) RGB; greys and weak colours are as frequent as they are in photographs."""
     level = rng.beta(1.1, 1.1)
     tint = rng.normal(0, 1, 3) * rng.choice([0.02, 0.1, 0.3], p=[0.35, 0.4, 0.25])
-    return np.clip(level + tint - tint.mean() * 0.7, 0, 1).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(level + tint - tint.mean() * 0.7, 0, 1).astype(np.float32)
+    return clipped
 
 
 def palette(rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -51,7 +51,8 @@ def _defect(rng: np.random.Generator, scene: Picture) -> Picture:
         else:
             pen.polygon(blob(rng, x, y, side * rng.uniform(0.01, 0.12), 0.8, 18), fill=255)
     strength = blur(np.asarray(sheet).astype(np.float32) / 255, rng.uniform(0.4, 2))[..., None] * rng.uniform(0.2, 1)
-    return (scene * (1 - strength) + strength * colour(rng)).astype(np.float32)
+    damaged: Picture = (scene * (1 - strength) + strength * colour(rng)).astype(np.float32)
+    return damaged
 
 
 def _photograph(rng: np.random.Generator, scene: Picture) -> Pixels:
@@ -60,7 +61,7 @@ def _photograph(rng: np.random.Generator, scene: Picture) -> Pixels:
     light = 1 + rng.normal(0, 0.15) * x + rng.normal(0, 0.15) * y - rng.uniform(0, 0.25) * (x * x + y * y)
     if rng.random() < 0.2:
         light = light + rng.uniform(0.05, 0.3) * noise(rng, side, 2.0)
-    seen = np.clip(scene, 0, 1.6) * light[..., None]
+    seen: Picture = np.clip(scene, 0, 1.6) * light[..., None]
     if rng.random() < 0.4:
         seen = blur(seen.astype(np.float32), float(rng.uniform(0.3, 2)))
     if rng.random() < 0.15:
@@ -69,7 +70,7 @@ def _photograph(rng: np.random.Generator, scene: Picture) -> Pixels:
     span = rng.uniform(0.4, 1.1)
     seen = (seen - low) / max(float(high - low), 0.15) * span + rng.uniform(0, max(0.0, 1 - span))
     seen = np.clip(seen, 0, 1) ** np.exp(rng.normal(0, 0.25)) + rng.normal(0, rng.choice([0.0, 0.01, 0.03]), seen.shape)
-    pixels = (np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    pixels: Pixels = (np.clip(seen, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.4:
         with io.BytesIO() as file:
             Image.fromarray(pixels).save(file, "JPEG", quality=int(rng.integers(40, 95)))

@@ -78,7 +78,7 @@ class _Network:
 
 def _images(seed: int, first: int, count: int) -> Iterator[Features]:
     """(1, 3, SIDE, SIDE) each, normalised as ImageNet's."""
-    mean, deviation = np.float32(MEAN), np.float32(DEVIATION)
+    mean, deviation = np.array(MEAN, np.float32), np.array(DEVIATION, np.float32)
     for index in range(first, first + count):
         pixels = picture(seed, index).astype(np.float32) / 255
         yield np.ascontiguousarray(((pixels - mean) / deviation).transpose(2, 0, 1)[None])

@@ -5,8 +5,6 @@ Parameter names are torchvision's, so that `relook.vision.resnet18` folds and bu
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -52,7 +50,7 @@ class Student(nn.Module):
         return functional.relu(self.head2(second)), functional.relu(self.head3(self.layer3(second)))
 
 
-def averaged(slow: OrderedDict[str, torch.Tensor], student: Student, keep: float) -> None:
+def averaged(slow: dict[str, torch.Tensor], student: Student, keep: float) -> None:
     """Move the running average of weights and batch statistics towards the student's; in place."""
     for name, value in student.state_dict().items():
         if value.dtype.is_floating_point:

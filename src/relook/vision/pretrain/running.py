@@ -1,0 +1,88 @@
+"""The whole way from a teacher and a folder to the files that come with the package."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from relook.vision import resnet18, shipped
+from relook.vision.pretrain import pool, teachers
+from relook.vision.pretrain.finishing import finish
+from relook.vision.pretrain.recipe import PretrainError, Recipe
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def _quiet(stage: str, done: int, total: int, unexplained: float) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Who is told, and who may end it."""
+
+    progress: Callable[[str, int, int, float], None] = _quiet
+    """Stage, steps done, steps in all, and the unexplained part of the teacher's variance (nan while drawing)."""
+    stop: Callable[[], bool] = lambda: False
+
+
+def pretrain(
+    teacher: Path,
+    folder: Path,
+    recipe: Recipe,
+    pictures: int,
+    notes: Sequence[str] = (),
+    processes: pool.Processes | None = None,
+    observer: Observer | None = None,
+) -> Path:
+    """Draw the pictures, distil, measure, and write weights and card into `folder`; the path of the weights.
+
+    Pictures and checkpoint stay in `folder`: the same call goes on with them. The pictures do not depend on
+    `processes`; its count is the number of threads of the training too, on which the last bits of the weights depend.
+
+    Raises PretrainError, Stopped for one, and OSError where the disk fails.
+    """
+    processes, observer = processes or pool.Processes(), observer or Observer()
+    _can_train()
+    _fits(recipe)
+    source = teachers.read(teacher)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def drawn(done: int, total: int) -> None:
+        observer.progress("pictures", done, total, math.nan)
+
+    def learnt(done: int, unexplained: float) -> None:
+        observer.progress("training", done, recipe.steps, unexplained)
+
+    images = pool.drawn(folder, recipe.seed, pictures, processes, drawn, observer.stop)
+    from relook.vision.pretrain import distill
+
+    distill.use_threads(processes.count)
+    network = distill.Teacher(source.onnx, source.outputs, recipe.batch, processes.count)
+    identity = f"teacher {source.sha256[:12]} and {pictures} pictures"
+    made = distill.distill(images, network, recipe, folder / CHECKPOINT, learnt, observer.stop, identity)
+    minutes = round(made.seconds / 60, 1)
+    return finish(
+        made.state, recipe, pictures, notes, folder, teacher=teacher, minutes=minutes, threads=processes.count
+    )
+
+
+def _can_train() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise PretrainError(
+            "pretraining needs PyTorch, which is not installed here; in a clone: make torch; elsewhere: "
+            "pip install 'relook[train]'"
+        )
+
+
+def _fits(recipe: Recipe) -> None:
+    """Found out before the hours, not after them."""
+    values = sum(math.prod(shape) + shape[0] for shape in resnet18.shapes(recipe.width, heads=True).values())
+    if 2 * values > shipped.LARGEST - 2**16:
+        raise PretrainError(
+            f"a student of width {recipe.width} has {2 * values / 1e6:.1f} MB of weights, more than the "
+            f"{shipped.LARGEST / 1e6:.1f} MB that the package takes; give a smaller --width"
+        )
