@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy.typing as npt
 import pytest
 from rendered_parts import part
 
-from relook.vision import graph, mask_head, memory_bank, runtime
+from relook.vision import graph, mask_net, memory_bank, runtime
 from relook.vision.features import Extractor
 from relook.vision.graph_names import DISTANCE, IMAGE, LOGITS, PATCHES, RESIDUAL, numbered
 from relook.vision.images import Size, resize
+from relook.vision.mask_net import CellView
 from relook.vision.weights import random_backbone
 
 BACKBONE = random_backbone()
@@ -26,9 +28,12 @@ Floats = npt.NDArray[np.float32]
 
 
 class Learned:
-    """One view as training would make it of two normal images, and what numpy says of a third."""
+    """One view as training would make it of two normal images, and what numpy says of a third.
 
-    def __init__(self, size: Size, precision: runtime.Precision, head: bool) -> None:
+    Its head, where it has one, looks at `coarse` too.
+    """
+
+    def __init__(self, size: Size, precision: runtime.Precision, head: bool, coarse: Learned | None = None) -> None:
         pixels = [np.asarray(part(seed, seed == 2)[0]) for seed in range(3)]
         extractor = Extractor(BACKBONE, size, precision)
         found = list(extractor.each(pixels))
@@ -39,13 +44,24 @@ class Learned:
         embeddings = [found[at] @ projection.weight + projection.bias for at in range(3)]
         bank = memory_bank.greedy_coreset(np.concatenate(embeddings[:2]), np.repeat([0, 1], cells), 60, rng)
         weight = rng.uniform(0.25, 1, cells).astype(np.float32)
-        shapes = ((3 * DIMS + 1, 8), (8,), (8, 3), (3,))
-        layers = graph.DenseLayers(*(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
         self.image = resize(pixels[2], size)[None]
         self.patches = found[2]
         self.distance, self.residual = bank.nearest(embeddings[2], weight)
-        self.logits = mask_head.apply(layers, mask_head.context(embeddings[2], self.distance, extractor.grid))
-        self.view = graph.View(size, projection, bank.rows, weight, layers if head else None)
+        self.seen = CellView(embeddings[2], self.distance, extractor.grid)
+        net = drawn_net(rng, coarse is not None) if head else None
+        self.logits = net and mask_net.apply(net, mask_net.inputs(self.seen, coarse.seen if coarse else None))
+        self.view = graph.View(size, projection, bank.rows, weight, net)
+
+
+def drawn_net(rng: np.random.Generator, coarse: bool) -> graph.CellNet:
+    """Two hidden layers and three classes, no weight of them trained."""
+    sides = ((3 + coarse) * DIMS + 1 + coarse, 8, 6, 3)
+    shapes = list(pairwise(sides))
+    return graph.CellNet(
+        tuple(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes),
+        tuple(rng.normal(0, 0.3, width).astype(np.float32) for _, width in shapes),
+        coarse,
+    )
 
 
 def served(views: Sequence[Learned], precision: runtime.Precision) -> dict[str, Floats]:
@@ -63,7 +79,7 @@ def check(each: Learned, at: int, found: dict[str, Floats]) -> None:
     assert np.array_equal(found[numbered(PATCHES, at)], each.patches)
     assert np.allclose(found[numbered(DISTANCE, at)], each.distance, rtol=1e-3, atol=1e-3)
     assert np.allclose(np.sort(found[numbered(RESIDUAL, at)], 0), np.sort(each.residual, 0), atol=1e-3)
-    if each.view.head is None:
+    if each.logits is None:
         assert numbered(LOGITS, at) not in found
     else:
         assert np.allclose(found[numbered(LOGITS, at)], each.logits, rtol=1e-3, atol=1e-3)
@@ -77,10 +93,19 @@ def test_patches_distances_residuals_and_logits_agree(size: Size, precision: run
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_two_views_of_one_graph_agree_each_with_its_own(precision: runtime.Precision) -> None:
+def test_views_of_one_graph_agree_each_with_its_own(precision: runtime.Precision) -> None:
     views = [Learned(TWO_PARTS_AND_MORE, precision, head=False), Learned(WITH_REMAINDER, precision, head=True)]
     found = served(views, precision)
     for at, each in enumerate(views):
+        check(each, at, found)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_head_that_looks_at_the_first_view_too_agrees(precision: runtime.Precision) -> None:
+    first, last = Learned(WITH_REMAINDER, precision, head=True), Learned(WHOLE_PART, precision, head=False)
+    headed = Learned(TWO_PARTS_AND_MORE, precision, head=True, coarse=first)
+    found = served([first, headed, last], precision)
+    for at, each in enumerate((first, headed, last)):
         check(each, at, found)
 
 

@@ -23,7 +23,7 @@ CASES = [
     pytest.param(scorer, layout, id=f"{scorer.name}, {name}")
     for scorer in SCORERS
     for name, layout in HEADS.items()
-    if layout.heads or not scorer.needs_head
+    if layout.head or not scorer.needs_head
 ]
 UNLABELLED = [each for each in CASES if isinstance(each.values[0], (Distance, Head))]
 LABELS: Labels = np.arange(40) % 2 == 1
