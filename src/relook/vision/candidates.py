@@ -93,7 +93,8 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None)
     Raises TrainingError when `scorer` names none.
     """
     if planted and scorer is None:
-        plainest = max(found, key=lambda each: len(each.views))  # the first of these: scores are listed plainest first
+        headless = [each for each in found if all(view.head is None for view in each.views)]
+        plainest = max(headless, key=lambda each: len(each.views))  # the first of these: the plainest score
         best = max(found, key=lambda each: each.quality)
         return best if best.quality > plainest.quality + PLANTED_MARGIN else plainest
     groups: dict[str, list[Candidate]] = {}
