@@ -30,6 +30,11 @@ OLD_BOTOCORE  := .cache/botocore-1.40.60
 BOTOCORE_STAMP := $(OLD_BOTOCORE)/.installed
 ANOMALIB      := .cache/anomalib
 ANOMALIB_STAMP := $(ANOMALIB)/.installed
+TORCH_VERSION := 2.13.0
+TORCH_INDEX   ?= https://download.pytorch.org/whl/cpu
+TRAIN         := .cache/train
+TRAIN_STAMP   := $(TRAIN)/.installed-torch-$(TORCH_VERSION)
+TRAIN_PIP     := $(TRAIN)/bin/python -m pip --disable-pip-version-check --quiet
 PEER_PIP      := $(ANOMALIB)/bin/python -m pip --disable-pip-version-check --quiet
 
 # pip's own chatter is turned down; its errors are not.
@@ -59,10 +64,11 @@ test: lint $(TESTS) ## style, types, layering and the tests: what a change must 
 	@$(BIN)/python -m pytest -q -m 'not slow and not clients' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) ## the same, with the long runs, the real data and the old clients
+test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
 	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
 	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
-	@$(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m 'not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision
 
 .PHONY: lint
 lint: $(TESTS) ## style, types and import directions only
@@ -104,6 +110,26 @@ $(TESTS): $(BASE)
 	@echo 'installing the test tools into $(VENV)'
 	@$(PIP) install --constraint constraints.txt --editable '.[test]' || { $(PIP_FAILED); }
 	@mkdir -p .cache && touch $@
+
+# PyTorch, for `relook pretrain` alone. Left free, pip may take a build with gigabytes of CUDA: PyTorch's own index of CPU
+# builds is asked first, once and briefly, then whatever index pip is set up with. For a GPU: make torch TORCH_INDEX=...
+install_torch = $(1) install --index-url '$(TORCH_INDEX)' --timeout 5 --retries 0 'torch==$(TORCH_VERSION)' 2>/dev/null \
+	|| { echo 'note: no PyTorch $(TORCH_VERSION) from $(TORCH_INDEX); asking the index that pip is set up with'; \
+	     $(1) install 'torch==$(TORCH_VERSION)' || { $(PIP_FAILED); }; }
+
+.PHONY: torch
+torch: $(BASE) ## add PyTorch to .venv: `relook pretrain` needs it, nothing else does
+	@echo 'installing PyTorch $(TORCH_VERSION) into $(VENV) (a CPU build: about 200 MB to download)'
+	@$(call install_torch,$(PIP))
+
+# For the tests marked torch: an environment that holds PyTorch and borrows everything else from .venv, which stays small.
+$(TRAIN_STAMP): $(TESTS)
+	@echo 'installing PyTorch $(TORCH_VERSION) into $(TRAIN) (a CPU build: about 200 MB to download)'
+	@rm -rf $(TRAIN) && $(BIN)/python -m venv $(TRAIN)
+	@where='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  echo "import site; site.addsitedir('$$($(BIN)/python -c "$$where")')" >"$$($(TRAIN)/bin/python -c "$$where")/borrowed.pth"
+	@$(call install_torch,$(TRAIN_PIP))
+	@touch $@
 
 FIRST_DOWNLOAD := 160 MB
 PIP_FAILED := echo 'make: pip could not install; its message is above. It needs a package index (pip config list shows which) and about 1 GB of disk.' >&2; exit 1
