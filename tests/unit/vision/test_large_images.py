@@ -18,6 +18,7 @@ from relook.vision.weights import random_backbone
 
 BACKBONE = random_backbone()
 LARGE = (2112, 1728)
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 def jpeg(image: Image.Image, **options: object) -> bytes:

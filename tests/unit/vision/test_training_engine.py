@@ -24,6 +24,7 @@ from relook.vision.train import Options, train
 from relook.vision.weights import choose, random_backbone
 
 BACKBONE = random_backbone()
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
 def fit(
@@ -42,14 +43,15 @@ def fit(
 
 
 @pytest.fixture(scope="module")
-def masked(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+def masked(few_steps: None, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     output = tmp_path_factory.mktemp("masked") / "model"
     return fit(output, samples(0, 20, 12, masked=True), samples(100, 8, 8, masked=True), masked=True)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
-    return fit(tmp_path_factory.mktemp("plain") / "model", samples(0, 16, 12), samples(100, 6, 6))
+def plain(few_steps: None, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    folder = tmp_path_factory.mktemp("plain")
+    return fit(folder / "model", samples(0, 16, 12), samples(100, 6, 6), backbone=choose(folder / "data"))
 
 
 def test_scratches_are_found_and_drawn_even_with_random_weights(masked: TrainingResult) -> None:
