@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 
 DIMS = 96
-BANK_ROWS = 2000
+BANK_ROWS = 1500
 SAMPLED_PATCHES = 30_000
 """The coreset is picked from at most this many: its time is rows x patches."""
 _CHUNK = 1024

@@ -19,7 +19,7 @@ from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
-from relook.vision.images import Size, working_size
+from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.metrics import PixelCounts, image_metrics
 from relook.vision.models import MODELS, Cells
@@ -43,7 +43,7 @@ LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
 HEAD_LONG_SIDE = 768
 LARGEST_GROWTH = 1.1
-"""No candidate but the smallest makes an image larger than this many times."""
+"""A size that is larger than the images by no more than this is taken for their own; the smallest is always tried."""
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes; one,
 because the many small products here lose more by threads waiting for a busy core than they win."""
@@ -61,8 +61,10 @@ class Options:
         """Working sizes to try, smallest first."""
         if self.long_sides is not None:
             return [working_size(image, side) for side in self.long_sides]
-        longest = LARGEST_GROWTH * max(image.height, image.width)
-        return [working_size(image, side) for side in LONG_SIDES if side == LONG_SIDES[0] or side <= longest]
+        longest = max(image.height, image.width)
+        sides = [side for side in LONG_SIDES if side == LONG_SIDES[0] or side <= LARGEST_GROWTH * longest]
+        whole = longest - CELL // 2  # whose whole cells are no more than the image has
+        return [working_size(image, side if side <= longest or side == sides[0] else whole) for side in sides]
 
 
 @dataclass(frozen=True, slots=True)
