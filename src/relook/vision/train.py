@@ -146,8 +146,9 @@ def _problem(samples: Sequence[Sample], task: Task, classes: Sequence[DefectClas
         samples = [*samples, *(plant(samples[at], seed, at) for at in victims)]
         source += victims
     anomalous = np.array([sample.anomalous for sample in samples], bool)
-    fold = assign_folds(anomalous, seed)
-    return Problem(samples, anomalous, fold, np.array(source, np.int64), task, classes, seed, planted)
+    origin = np.array(source, np.int64)
+    fold = assign_folds(anomalous, seed)[origin]  # a head that knows a defect's original knows what is not the defect
+    return Problem(samples, anomalous, fold, origin, task, classes, seed, planted)
 
 
 def _look(
