@@ -1,4 +1,9 @@
-"""What training does with the check of its data: its warnings are told, and suspects are not learned from as normal."""
+"""What training does with the check of its data: its warnings are told, and normals that look like the labelled
+anomalies are not learned from.
+
+Normals that are merely strange are told and kept: without labelled anomalies nobody can say whether such a one is a
+mistake or a rare good part, and the model of a clean set is the worse for having lost the latter.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from relook.vision.samples import Progress, Sample
 from relook.vision.survey import FEWEST_NORMALS
 
 MOST_LEFT_OUT = 0.1
-"""Share of the normals: where more are strange, they are rather the product's other kinds than mistakes."""
+"""Share of the normals: where more look like anomalies, the labels are told apart by something finer."""
 _TOLD_ELSEWHERE = (Kind.SIZES,)
 """The survey has a sentence on them already."""
 
@@ -36,26 +41,26 @@ def sift(
     precision: Precision,
     progress: Progress,
 ) -> Sifted:
-    """Check the data, and leave likely mislabelled normals out. Nothing of `test` has a part in which."""
+    """Check the data, and leave out normals that are likely mislabelled. Nothing of `test` has a part in which."""
 
     def step(stage: str, done: int, total: int) -> None:
         progress(f"check: {stage}", done, total)
 
     report = check(training, test, backbone, seed=seed, precision=precision, progress=step, test_teaches=False)
     notes = tuple(_warnings(report))
-    suspects = report.suspects
+    suspects = report.alike
     normals = sum(not sample.anomalous for sample in training)
     if not suspects:
         return Sifted(list(training), notes)
     if len(suspects) > MOST_LEFT_OUT * normals or normals - len(suspects) < FEWEST_NORMALS:
         kept = (
-            f"{len(suspects)} of {normals} normal images look unlike the others; that many are hardly mistakes, "
+            f"{len(suspects)} of {normals} normal images look like the anomalies; that many are hardly mistakes, "
             f"so all were learned from: {listed(suspects)}."
         )
         return Sifted(list(training), (*notes, kept))
     gone = (
-        f"Left {len(suspects)} of {normals} normal images out of what is learned as normal, because they may be "
-        f"mislabelled: {listed(suspects)}."
+        f"Left {len(suspects)} of {normals} normal images out, because they look like the anomalies and unlike the "
+        f"other normals: {listed(suspects)}."
     )
     return Sifted(_without(training, set(suspects)), (*notes, gone), suspects)
 

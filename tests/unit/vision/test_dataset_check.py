@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from relook.vision.check import Finding, Kind, Report, Severity, check
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample
+from relook.vision.sifting import Sifted, sift
 from relook.vision.weights import random_backbone
 
 Change = Callable[[Image.Image], Image.Image]
@@ -170,6 +171,61 @@ def test_anomalies_among_the_normals_are_suspects(labelled: int) -> None:
     assert len(report.suspects) <= 3
     [finding] = found(report, Kind.MISLABELLED)
     assert set(finding.images[:2]) == {sample.key for sample in planted}
+
+
+def sifted(training: Sequence[Sample], test: Sequence[Sample] = ()) -> Sifted:
+    return sift(training, test, random_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore)
+
+
+def holed(first: int, count: int, anomalous: bool = False) -> list[Sample]:
+    return [replace(with_a_hole(sample), anomalous=anomalous) for sample in parts.samples(first, count, 0)]
+
+
+def test_training_leaves_normals_out_that_look_like_the_anomalies_and_says_so() -> None:
+    planted, anomalies = holed(300, 2), holed(400, 20, anomalous=True)
+    clean = parts.samples(0, 24, 0)
+    result = sifted([*clean, *planted, *anomalies])
+    assert set(result.left_out) == {sample.key for sample in planted}
+    assert result.samples == [*clean, *anomalies]
+    assert any("Left 2 of 26 normal images out" in note and planted[0].key in note for note in result.notes)
+
+
+def test_without_labelled_anomalies_strange_normals_are_told_and_kept() -> None:
+    planted = holed(300, 2)
+    training = [*parts.samples(0, 24, 0), *planted]
+    result = sifted(training)
+    assert (result.samples, result.left_out) == (training, ())
+    [note] = result.notes
+    assert "may be mislabelled" in note
+    assert planted[0].key in note
+
+
+def test_where_many_look_like_the_anomalies_training_keeps_all_and_says_so() -> None:
+    training = [*parts.samples(0, 24, 0), *holed(300, 4), *holed(400, 20, anomalous=True)]
+    result = sifted(training)
+    assert (result.samples, result.left_out) == (training, ())
+    assert any("that many are hardly mistakes" in note for note in result.notes)
+
+
+def test_nothing_of_test_has_a_part_in_who_is_left_out() -> None:
+    """With the test's anomalies they would be found, as a check that may learn from them shows."""
+    training = [*parts.samples(0, 24, 0), *holed(300, 2)]
+    test = holed(500, 20, anomalous=True)
+    assert len(report_on(training, test).alike) == 2
+    assert sifted(training, test).left_out == ()
+
+
+def test_a_clean_set_is_learned_from_whole_and_nothing_is_said() -> None:
+    training = parts.samples(0, 12, 12)
+    assert sifted(training) == Sifted(training, ())
+
+
+def test_copies_of_test_images_are_told_in_the_training_report() -> None:
+    training = parts.samples(0, 12, 0)
+    copied = replace(training[3], key="s3://parts/copy.png")
+    [note] = sifted(training, [copied, *parts.samples(50, 3, 3)]).notes
+    assert "in training and in test alike" in note
+    assert copied.key in note
 
 
 def test_unusable_and_empty_pictures_are_named() -> None:

@@ -42,8 +42,17 @@ class Suspicion:
     alike: Vector | None
 
 
-def find(keys: Sequence[str], suspicion: Suspicion) -> tuple[list[Finding], tuple[str, ...]]:
-    """What to say of the normals with these keys, and which are suspects, worst first."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`suspects` are keys, worst first; `alike` those of them that look like the labelled anomalies."""
+
+    findings: list[Finding]
+    suspects: tuple[str, ...]
+    alike: tuple[str, ...]
+
+
+def find(keys: Sequence[str], suspicion: Suspicion) -> Found:
+    """What to say of the normals with these keys, and which are suspects."""
     strange, alike = suspicion.strange, suspicion.alike
     looks = np.zeros(len(keys), bool) if alike is None else (alike >= ALIKE) & (strange >= _A_LITTLE)
     rank = strange + (0.0 if alike is None else np.where(looks, 10 + alike, 0))
@@ -61,7 +70,8 @@ def find(keys: Sequence[str], suspicion: Suspicion) -> tuple[list[Finding], tupl
     if mild:
         words = f"{_some(len(mild))} labelled normal look unlike the other normals; see whether they belong there."
         findings.append(_finding(Kind.UNUSUAL, Severity.INFO, words, mild, keys, strange))
-    return findings, tuple(keys[at] for at in suspects)
+    named = tuple(keys[at] for at in suspects)
+    return Found(findings, named, tuple(keys[at] for at in suspects if looks[at]))
 
 
 def _some(count: int) -> str:

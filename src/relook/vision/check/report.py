@@ -62,8 +62,9 @@ class Probe:
 class Report:
     """`findings` by falling severity; `probes` all cues that were tried, found or not, the whole picture first.
 
-    `suspects` are keys of training images labelled normal that are likely mislabelled, worst first: leave them out of
-    what is learned as normal. `examined` is the number of images the backbone looked at, for shortcuts and suspects.
+    `suspects` are keys of training images labelled normal that may be mislabelled, worst first; `alike` are those of
+    them that look like the labelled anomalies too: leave these out of what is learned as normal. `examined` is the
+    number of images the backbone looked at, for shortcuts and suspects.
     """
 
     training_images: int
@@ -71,6 +72,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     probes: tuple[Probe, ...] = ()
     suspects: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
     examined: int = 0
 
     @property

@@ -79,13 +79,14 @@ def _seen(
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
     suspicion = contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed)
     normals = [key for key, bad in zip(keys, anomalous, strict=True) if not bad]
-    strange, suspects = contamination.find(normals, suspicion)
+    strange = contamination.find(normals, suspicion)
     learned = {entry.sample.key for entry in entries if not entry.test}
     return replace(
         report,
-        findings=(*report.findings, *told, *strange),
+        findings=(*report.findings, *told, *strange.findings),
         probes=tuple(outcome.probe for outcome in outcomes),
-        suspects=tuple(key for key in suspects if key in learned),
+        suspects=tuple(key for key in strange.suspects if key in learned),
+        alike=tuple(key for key in strange.alike if key in learned),
         examined=len(entries),
     )
 
