@@ -26,7 +26,8 @@ CROP = 224
 CROPS = (160, 224, 224, 288)
 """Sides cut out of a picture, then brought to CROP: the same things at several sizes."""
 CHECKPOINT_STEPS = 250
-_PROBED = 512
+_PROBED, _PROBES = 512, 16
+"""Crops, and batches at most, that the deviations are taken from."""
 
 
 class Teacher:
@@ -211,8 +212,8 @@ class _Run:
 
     def _deviations(self) -> list[torch.Tensor]:
         """Each layer's, from batches that lie beyond every step."""
-        batches = range(max(1, _PROBED // self._recipe.batch))
-        seen = (self._teacher(self._batches.at(self._recipe.seed, 2**20 - 1 - at % 16)) for at in batches)
+        batches = range(min(_PROBES, max(1, _PROBED // self._recipe.batch)))
+        seen = (self._teacher(self._batches.at(self._recipe.seed, 2**20 - 1 - at)) for at in batches)
         return [_deviations(each) for each in zip(*seen, strict=True)]
 
 
