@@ -15,6 +15,7 @@ from rendered_parts import SCRATCH, ignore, part, png, samples
 import relook.vision.train as training_module
 from relook.vision import artifact, embeddings, survey
 from relook.vision.backbones import Backbone
+from relook.vision.calibration import Calibration
 from relook.vision.features import Extractor
 from relook.vision.images import Size
 from relook.vision.predict import Predictor
@@ -100,6 +101,27 @@ def test_same_data_and_seed_give_the_same_bytes_in_any_data_folder(plain: Traini
     for name in (artifact.GRAPH, artifact.CARD):
         assert (tmp_path / name).read_bytes() == (plain.artifact / name).read_bytes(), name
     assert str(tmp_path).encode() not in (tmp_path / artifact.CARD).read_bytes()
+
+
+def test_the_record_holds_intervals_and_what_score_and_threshold_rest_on(masked: TrainingResult) -> None:
+    card = json.loads((masked.artifact / artifact.CARD).read_bytes())
+    record = card["record"]
+    judged, held_out = record["metrics_intervals"]["test"], record["metrics_intervals"]["held_out"]
+    assert judged["f1"]["value"] == masked.metrics.f1
+    assert judged["roc_auc"]["value"] == masked.metrics.roc_auc
+    assert judged["average_iou"][0]["value"] == masked.metrics.classes[0].average_iou
+    assert judged["average_iou"][0]["low"] < judged["average_iou"][0]["high"]
+    assert (held_out["normals"], held_out["anomalies"]) == (20, 12)
+    assert masked.notes[0].startswith(f"F1 {masked.metrics.f1:.2f}, 95 % interval ")
+    assert "from 16 test images" in masked.notes[0]
+    assert record["notes"] == list(masked.notes)
+    assert any("Too few test images" in note for note in masked.notes), "8 of each label"
+    calibration = Calibration(**card["calibration"])
+    assert card["threshold"] == calibration.apply(record["raw_threshold"])
+    assert record["held_out_raw_scores"]["normal"][0] < record["raw_threshold"]
+    assert record["raw_threshold"] < record["held_out_raw_scores"]["anomaly"][-1]
+    assert set(record["score"]) == {"name", "views"}
+    assert record["calibration_basis"]
 
 
 def test_every_mode_and_size_is_answered(plain: TrainingResult) -> None:
