@@ -1,0 +1,171 @@
+"""Which views are tried together, and which candidate wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from relook.vision import descriptor
+from relook.vision.candidates import (
+    BEST_SCORES,
+    MARGIN,
+    PLANTED_MARGIN,
+    REPEATS,
+    Candidate,
+    choose,
+    combinations,
+    compare,
+    tried,
+)
+from relook.vision.graph import CellNet, Projection
+from relook.vision.images import Size
+from relook.vision.memory_bank import MemoryBank
+from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
+from relook.vision.samples import DefectClass, Task, TrainingError
+from relook.vision.scorers import SCORERS
+from relook.vision.scorers.base import Score
+from relook.vision.view import View
+
+DIMS = 4
+NOTHING = np.zeros((1, DIMS), np.float32)
+
+
+def view(side: int, head: bool = False, overlap: float | None = None, apart: float = 0.0, images: int = 24) -> View:
+    """A view whose descriptors tell the second half of the images from the first by `apart` deviations."""
+    rng = np.random.default_rng(side)
+    width = len(descriptor.STATISTICS) + 2 * DIMS + head
+    values = rng.normal(0, 1, (images, width)) + apart * (np.arange(images) >= images // 2)[:, None]
+    grid = Size(side // 8, side // 8)
+    bank = MemoryBank(NOTHING, np.zeros(1, np.int64))
+    net = CellNet((NOTHING,), (NOTHING[0],)) if head else None
+    weight = np.ones(grid.height * grid.width, np.float32)
+    return View(
+        Size(side, side), grid, Projection(NOTHING, NOTHING[0]), bank, weight, net, overlap, values, (0.0, 1.0)
+    )  # fmt: skip
+
+
+def problem(anomalies: int = 12, task: Task = Task.CLASSIFICATION, planted: bool = False) -> Problem:
+    labels = np.arange(24) >= 24 - anomalies
+    classes = (DefectClass("scratch", "#23A436"),) if task is Task.SEGMENTATION else ()
+    return Problem([], labels, assign_folds(labels, 0), np.arange(24), task, classes, 0, planted)
+
+
+def sides(found: Sequence[tuple[View, ...]]) -> list[list[tuple[int, bool]]]:
+    return [[(each.size.width, each.head is not None) for each in entry] for entry in found]
+
+
+def rated(quality: float, views: Sequence[View], scorer: int = 0) -> Candidate:
+    score = Score(np.zeros((1, 1)), np.zeros(1))
+    return Candidate(tuple(views), SCORERS[scorer], score, np.zeros(2), quality, quality, quality, quality)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("masks", [False, True])
+def test_combinations_differ_and_come_cheapest_first(count: int, masks: bool) -> None:
+    views = [view(64 * (1 + at), head=at == count // 2) for at in range(count)]
+    found = combinations(views, masks)
+    costs = [sum(each.cost for each in entry) for entry in found]
+    assert costs == sorted(costs)
+    assert len({tuple(entry) for entry in map(tuple, sides(found))}) == len(found)
+    for entry in found:
+        widths = [each.size.width for each in entry]
+        assert widths == sorted(set(widths))
+        assert sum(each.head is not None for each in entry) <= 1
+        assert all(each.descriptors.shape[1] == each.layout.width for each in entry)
+
+
+def test_views_are_tried_alone_and_every_second_one_with_the_smallest() -> None:
+    plain = combinations([view(64 * (1 + at)) for at in range(5)], masks=False)
+    assert sides(plain) == [[(64, False)], [(128, False)], [(192, False)], [(256, False)], [(320, False)],
+                            [(64, False), (192, False), (320, False)]]  # fmt: skip
+    assert sides(combinations([view(64)], masks=False)) == [[(64, False)]]
+
+
+def test_a_head_goes_with_the_smallest_view_that_it_looks_at() -> None:
+    views = [view(64), view(128, head=True), view(192)]
+    headed = [entry for entry in sides(combinations(views, masks=False)) if any(head for _, head in entry)]
+    assert headed
+    assert all(entry[0][0] == 64 for entry in headed)
+    assert all((128, True) in entry for entry in headed)
+
+
+def test_with_masks_every_combination_draws_them() -> None:
+    found = combinations([view(64), view(128, head=True, overlap=0.5), view(192)], masks=True)
+    assert found
+    assert all(any(each.head is not None for each in entry) for entry in found)
+
+
+def test_the_cheaper_views_win_within_the_margin_and_the_better_beyond_it() -> None:
+    small, large = [view(64)], [view(128)]
+    near = [rated(0.9, small), rated(0.9 + 0.9 * MARGIN, large)]
+    assert choose(near, planted=False) is near[0]
+    far = [rated(0.9, small), rated(0.9 + 1.1 * MARGIN, large)]
+    assert choose(far, planted=False) is far[1]
+
+
+def test_within_the_views_the_plainer_score_wins_within_the_margin() -> None:
+    views = [view(64)]
+    found = [rated(0.9, views, 0), rated(0.9 + 0.9 * MARGIN, views, 1), rated(0.5, views, 2)]
+    assert choose(found, planted=False) is found[0]
+    assert choose([*found, rated(0.95, views, 3)], planted=False).scorer is SCORERS[3]
+
+
+def test_one_lucky_score_does_not_choose_the_views() -> None:
+    steady = [rated(0.9, [view(64)], at) for at in range(BEST_SCORES)]
+    lucky = [rated(0.95, [view(128)], 0), *(rated(0.6, [view(128)], at) for at in range(1, BEST_SCORES))]
+    assert choose([*steady, *lucky], planted=False) in steady
+
+
+def test_planted_defects_choose_only_by_a_wide_margin() -> None:
+    all_of_them, one = [view(64), view(192)], [view(64)]
+    near = [rated(0.5, one), rated(0.5, all_of_them), rated(0.5 + 0.9 * PLANTED_MARGIN, all_of_them, 3)]
+    assert choose(near, planted=True) is near[1]
+    far = [*near, rated(0.5 + 1.1 * PLANTED_MARGIN, one, 3)]
+    assert choose(far, planted=True) is far[3]
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_a_score_can_be_asked_for_and_an_unknown_one_is_told(planted: bool) -> None:
+    found = [rated(0.9, [view(64)], at) for at in range(3)]
+    assert choose(found, planted, SCORERS[2].name) is found[2]
+    with pytest.raises(TrainingError, match=rf"'guess'.*{SCORERS[0].name}"):
+        choose(found, planted, "guess")
+
+
+def test_scores_that_learn_from_anomalies_wait_for_enough_of_them() -> None:
+    views = [view(64, apart=4.0)]
+    few, enough = compare(problem(FEWEST_ANOMALIES - 1), views), compare(problem(FEWEST_ANOMALIES), views)
+    assert not any(each.scorer.supervised for each in few)
+    assert any(each.scorer.supervised for each in enough)
+    assert not any(each.scorer.supervised for each in compare(problem(planted=True), views))
+    assert not any(each.scorer.needs_head for each in enough)
+
+
+def test_figures_tell_a_clear_difference_from_none() -> None:
+    clear = compare(problem(), [view(64, apart=6.0)])
+    none = compare(problem(), [view(64, apart=0.0)])
+    assert min(each.quality for each in clear) > 0.7 > max(each.quality for each in none)
+    assert all(each.auroc == pytest.approx(1.0) for each in clear)
+    assert all(0 <= each.information <= 1 for each in (*clear, *none))
+
+
+def test_raw_scores_are_held_out() -> None:
+    """A learned score tells nothing of labels drawn by lot, though it can be fitted to them perfectly."""
+    wide = view(64, images=24)
+    labels = problem()
+    learned = next(scorer for scorer in SCORERS if scorer.supervised)
+    lots = [tried(labels, (view(side),), learned).auroc for side in range(64, 64 + 8 * 20, 8)]
+    assert np.mean(lots) == pytest.approx(0.5, abs=0.1)
+    found = tried(labels, (wide,), learned)
+    assert found.score.weights.shape == (1, wide.layout.width)
+    assert found.raw.shape == (24,)
+    assert (REPEATS, FOLDS) == (5, 4)
+
+
+def test_masks_count_in_the_quality() -> None:
+    bad, good = (compare(problem(task=Task.SEGMENTATION), [view(64, True, overlap, 4.0)]) for overlap in (0.1, 0.9))
+    for one, other in zip(bad, good, strict=True):
+        assert other.quality - one.quality == pytest.approx(0.8 / 3)
+        assert (one.overlap, other.overlap) == (0.1, 0.9)
