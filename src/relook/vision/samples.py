@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 
 class Task(StrEnum):
@@ -123,6 +124,8 @@ class TrainingResult:
     testing_images: int
     notes: Sequence[str] = field(default=())
     """Plain sentences for the user: weights used, mixed image sizes, why the candidate won, warnings."""
+    intervals: Mapping[str, Any] = field(default_factory=dict)
+    """How sure the metrics are, as JSON: see `training_report.as_record`."""
 
 
 Progress = Callable[[str, int, int], None]

@@ -120,17 +120,18 @@ def train(
         tests, metrics, overlaps = _evaluate(output, test, classes, progress)
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
+    intervals = training_report.as_record(judged, model.held_out)
     notes = (*figures, *_notes(backbone, seen, sifted, where is not None, model))
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),
-        "metrics_intervals": training_report.as_record(judged, model.held_out),
+        "metrics_intervals": intervals,
         "training_images": len(training),
         "testing_images": len(test),
         "left_out": list(sifted.left_out),
     }
     artifact.write(output, (output / artifact.GRAPH).read_bytes(), replace(card, record=record))
-    return TrainingResult(output, metrics, tests, len(training), len(test), notes)
+    return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals)
 
 
 def _problem(samples: Sequence[Sample], task: Task, classes: Sequence[DefectClass], seed: int) -> Problem:

@@ -48,7 +48,7 @@ def interval_notes(
 
 
 def as_record(test: Intervals | None, held_out: Intervals | None) -> dict[str, Any]:
-    """For the artifact's record."""
+    """As JSON: `test` and `held_out`, each null where it cannot be told, else what `Intervals` holds."""
     found = {"test": test, "held_out": held_out}
     return {
         "level": LEVEL,
@@ -89,9 +89,10 @@ def _warnings(found: Intervals) -> list[str]:
     fewest = min(found.normals, found.anomalies)
     wide = max(found.f1.width, found.roc_auc.width)
     if fewest < FEW or wide > WIDE:
+        room = f" leave an interval {wide:.2f} wide" if wide > WIDE else " are not enough"
         notes.append(
             f"Too few test images to tell how good the model is: {found.normals} normal and {found.anomalies} "
-            f"anomalous ones leave an interval {wide:.2f} wide; have {FEW} of each label at least, better more."
+            f"anomalous ones{room}; have {FEW} of each label at least, better more."
         )
     if not found.errors:
         missed = 1 - (1 - LEVEL) ** (1 / fewest)

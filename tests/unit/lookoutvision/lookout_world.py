@@ -133,7 +133,8 @@ class PerfectTrainer:
         tests = tuple(TestResult(one.key, one.anomalous, self._predict(one)) for one in test)
         per_class = tuple(ClassMetrics(one.name, 0.5, 0.25, 0.75, 0.125) for one in classes)
         metrics = Metrics(1.0, 0.875, 0.9375, 0.99, 0.98, per_class)
-        return TrainingResult(output, metrics, tests, len(training), len(test), ("The images have mixed sizes.",))
+        notes = ("The images have mixed sizes.",)
+        return TrainingResult(output, metrics, tests, len(training), len(test), notes, {"level": 0.95})
 
     def _predict(self, sample: Sample) -> Prediction:
         score = 0.9 if sample.anomalous else 0.2

@@ -79,7 +79,9 @@ def test_a_classification_result_has_the_five_scalars_alone(world: World) -> Non
             }
         },
     }
-    assert json.loads(read(world, "out/TrainingReport-p-1.json"))["Notes"] == ["The images have mixed sizes."]
+    report = json.loads(read(world, "out/TrainingReport-p-1.json"))
+    assert report["Notes"] == ["The images have mixed sizes."]
+    assert report["MetricsIntervals"] == {"level": 0.95}
 
 
 def test_an_evaluation_manifest_holds_truth_and_prediction(world: World) -> None:

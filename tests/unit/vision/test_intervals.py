@@ -119,6 +119,7 @@ def test_too_few_images_are_told() -> None:
     wide = notes(12, 12, wrong=4)
     assert any("Too few test images" in note for note in wide), "enough of each label, but the interval is wide"
     assert not any("Too few" in note for note in notes(10, 40, wrong=1))
+    assert any("8 anomalous ones are not enough" in note for note in notes(8, 8)), "an interval without width"
 
 
 def test_a_flawless_result_of_few_images_proves_little() -> None:

@@ -106,6 +106,7 @@ def test_same_data_and_seed_give_the_same_bytes_in_any_data_folder(plain: Traini
 def test_the_record_holds_intervals_and_what_score_and_threshold_rest_on(masked: TrainingResult) -> None:
     card = json.loads((masked.artifact / artifact.CARD).read_bytes())
     record = card["record"]
+    assert record["metrics_intervals"] == json.loads(json.dumps(masked.intervals))
     judged, held_out = record["metrics_intervals"]["test"], record["metrics_intervals"]["held_out"]
     assert judged["f1"]["value"] == masked.metrics.f1
     assert judged["roc_auc"]["value"] == masked.metrics.roc_auc

@@ -238,7 +238,7 @@ class Training:
 
 
 def _report(evaluation: Evaluation, plan: Plan, result: TrainingResult) -> bytes:
-    """What the training has to say beside the figures, in plain sentences."""
+    """What the training has to say beside the figures: how sure they are, and plain sentences."""
     report = {
         "Version": 1,
         "ModelArn": str(evaluation.model),
@@ -246,6 +246,7 @@ def _report(evaluation: Evaluation, plan: Plan, result: TrainingResult) -> bytes
         "Classes": [{"Name": one.name, "Color": one.colour} for one in plan.classes],
         "NumberOfTrainingImages": evaluation.training_images,
         "NumberOfTestingImages": evaluation.testing_images,
+        "MetricsIntervals": dict(result.intervals),
         "Notes": list(result.notes),
     }
     return json.dumps(report, indent=1).encode()
