@@ -87,6 +87,9 @@ def test_an_interrupt_keeps_the_checkpoint(teacher: Path, tmp_path: Path) -> Non
     for line in process.stderr:
         if line == "pictures 8/8, 0 s left\n":
             break
+    second = relook(teacher, out)
+    assert second.returncode == 1
+    assert f"another run is at work in {out}" in second.stderr
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate(timeout=200)
     assert process.returncode == 130, rest

@@ -14,6 +14,7 @@ from relook.vision import resnet18, shipped
 from relook.vision.pretrain import teachers
 from relook.vision.pretrain.quality import HELD_OUT, explained
 from relook.vision.pretrain.recipe import Recipe
+from relook.vision.pretrain.teachers import TeacherFile
 
 LICENCE = (
     "Apache-2.0, as the project; learnt from the outputs of the teacher named here, no weight of which is in the file"
@@ -33,7 +34,7 @@ def finish(
     notes: Sequence[str],
     folder: Path,
     *,
-    teacher: Path | None = None,
+    teacher: Path | TeacherFile | None = None,
     minutes: float | None = None,
     threads: int = 1,
 ) -> Path:
@@ -48,7 +49,7 @@ def finish(
     and PretrainError when the teacher cannot be one.
     """
     folded = _folded(state, recipe)
-    source = None if teacher is None else teachers.read(teacher)
+    source = teachers.read(teacher) if isinstance(teacher, Path) else teacher
     card: dict[str, Any] = {
         "method": "distillation: a ResNet-18 cut after layer3, with heads of 1 x 1 convolutions, learnt to give the "
         "features of its teacher's layers of stride 8 and 16 (mean squared error in units of each channel's variance); "
@@ -76,12 +77,12 @@ def _folded(state: Mapping[str, Values], recipe: Recipe) -> dict[str, npt.NDArra
     return folded
 
 
-def _teacher(source: teachers.TeacherFile | None) -> dict[str, Any]:
+def _teacher(source: TeacherFile | None) -> dict[str, Any]:
     return {} if source is None else {"teacher": source.name, "teacher_sha256": source.sha256}
 
 
 def _measured(
-    folded: resnet18.Weights, recipe: Recipe, pictures: int, source: teachers.TeacherFile | None, threads: int
+    folded: resnet18.Weights, recipe: Recipe, pictures: int, source: TeacherFile | None, threads: int
 ) -> dict[str, Any]:
     """Of the weights as the file holds them, in 16 bits."""
     if source is None:

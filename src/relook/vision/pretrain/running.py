@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from relook.vision import resnet18, shipped
 from relook.vision.pretrain import pool, teachers
 from relook.vision.pretrain.finishing import finish
 from relook.vision.pretrain.recipe import PretrainError, Recipe
+from relook.vision.pretrain.teachers import TeacherFile
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -50,7 +54,19 @@ def pretrain(
     _fits(recipe)
     source = teachers.read(teacher)
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return _run(source, folder, recipe, pictures, notes, processes, observer)
 
+
+def _run(
+    source: TeacherFile,
+    folder: Path,
+    recipe: Recipe,
+    pictures: int,
+    notes: Sequence[str],
+    processes: pool.Processes,
+    observer: Observer,
+) -> Path:
     def drawn(done: int, total: int) -> None:
         observer.progress("pictures", done, total, math.nan)
 
@@ -60,14 +76,27 @@ def pretrain(
     images = pool.drawn(folder, recipe.seed, pictures, processes, drawn, observer.stop)
     from relook.vision.pretrain import distill
 
-    distill.use_threads(processes.count)
-    network = distill.Teacher(source.onnx, source.outputs, recipe.batch, processes.count)
+    threads = processes.count
+    distill.use_threads(threads)
+    network = distill.Teacher(source.onnx, source.outputs, recipe.batch, threads)
     identity = f"teacher {source.sha256[:12]} and {pictures} pictures"
     made = distill.distill(images, network, recipe, folder / CHECKPOINT, learnt, observer.stop, identity)
     minutes = round(made.seconds / 60, 1)
-    return finish(
-        made.state, recipe, pictures, notes, folder, teacher=teacher, minutes=minutes, threads=processes.count
-    )
+    return finish(made.state, recipe, pictures, notes, folder, teacher=source, minutes=minutes, threads=threads)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two runs in one folder would mix their pictures. The lock ends with the process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PretrainError(f"another run is at work in {folder}; let it end, or name another folder") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _can_train() -> None:
