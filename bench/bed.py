@@ -142,4 +142,5 @@ def describe(model: Trained) -> str:
     """`cookie set, 576x768, segmentation at 384x512`: what the pictures are and what the model works on."""
     card = artifact.read(model.artifact)[1]
     width, height = model.pictures[0].size
-    return f"{model.pictures_of}, {width}x{height}, {card.task.value.lower()} at {card.size.width}x{card.size.height}"
+    at = " + ".join(f"{view.size.width}x{view.size.height}" for view in card.views)
+    return f"{model.pictures_of}, {width}x{height}, {card.task.value.lower()} at {at}"

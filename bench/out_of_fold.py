@@ -18,7 +18,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.metrics import image_metrics
 from relook.vision.samples import TestResult
 from relook.vision.train import train
-from relook.vision.trial import FOLDS, assign_folds
+from relook.vision.problem import FOLDS, assign_folds
 from relook.vision.weights import choose, import_weights
 
 SETS = {"board": board, "cookie": cookie}
