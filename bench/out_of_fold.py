@@ -16,9 +16,9 @@ from bench.bed import WEIGHTS
 from bench.sets import DataSet, board, cookie
 from relook.vision.backbones import Backbone
 from relook.vision.metrics import image_metrics
+from relook.vision.problem import FOLDS, assign_folds
 from relook.vision.samples import TestResult
 from relook.vision.train import train
-from relook.vision.problem import FOLDS, assign_folds
 from relook.vision.weights import choose, import_weights
 
 SETS = {"board": board, "cookie": cookie}
