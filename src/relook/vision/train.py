@@ -316,4 +316,6 @@ def _evaluate(
         if truth is not None:
             counts.add(predictor.class_map(image.size), truth)
         progress("evaluate", position + 1, len(test))
-    return tuple(results), image_metrics(results, counts.metrics()), counts.overlaps
+    masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
+    overlaps = counts.overlaps if masks else ((),) * len(classes)
+    return tuple(results), image_metrics(results, counts.metrics()), overlaps
