@@ -22,6 +22,9 @@ from relook.vision.scorers.base import ViewLayout
 
 Floats = npt.NDArray[np.float32]
 
+HEAT_FROM = 200
+"""Normal images whose distances say what a heat map's zero and unit are."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -98,7 +101,7 @@ def look(
     assert bank is not None
     head = next((entry for entry in learned.values() if entry.head is not None), Learned(np.empty(0)))
     descriptors = np.concatenate([entry.values for entry in learned.values()], axis=1)
-    normal = np.concatenate([cells.distances[at] for at in problem.normal])
+    normal = np.concatenate([cells.distances[at] for at in problem.normal[:HEAT_FROM]])
     heat = (float(normal.mean()), float(normal.std()) + 1e-6)
     found = View(size, extractor.grid, projection, bank, cells.weight, head.head, head.overlap, descriptors, heat)
     return found, cells
