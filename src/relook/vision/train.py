@@ -60,7 +60,7 @@ class Options:
     def sizes(self, image: Size) -> list[Size]:
         """Working sizes to try, smallest first."""
         if self.long_sides is not None:
-            return [working_size(image, side) for side in self.long_sides]
+            return [working_size(image, side) for side in sorted(self.long_sides)]
         longest = max(image.height, image.width)
         sides = [side for side in LONG_SIDES if side == LONG_SIDES[0] or side <= LARGEST_GROWTH * longest]
         whole = longest - CELL // 2  # whose whole cells are no more than the image has
@@ -110,7 +110,7 @@ def train(
         views = _look(problem, options.sizes(seen.size), backbone, precision, where, progress)
         found = compare(problem, views)
         chosen = choose(found, problem.planted, options.scorer)
-        if len(training) > COMPARED_IMAGES:
+        if len(sifted.samples) > COMPARED_IMAGES:
             problem = _problem(sifted.samples, task, classes, seed)
             chosen = _refit(chosen, problem, backbone, precision, where, progress)
         model = _fit(chosen, found, problem)
