@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from relook.vision.images import Pixels, load
+from relook.vision.images import LARGEST_FILE, Pixels, load
 from relook.vision.samples import DefectClass, MaskSource, Sample
 
 PLANTED = DefectClass("planted", "#FF0000")
@@ -24,6 +24,8 @@ _VISIBLE = 12
 """Grey levels, of 255, by which a pixel must have changed to count as part of the defect."""
 
 _FEWEST_PIXELS = 16
+_LARGEST_PIXELS = LARGEST_FILE * 9 // 10
+"""Bytes; a PNG of noise is hardly larger than its pixels."""
 
 Mask = npt.NDArray[np.float32]
 """(height, width) in 0..1."""
@@ -40,7 +42,7 @@ class _Pair:
     def files(self) -> tuple[bytes, bytes]:
         """PNGs of the image and of its mask."""
         rng = np.random.default_rng(self._seed)
-        pixels = load(self._load()).pixels
+        pixels = _acceptable(load(self._load()).pixels)
         changed = pixels
         defect = np.zeros(pixels.shape[:2], bool)
         while defect.sum() < _FEWEST_PIXELS:
@@ -51,6 +53,13 @@ class _Pair:
         colours = np.full((*defect.shape, 3), 255, np.uint8)
         colours[defect] = (255, 0, 0)
         return _png(changed), _png(colours)
+
+
+def _acceptable(pixels: Pixels) -> Pixels:
+    """Halved until its PNG cannot be larger than an image may be: a JPEG within the limit need not be so as a PNG."""
+    while pixels.nbytes > _LARGEST_PIXELS:
+        pixels = np.asarray(Image.fromarray(pixels).reduce(2))
+    return pixels
 
 
 def plant(sample: Sample, seed: int, at: int) -> Sample:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rendered_parts import part, png
 
-from relook.vision.images import load
+from relook.vision.images import LARGEST_FILE, load
 from relook.vision.planted import PLANTED, plant
 from relook.vision.samples import Sample
 
@@ -87,3 +87,16 @@ def test_defects_differ_in_place_and_size() -> None:
     sizes = np.array([defect.sum() for defect in defects])
     assert (places.std(0) > 0.1 * np.array(defects[0].shape)).all()
     assert sizes.max() > 10 * sizes.min()
+
+
+def test_a_large_noisy_jpeg_stays_within_what_an_image_may_weigh() -> None:
+    noise = np.random.default_rng(2).integers(0, 255, (1900, 1900, 3), np.uint8)
+    with io.BytesIO() as file:
+        Image.fromarray(noise).save(file, "JPEG", quality=60)
+        data = file.getvalue()
+    assert load(data).pixels.nbytes > LARGEST_FILE > len(data)
+    planted = plant(Sample("s3://parts/noise.jpg", lambda: data, False), 1, 0)
+    assert planted.mask is not None
+    size = load(planted.load()).size
+    assert (size.height, size.width) == (950, 950)
+    assert Image.open(io.BytesIO(planted.mask.load())).size == (950, 950)
