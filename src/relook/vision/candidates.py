@@ -21,6 +21,7 @@ REPEATS = 5
 BEST_SCORES = 3
 """Views are compared by the mean of this many scores, their best."""
 PLANTED_MARGIN = 0.2
+"""By so much a candidate must find planted defects better to be taken for that."""
 MARGIN = 0.005
 """A costlier candidate must be better by this much."""
 
@@ -53,8 +54,7 @@ class Candidate:
     @property
     def overlap(self) -> float | None:
         """Of the view that draws the masks."""
-        overlaps = [view.overlap for view in self.views if view.overlap is not None]
-        return max(overlaps, default=None)
+        return _overlap(self.views)
 
 
 def combinations(views: Sequence[View], masks: bool) -> list[tuple[View, ...]]:
@@ -129,9 +129,13 @@ def tried(problem: Problem, views: tuple[View, ...], scorer: Scorer) -> Candidat
     area = float(np.mean([auroc(raw, labels) or 0.0 for raw in raws])) if both else 0.0
     f1 = float(np.mean([best_f1(raw, labels) for raw in raws])) if both else 0.0
     information = float(np.mean([_information(raw, problem) for raw in raws])) if both else 0.0
-    overlap = max((view.overlap for view in views if view.overlap is not None), default=None)
+    overlap = _overlap(views)
     parts = [area, information] if overlap is None else [area, information, overlap]
     return Candidate(views, scorer, score, np.mean(raws, axis=0), area, f1, information, float(np.mean(parts)))
+
+
+def _overlap(views: Sequence[View]) -> float | None:
+    return max((view.overlap for view in views if view.overlap is not None), default=None)
 
 
 def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer: Scorer) -> tuple[list[Raw], Score]:
