@@ -1,0 +1,1 @@
+"""The serving contract of SageMaker's containers (/ping, /invocations, /models) over any driver."""

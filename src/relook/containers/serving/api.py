@@ -1,0 +1,118 @@
+"""One running copy of a model: every container of it, ready to be asked.
+
+ServingError        the model could not be started or asked; the message is for the user
+ +-- StartFailed    a container ended, did not answer /ping in time, or its model data cannot be had
+ +-- ContainerGone  it does not answer any more: it ended, closed the connection, or took too long
+ +-- AnswerTooLarge its answer is larger than allowed
+ +-- NoSuchModel    a multi-model container has no model of that name
+ +-- NoSuchContainer  no container has the hostname asked for
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+LogSink = Callable[[str, str], None]
+"""Given the container's hostname or number, and a line of its output; on any thread."""
+
+
+class ServingError(Exception):
+    """The model could not be started or asked."""
+
+
+class StartFailed(ServingError):
+    """A container did not become ready; says which and why."""
+
+
+class ContainerGone(ServingError):
+    """The container does not answer any more, or took too long."""
+
+
+class AnswerTooLarge(ServingError):
+    """The container's answer is larger than allowed."""
+
+
+class NoSuchModel(ServingError):
+    """TargetModel names nothing under the model's prefix."""
+
+
+class NoSuchContainer(ServingError):
+    """TargetContainerHostname names no container of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What reaches a container: nothing else of the client's headers does. `timeout` in seconds, for all of it."""
+
+    body: bytes
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    target_model: str | None = None
+    target_container: str | None = None
+    session_id: str | None = None
+    timeout: float = 60.0
+    largest_answer: int = 6 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The last container's answer, or the first that was not a success; `container` says whose."""
+
+    status: int
+    body: bytes
+    content_type: str | None
+    custom_attributes: str | None
+    container: str
+    new_session_id: str | None = None
+    closed_session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedReply:
+    """An answer as it arrives; a status that is no success comes with its whole body as one part."""
+
+    status: int
+    parts: AsyncIterator[bytes]
+    content_type: str | None
+    custom_attributes: str | None
+    container: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionParameters:
+    """What GET /execution-parameters says, for batch; None where it does not."""
+
+    max_concurrent: int | None = None
+    multi_record: bool | None = None
+    max_payload_mb: int | None = None
+
+
+class Instance(Protocol):
+    """Used on one event loop. A container that ends while serving makes `healthy` false; whoever holds it replaces it."""
+
+    @property
+    def healthy(self) -> bool: ...
+
+    @property
+    def in_flight(self) -> int:
+        """Invocations that have not been answered yet."""
+        ...
+
+    async def invoke(self, invocation: Invocation) -> Reply:
+        """Raises ServingError, never for what the container itself answered."""
+        ...
+
+    async def invoke_streamed(self, invocation: Invocation) -> StreamedReply:
+        """The same, part by part."""
+        ...
+
+    async def execution_parameters(self) -> ExecutionParameters:
+        """For batch transform, where the container has any."""
+        ...
+
+    async def stop(self) -> None:
+        """End every container; what is in flight fails with ContainerGone. Safe to call twice."""
+        ...
