@@ -91,7 +91,7 @@ class ExecutionParameters:
 
 
 class Instance(Protocol):
-    """Used on one event loop. A container that ends while serving makes `healthy` false; whoever holds it replaces it."""
+    """Used on one event loop. A container that ends makes `healthy` false; whoever holds the instance replaces it."""
 
     @property
     def healthy(self) -> bool: ...
