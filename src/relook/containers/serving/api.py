@@ -10,9 +10,12 @@ ServingError        the model could not be started or asked; the message is for 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from relook.containers.api import Limits
+from relook.core.serving import ModelDefinition
 
 LogSink = Callable[[str, str], None]
 """Given the container's hostname or number, and a line of its output; on any thread."""
@@ -115,4 +118,30 @@ class Instance(Protocol):
 
     async def stop(self) -> None:
         """End every container; what is in flight fails with ContainerGone. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A model to be run once. `name` is unique on this machine; its containers are called `<name>-1`, `<name>-2`, ..
+
+    `account` is whose buckets hold the model data. `environment` comes on top of each container's own (batch). Times
+    are in seconds; `limits` hold for each container.
+    """
+
+    name: str
+    account: str
+    model: ModelDefinition
+    environment: Mapping[str, str] = field(default_factory=dict)
+    startup_timeout: float = 480.0
+    download_timeout: float = 3600.0
+    limits: Limits = Limits()
+    gpu: bool = False
+
+
+class Starter(Protocol):
+    """Makes instances; used on one event loop."""
+
+    async def start(self, launch: Launch, log: LogSink) -> Instance:
+        """Returns once every container answers /ping. Raises StartFailed, with nothing left running; so does a cancel."""
         ...
