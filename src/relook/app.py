@@ -25,7 +25,7 @@ from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
-from relook.services import lookoutvision, s3, sts
+from relook.services import lookoutvision, s3, sagemaker, sts
 from relook.settings import Settings
 from relook.store.engine import Store
 
@@ -71,7 +71,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
-    services = [vision, s3.service(blobs, system_clock), sts.service()]
+    services = [vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services()]
     gateway = build(services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
     worker.start()
     try:

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 Scope = Sequence[str | int | bool | None]
 _DIGEST_BYTES = 12
@@ -41,7 +42,29 @@ def decode_token(scope: Scope, token: str) -> int:
     return position
 
 
+def encode_cursor(scope: Scope, position: Sequence[str | int]) -> str:
+    """A token for a list in the order of several columns: the values of the last row in these."""
+    text = _canonical(list(position))
+    return base64.b64encode(_digest(scope, text) + text).decode()
+
+
+def decode_cursor(scope: Scope, token: str) -> list[Any]:
+    """What `encode_cursor` was given; TokenError as with `decode_token`."""
+    try:
+        raw = base64.b64decode(token.encode("ascii"), validate=True)
+        position = json.loads(raw[_DIGEST_BYTES:].decode())
+    except (ValueError, binascii.Error):
+        raise TokenError from None
+    if not isinstance(position, list) or encode_cursor(scope, position) != token:
+        raise TokenError
+    return position
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 def _digest(scope: Scope, text: bytes) -> bytes:
     # Not a secret: it catches mix-ups and damage. A forged position shows nothing that the caller may not list.
-    name = json.dumps(list(scope), separators=(",", ":")).encode()
-    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES, key=hashlib.sha256(name).digest()).digest()
+    name = hashlib.sha256(_canonical(list(scope))).digest()
+    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES, key=name).digest()

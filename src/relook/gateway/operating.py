@@ -101,7 +101,9 @@ def _refused(model: ServiceModel, violations: Any) -> ServiceError:
     if protocol == "rest-xml":
         missing = any(violation.required for violation in violations)
         return ValidationError("InvalidRequest" if missing else "InvalidArgument", violations)
-    return ValidationError("ValidationError" if protocol == "query" else "ValidationException", violations)
+    modelled = {shape.name for shape in model.error_shapes}
+    short = protocol == "query" or ("ValidationError" in modelled and "ValidationException" not in modelled)
+    return ValidationError("ValidationError" if short else "ValidationException", violations)
 
 
 def _denied(model: ServiceModel, principal: str, action: str, resource: str) -> ServiceError:

@@ -55,6 +55,9 @@ def serialise_error(
 def _json_body(model: ServiceModel, shape: Any, error: ServiceError) -> bytes:
     content: dict[str, Any] = {"__type": error.code} if model.metadata["protocol"] == "json" else {}
     content[_message_name(model, shape)] = error.message
+    if shape is None and "__type" in content:
+        # Clients read an error that the model does not know in either spelling.
+        content |= {"message": error.message, "Message": error.message}
     if shape is None:
         content.update(error.members)
     else:

@@ -34,7 +34,7 @@ def serialise(operation: OperationModel, members: Mapping[str, Any] | None, requ
     protocol = operation.service_model.metadata["protocol"]
     status = int(operation.http.get("responseCode", 200))
     if protocol == "json":
-        body = jsonbody.encode(shape, given) if shape is not None else b"{}"
+        body = jsonbody.encode(shape, given) if shape is not None else b""
         return HttpResponse(status, {"content-type": json_type(operation.service_model)}, body)
     if protocol == "query":
         return HttpResponse(status, {"content-type": "text/xml"}, _query_body(operation, shape, given, request_id))
