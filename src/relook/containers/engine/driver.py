@@ -1,0 +1,154 @@
+"""Containers by the Docker Engine API."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+
+from docker.api.client import APIClient
+from docker.errors import APIError, NotFound
+
+from relook.containers.api import CannotRun, ContainerSpec, EngineFailed, LogSink
+from relook.containers.engine import client as connection
+from relook.containers.engine.client import ERRORS, failures, reason
+from relook.containers.engine.request import LABEL, creation
+from relook.containers.engine.running import EngineContainer, Output
+
+_NO_PROGRAM = ("executable file not found", "no such file or directory", "permission denied", "exec format error")
+_NO_GPU = "could not select device driver"
+_logger = logging.getLogger(__name__)
+
+
+class EngineDriver:
+    """Connects at the first use, and again after the engine was away. `setting`: auto, none, or unix:///path of a
+    socket. With `pull`, an image that is not here is fetched from its registry.
+    """
+
+    def __init__(self, setting: str = connection.AUTO, pull: bool = False) -> None:
+        self._setting = setting
+        self._pull = pull
+        self._lock = threading.Lock()
+        self._client: APIClient | None = None
+
+    def runs(self, image: str) -> bool:
+        """Any image may be one of the engine's."""
+        return True
+
+    def labels(self, image: str) -> Mapping[str, str]:
+        """What the image says of itself (com.amazonaws.sagemaker.capabilities...). Raises ContainerError."""
+        client = self._connected()
+        self._have(client, image)
+        with failures(f"look at the image {image}"):
+            return dict(client.inspect_image(image)["Config"].get("Labels") or {})
+
+    def start(self, spec: ContainerSpec, log: LogSink) -> EngineContainer:
+        """See `api.Driver`. Fetching the image counts."""
+        client = self._connected()
+        self._have(client, spec.image)
+        identity = self._create(client, spec)
+        try:
+            _granted(client, identity, spec)
+            container = _begin(client, identity, spec, log)
+            container.reach(spec.isolated, serves=spec.command[:1] == ("serve",))
+        except BaseException:
+            with failures(f"remove {spec.name}"):
+                _remove(client, identity)
+            raise
+        return container
+
+    def reap(self, prefix: str) -> None:
+        """See `api.Driver`. Without an engine there is nothing to end."""
+        try:
+            client = self._connected()
+        except CannotRun as error:
+            _logger.info("no containers to clear away: %s", error)
+            return
+        with failures("list containers"):
+            found = client.containers(all=True, filters={"label": LABEL})
+        for each in found:
+            if each["Labels"][LABEL].startswith(prefix):
+                _logger.info("clearing away %s of an earlier server", each["Labels"][LABEL])
+                with failures(f"remove {each['Labels'][LABEL]}"):
+                    _remove(client, each["Id"])
+
+    def _connected(self) -> APIClient:
+        with self._lock:
+            if self._client is not None:
+                try:
+                    self._client.ping()
+                except ERRORS:
+                    self._client.close()
+                    self._client = None
+            if self._client is None:
+                self._client = connection.connect(self._setting)
+            return self._client
+
+    def _have(self, client: APIClient, image: str) -> None:
+        with failures(f"look for the image {image}"), suppress(NotFound):
+            client.inspect_image(image)
+            return
+        if not self._pull:
+            fix = f"pull it (docker pull {image}, or podman), or let Relook do so with the setting pull_images"
+            raise CannotRun(f"the image {image} is not on this machine: {fix}")
+        self._fetch(client, image)
+
+    def _fetch(self, client: APIClient, image: str) -> None:
+        name, tag = _split(image)
+        _logger.info("fetching the image %s", image)
+        try:
+            for step in client.pull(name, tag=tag, stream=True, decode=True):
+                if "error" in step:
+                    raise CannotRun(f"the image {image} cannot be fetched: {step['error']}")
+        except ERRORS as error:
+            raise CannotRun(f"the image {image} cannot be fetched: {reason(error)}") from error
+
+    def _create(self, client: APIClient, spec: ContainerSpec) -> str:
+        with failures(f"create {spec.name} from {spec.image}"):
+            created = client.create_container(**creation(client, spec))
+        for warning in created.get("Warnings") or ():
+            _logger.warning("%s: the container engine says: %s", spec.name, warning)
+        return str(created["Id"])
+
+
+def _granted(client: APIClient, identity: str, spec: ContainerSpec) -> None:
+    """Some engines leave out silently what they do not know."""
+    if spec.gpu:
+        with failures(f"describe the container {spec.name}"):
+            granted = client.inspect_container(identity)["HostConfig"].get("DeviceRequests")
+        if not granted:
+            raise CannotRun("a GPU was asked for, and this container engine does not hand out any")
+
+
+def _begin(client: APIClient, identity: str, spec: ContainerSpec, log: LogSink) -> EngineContainer:
+    with failures(f"start {spec.name}"):
+        # Attached before it runs, so that not a line is lost.
+        output: Output = client.attach(identity, stream=True, demux=True)
+        try:
+            client.start(identity)
+        except APIError as error:
+            output.close()
+            raise _refused(reason(error), spec) from error
+    return EngineContainer(client, spec.name, identity, output, log)
+
+
+def _refused(text: str, spec: ContainerSpec) -> CannotRun | EngineFailed:
+    if _NO_GPU in text:
+        return CannotRun("a GPU was asked for, and the container engine has none to hand out (NVIDIA's toolkit for it)")
+    if any(known in text.lower() for known in _NO_PROGRAM):
+        return CannotRun(f"the image {spec.image} has nothing to run for {' '.join(spec.command)!r}: {text}")
+    return EngineFailed(f"the container engine failed to start {spec.name}: {text}")
+
+
+def _remove(client: APIClient, identity: str) -> None:
+    with suppress(NotFound):
+        client.remove_container(identity, v=True, force=True)
+
+
+def _split(image: str) -> tuple[str, str | None]:
+    """Name, and tag or digest. Without either, `latest`: the engine would fetch every tag there is."""
+    if "@" in image:
+        return image, None
+    name, colon, tag = image.rpartition(":")
+    return (name, tag) if colon and "/" not in tag else (image, "latest")
