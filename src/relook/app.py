@@ -71,7 +71,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
-    services = [vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services()]
+    services = [vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services(store=store)]
     gateway = build(services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
     worker.start()
     try:

@@ -6,13 +6,17 @@ from collections.abc import Iterable
 
 from relook.aws.operation import Service
 from relook.services.sagemaker.description import runtime_model, sagemaker_model
+from relook.services.sagemaker.tags import Tags
+from relook.store.engine import Store
 
 __all__ = ["services"]
 
 
-def services(*, nouns: Iterable[object] = (), runtime: Iterable[object] = ()) -> list[Service]:
+def services(*, store: Store, nouns: Iterable[object] = (), runtime: Iterable[object] = ()) -> list[Service]:
     """Both APIs: they share a signing name, and the gateway tells them apart by target and path.
 
-    `nouns` and `runtime` are the objects whose methods are marked as operations of one and of the other.
+    `nouns` and `runtime` are the objects whose methods are marked as operations of one and of the other, beside those
+    that need nothing but rows. Nouns that are `Taggable` can be tagged.
     """
-    return [Service(sagemaker_model(), nouns), Service(runtime_model(), runtime)]
+    control = tuple(nouns)
+    return [Service(sagemaker_model(), (*control, Tags(store, control))), Service(runtime_model(), runtime)]

@@ -1,0 +1,151 @@
+"""Named queries on SageMaker's model packages and their groups. All run inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+
+from relook.core.names import Scope
+from relook.store.tables.sagemaker_models import package_groups, packages
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Times in milliseconds since the epoch, here and below."""
+
+    id: int
+    scope: Scope
+    name: str
+    created: int
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`name` is its own, or its group's, where it is `version`; `key` is what ARNs say: name, or group/version."""
+
+    id: int
+    scope: Scope
+    key: str
+    name: str
+    version: int | None
+    created: int
+    modified: int
+    approval: str | None
+    digest: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPackage:
+    """`digest` is a hash of the request that `token` came with."""
+
+    name: str
+    approval: str | None
+    token: str | None
+    digest: str
+    content: Mapping[str, Any]
+
+
+def create_group(connection: Connection, scope: Scope, name: str, description: str | None, now: int) -> None:
+    """The name must be free, whatever its case."""
+    values = {"account": scope.account, "region": scope.region, "key": name.lower(), "name": name}
+    connection.execute(insert(package_groups).values(**values, created=now, description=description, next_version=1))
+
+
+def find_group(connection: Connection, scope: Scope, name: str) -> Group | None:
+    table = package_groups.c
+    query = select(package_groups).where(
+        table.account == scope.account, table.region == scope.region, table.key == name.lower()
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else group(row)
+
+
+def has_packages(connection: Connection, group_id: int) -> bool:
+    return bool(connection.execute(select(exists().where(packages.c.group_id == group_id))).scalar_one())
+
+
+def remove_group(connection: Connection, group_id: int) -> None:
+    connection.execute(delete(package_groups).where(package_groups.c.id == group_id))
+
+
+def create(connection: Connection, scope: Scope, new: NewPackage, group_id: int | None, now: int) -> str:
+    """Its key. In a group it becomes the next version: numbers are never given out twice."""
+    version = None if group_id is None else _take_version(connection, group_id)
+    key = new.name.lower() if version is None else f"{new.name.lower()}/{version}"
+    connection.execute(
+        insert(packages).values(
+            account=scope.account,
+            region=scope.region,
+            key=key,
+            name=new.name,
+            group_id=group_id,
+            version=version,
+            created=now,
+            modified=now,
+            approval=new.approval,
+            token=new.token,
+            digest=new.digest,
+            content=dict(new.content),
+        )
+    )
+    return key
+
+
+def find(connection: Connection, scope: Scope, key: str) -> Package | None:
+    """By name, or by group/version, in any case."""
+    return _one(connection, scope, packages.c.key == key.lower())
+
+
+def made_by(connection: Connection, scope: Scope, token: str) -> Package | None:
+    """The package that a call with this client token made."""
+    return _one(connection, scope, packages.c.token == token)
+
+
+def change(
+    connection: Connection, package_id: int, *, approval: str | None, content: Mapping[str, Any], now: int
+) -> None:
+    values = {"approval": approval, "content": dict(content), "modified": now}
+    connection.execute(update(packages).where(packages.c.id == package_id).values(**values))
+
+
+def remove(connection: Connection, package_id: int) -> None:
+    connection.execute(delete(packages).where(packages.c.id == package_id))
+
+
+def group(row: Row[Any]) -> Group:
+    """A row of the whole table, as is that of `package`."""
+    return Group(row.id, Scope(row.account, row.region), row.name, row.created, row.description)
+
+
+def package(row: Row[Any]) -> Package:
+    return Package(
+        id=row.id,
+        scope=Scope(row.account, row.region),
+        key=row.key,
+        name=row.name,
+        version=row.version,
+        created=row.created,
+        modified=row.modified,
+        approval=row.approval,
+        digest=row.digest,
+        content=row.content,
+    )
+
+
+def _one(connection: Connection, scope: Scope, which: ColumnElement[bool]) -> Package | None:
+    table = packages.c
+    query = select(packages).where(table.account == scope.account, table.region == scope.region, which)
+    row = connection.execute(query.order_by(table.id.desc()).limit(1)).one_or_none()
+    return None if row is None else package(row)
+
+
+def _take_version(connection: Connection, group_id: int) -> int:
+    where = package_groups.c.id == group_id
+    version: int = connection.execute(select(package_groups.c.next_version).where(where).with_for_update()).scalar_one()
+    connection.execute(update(package_groups).where(where).values(next_version=version + 1))
+    return version
