@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,21 +18,29 @@ BANK_ROWS = 1500
 SAMPLED_PATCHES = 30_000
 """The coreset is picked from at most this many: its time is rows x patches."""
 _CHUNK = 1024
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBank:
-    """rows (m, dims); source (m,) is the position of the image each row came from."""
+    """rows (m, dims); source (m,) is the position of the image each row came from. `stand_ins`, as many, are
+    the nearest patches of other images than the rows' own, where patches were left out; see `without`."""
 
     rows: Floats
     source: Positions
+    stand_ins: MemoryBank | None = None
 
     def without(self, image: int) -> MemoryBank:
         """The bank less one image: leaving out more would make normals look stranger than new ones will.
 
+        Its rows also stood for patches like them in other images, which were passed over for that reason: the
+        nearest of those take their place. Without them held-out normals look stranger than new ones, too.
         All of it when nothing else is there: the other images are then copies, which the coreset had no use for.
         """
         keep = self.source != image
+        if self.stand_ins is not None:
+            rows = np.where(keep[:, None], self.rows, self.stand_ins.rows)
+            return MemoryBank(rows, np.where(keep, self.source, self.stand_ins.source))
         if not keep.any():
             return self
         return MemoryBank(self.rows[keep], self.source[keep])
@@ -77,4 +85,19 @@ def greedy_coreset(patches: Floats, source: Positions, rows: int, rng: np.random
         last = taken[-1]
         np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last]), out=distance)
         taken.append(int(distance.argmax()))
-    return MemoryBank(patches[taken], source[taken])
+    bank = MemoryBank(patches[taken], source[taken])
+    return replace(bank, stand_ins=_stand_ins(bank, patches, source))
+
+
+def _stand_ins(bank: MemoryBank, patches: Floats, source: Positions) -> MemoryBank | None:
+    """For each row the nearest of `patches` from another image; None when all are of one. Time: rows x len(patches)."""
+    if (source == source[0]).all():
+        return None
+    half_squares = np.square(patches).sum(1) / 2
+    found = np.empty(len(bank.rows), np.int64)
+    for start in range(0, len(found), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        nearness = bank.rows[part] @ patches.T - half_squares
+        nearness[bank.source[part, None] == source] = -np.inf
+        found[part] = nearness.argmax(1)
+    return MemoryBank(patches[found], source[found])

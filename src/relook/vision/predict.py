@@ -20,6 +20,9 @@ _SMOOTH_UP_TO = 1024
 """Logits are interpolated up to this side and classes repeated beyond: nothing is gained and time is."""
 _HEAT_OF_LOGIT = 1.0
 """Deviations of a normal cell's distance that a unit of a head's logit is worth in the heat map."""
+_HEAT_BLUR = 1 / 64
+"""Of the longer side: deviation of the Gaussian over the heat map, as PatchCore's 4 pixels of 256. One cell alone that
+is far from normal is noise more often than a defect, and finer grids have more of them."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -90,8 +93,11 @@ class Predictor:
     def heat_map(self) -> Floats:
         """(rows, columns) of the finest view for the last image: how far from normal, in deviations of normal cells.
 
-        Distances of all views and, where there are heads, what they see; the highest of the views counts.
+        Distances of all views and, where there are heads, what they see; the highest of the views counts. Blurred.
         """
+        from scipy.ndimage import gaussian_filter  # for reports: an inference unit never needs it
+
+
         finest = max((view.grid for view in self.card.views), key=lambda grid: grid.height * grid.width)
         heat = np.full((finest.height, finest.width), -np.inf, np.float32)
         for at, view in enumerate(self.card.views):
@@ -102,7 +108,8 @@ class Predictor:
             image = Image.fromarray(plane.reshape(view.grid.height, view.grid.width))
             whole = np.asarray(image.resize((finest.width, finest.height), Image.Resampling.BILINEAR))
             heat = np.maximum(heat, whole)
-        return heat
+        blurred: Floats = gaussian_filter(heat, _HEAT_BLUR * max(heat.shape), mode="nearest")
+        return blurred
 
     def _output(self, name: str, view: int) -> Floats:
         values: Floats = self._head.get_tensor(numbered(name, view)).data

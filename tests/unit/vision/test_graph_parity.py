@@ -139,6 +139,25 @@ def test_the_coreset_covers_better_than_chance() -> None:
     assert (bank.without(510).source != 510).all()
 
 
+def test_held_out_normals_lie_as_far_away_as_new_ones() -> None:
+    """A coreset keeps one of several alike, so leaving out its rows alone would leave holes."""
+    rng = np.random.default_rng(3)
+    kinds = rng.normal(0, 3, (150, 8))
+
+    def image() -> npt.NDArray[np.float32]:
+        return (kinds[rng.integers(len(kinds), size=300)] + rng.normal(0, 0.3, (300, 8))).astype(np.float32)
+
+    normals, new = [image() for _ in range(12)], [image() for _ in range(12)]
+    source = np.repeat(np.arange(12), 300)
+    bank = memory_bank.greedy_coreset(np.concatenate(normals), source, 300, np.random.default_rng(1))
+    assert all((bank.without(at).source != at).all() for at in range(12))
+    held_out = float(np.mean([bank.without(at).nearest(each)[0].mean() for at, each in enumerate(normals)]))
+    holes = [memory_bank.MemoryBank(bank.rows[bank.source != at], bank.source[bank.source != at]) for at in range(12)]
+    naive = float(np.mean([each.nearest(normals[at])[0].mean() for at, each in enumerate(holes)]))
+    fresh = float(np.mean([bank.nearest(each)[0].mean() for each in new]))
+    assert abs(held_out - fresh) < (naive - fresh) / 3
+
+
 def test_copies_of_one_picture_are_near_each_other_whichever_the_bank_took() -> None:
     picture = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     bank = memory_bank.MemoryBank(picture, np.zeros(50, np.int64))
