@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from relook.store.tables import jobs, logs, lookoutvision, objects, sagemaker_models, sagemaker_training
+from relook.store.tables import (
+    jobs,
+    logs,
+    lookoutvision,
+    objects,
+    sagemaker_endpoints,
+    sagemaker_models,
+    sagemaker_training,
+)
 from relook.store.tables.base import metadata
 
-__all__ = ["jobs", "logs", "lookoutvision", "metadata", "objects", "sagemaker_models", "sagemaker_training"]
+__all__ = [
+    "jobs",
+    "logs",
+    "lookoutvision",
+    "metadata",
+    "objects",
+    "sagemaker_endpoints",
+    "sagemaker_models",
+    "sagemaker_training",
+]
