@@ -31,7 +31,7 @@ class IncomingBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingBody:
-    """A streaming response payload of known length."""
+    """A streaming response payload. Without a length it is sent in chunks, until `chunks` has ended."""
 
-    content_length: int
+    content_length: int | None
     chunks: AsyncIterator[bytes]

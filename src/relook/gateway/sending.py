@@ -36,7 +36,8 @@ async def send_response(send: Send, response: HttpResponse, headers: Mapping[str
     if response.status not in _BODILESS:
         length = body.content_length if isinstance(body, OutgoingBody) else len(body)
         # The answer to a HEAD may say how long the answer to a GET would be.
-        out.setdefault("content-length", str(length)) if head else out.update({"content-length": str(length)})
+        if length is not None:
+            out.setdefault("content-length", str(length)) if head else out.update({"content-length": str(length)})
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in out.items()]
     silent = head or response.status in _BODILESS
     try:

@@ -12,7 +12,7 @@ from botocore.model import OperationModel, ServiceModel
 from relook.aws.body import OutgoingBody
 from relook.aws.errors import ServiceError
 from relook.aws.http import HttpResponse
-from relook.aws.protocol import jsonbody, s3names, scalars, timestamps, xmlbody
+from relook.aws.protocol import eventstream, jsonbody, s3names, scalars, timestamps, xmlbody
 from relook.aws.protocol.xmltree import Node, document
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -109,7 +109,8 @@ def _with_payload(
     operation: OperationModel, member: Any, value: Any, status: int, headers: dict[str, str], protocol: str
 ) -> HttpResponse:
     if member.serialization.get("eventstream"):
-        raise NotImplementedError(f"{operation.name}: event streams are not supported")
+        headers["content-type"] = eventstream.CONTENT_TYPE
+        return HttpResponse(status, headers, OutgoingBody(None, eventstream.encode(member, value)))
     if value is None:
         return HttpResponse(status, headers)
     if member.type_name in ("blob", "string"):
