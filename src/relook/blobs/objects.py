@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -79,14 +79,7 @@ class Objects:
 
         Without a checksum of the client's, the object carries the CRC32 of its bytes.
         """
-        new = NewVersion(
-            key=key,
-            size=stored.size,
-            etag=stored.md5,
-            attributes=attributes,
-            checksum=checksum or Checksum("CRC32", CRCS["CRC32"].encode(stored.crc32)),
-            pieces=(Piece(stored.id, stored.size, stored.crc32),),
-        )
+        new = _plain(key, stored, attributes, checksum)
         try:
             with writing(self._store) as connection:
                 owner = owned_bucket(connection, account, bucket)
@@ -96,6 +89,32 @@ class Objects:
             raise
         self._files.remove(garbage)
         return version
+
+    def commit_with(
+        self,
+        account: str,
+        bucket: str,
+        made: Mapping[str, tuple[StoredFile, Attributes]],
+        record: Callable[[Connection, Sequence[Version]], None],
+    ) -> None:
+        """Make finished files the current versions of their keys, and what `record` writes of them, in one transaction.
+
+        The files are gone when this raises, also for what `record` raised.
+        """
+        garbage: list[str] = []
+        try:
+            with writing(self._store) as connection:
+                owner = owned_bucket(connection, account, bucket)
+                versions = []
+                for key, (stored, attributes) in made.items():
+                    version, replaced = self.insert(connection, owner, _plain(key, stored, attributes), UNCONDITIONAL)
+                    versions.append(version)
+                    garbage += replaced
+                record(connection, versions)
+        except BaseException:
+            self._files.remove([stored.id for stored, _ in made.values()])
+            raise
+        self._files.remove(garbage)
 
     def insert(
         self, connection: Connection, bucket: Bucket, new: NewVersion, condition: Condition
@@ -237,6 +256,18 @@ class Objects:
         marker = NewVersion(key, 0, "", Attributes(), NO_CHECKSUM, (), delete_marker=True)
         version, garbage = self.insert(connection, bucket, marker, UNCONDITIONAL)
         return Deleted(None, version), garbage
+
+
+def _plain(key: str, stored: StoredFile, attributes: Attributes, checksum: Checksum | None = None) -> NewVersion:
+    """An object of one file."""
+    return NewVersion(
+        key=key,
+        size=stored.size,
+        etag=stored.md5,
+        attributes=attributes,
+        checksum=checksum or Checksum("CRC32", CRCS["CRC32"].encode(stored.crc32)),
+        pieces=(Piece(stored.id, stored.size, stored.crc32),),
+    )
 
 
 def _find(connection: Connection, bucket: str, key: str, version_id: str | None) -> Version:

@@ -10,6 +10,7 @@ from relook.store.tables import (
     sagemaker_endpoints,
     sagemaker_models,
     sagemaker_training,
+    sagemaker_transforms,
 )
 from relook.store.tables.base import metadata
 
@@ -22,4 +23,5 @@ __all__ = [
     "sagemaker_endpoints",
     "sagemaker_models",
     "sagemaker_training",
+    "sagemaker_transforms",
 ]
