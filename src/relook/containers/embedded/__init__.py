@@ -1,0 +1,1 @@
+"""Containers without a container engine: our own handler host, in a bubblewrap sandbox (docs/sandbox.md)."""

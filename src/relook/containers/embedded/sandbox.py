@@ -1,0 +1,138 @@
+"""The command line of bubblewrap: what a sandboxed process may see, and nothing more.
+
+It gets namespaces of its own for everything, no capability, no way to make more namespaces, a root that holds the
+system's programs and our Python read-only, and small writable places in memory. Its user is 65534 inside; outside it
+is the server's user, so that folders only the server may read can be mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import relook
+from relook.containers.api import Mount
+
+USER = 65534
+ROOM_BYTES = 2 << 30
+"""Of each writable place in memory, where the container has no memory limit of its own."""
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_CONFIGURATION = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+_FOR_NETWORK = (
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/ca-certificates",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+)
+_HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
+"""How many cores and caches there are: numeric libraries plan their threads by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one sandbox shows. `network` keeps the machine's network; without it there is a loopback of its own."""
+
+    hostname: str
+    mounts: tuple[Mount, ...]
+    environment: Mapping[str, str]
+    network: bool
+    room_bytes: int
+
+
+def isolation(bubblewrap: str) -> list[str]:
+    """The flags without which nothing is run. Bubblewrap before 0.8 cannot forbid further user namespaces."""
+    flags = ["--unshare-all", "--unshare-user", "--uid", str(USER), "--gid", str(USER)]
+    flags += ["--cap-drop", "ALL", "--clearenv", "--new-session", "--die-with-parent", "--as-pid-1"]
+    return flags + (["--disable-userns"] if "--disable-userns" in _help(bubblewrap) else [])
+
+
+def arguments(bubblewrap: str, view: View) -> list[str]:
+    """Everything for bubblewrap before the command."""
+    every = isolation(bubblewrap) + (["--share-net"] if view.network else []) + ["--hostname", view.hostname]
+    every += _files(view.network) + _memory(view.room_bytes)
+    for mount in sorted(view.mounts, key=lambda one: one.target):  # a folder before what lies in it
+        every += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.target]
+    every += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+    for name, value in view.environment.items():
+        every += ["--setenv", name, value]
+    return every
+
+
+def accounts() -> dict[str, bytes]:
+    """The two files by which programs look up their own user's name; nobody of this machine is in them."""
+    return {
+        "/etc/passwd": f"root:x:0:0::/:/bin/false\nsandbox:x:{USER}:{USER}::/tmp:/bin/sh\n".encode(),
+        "/etc/group": f"root:x:0:\nsandbox:x:{USER}:\n".encode(),
+    }
+
+
+def python_folders() -> list[str]:
+    """Where the interpreter, its libraries and our package lie."""
+    prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+    folders = {Path(each) for each in prefixes} | {Path(each).resolve() for each in prefixes}
+    folders |= {Path(sys.executable).resolve().parent.parent, Path(relook.__file__).parent}
+    if len(shortest := min(folders, key=lambda each: len(each.parts)).parts) < 2:
+        raise RuntimeError(f"Python lies in {shortest}, which would show a sandbox the whole machine; use a venv")
+    return sorted(str(each) for each in folders if not each.is_relative_to("/usr"))
+
+
+def why_not(bubblewrap: str) -> str | None:
+    """None where bubblewrap can build our sandbox on this machine; else the reason, with the fix."""
+    try:
+        command = [
+            bubblewrap,
+            *isolation(bubblewrap),
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "--",
+            "/bin/sh",
+            "-c",
+            ":",
+        ]
+        tried = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
+    except FileNotFoundError:
+        return "bubblewrap (bwrap) is not installed; install it (Debian: apt-get install bubblewrap)"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap ({bubblewrap}) cannot be started: {error}"
+    if tried.returncode == 0:
+        return None
+    words = tried.stderr.decode(errors="replace").strip() or f"status {tried.returncode}"
+    return f"bubblewrap cannot build a sandbox here ({words}); allow user namespaces to this user, or run as root"
+
+
+@cache
+def _help(bubblewrap: str) -> str:
+    """What it says of its options. OSError where it cannot be started; that is not remembered."""
+    return subprocess.run([bubblewrap, "--help"], capture_output=True, text=True, timeout=20, check=False).stdout
+
+
+def _files(network: bool) -> list[str]:
+    every = ["--ro-bind", "/usr", "/usr"]
+    for folder in _SYSTEM:
+        if os.path.islink(folder):
+            every += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            every += ["--ro-bind", folder, folder]
+    for path in (*_CONFIGURATION, *_HARDWARE, *(_FOR_NETWORK if network else ())):
+        every += ["--ro-bind-try", path, path]
+    for path in python_folders():
+        every += ["--ro-bind", path, path]
+    return every
+
+
+def _memory(room_bytes: int) -> list[str]:
+    every = ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/dev/shm", "/tmp", "/opt/ml"):
+        every += ["--size", str(room_bytes), "--tmpfs", folder]
+    return every
