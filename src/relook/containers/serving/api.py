@@ -5,6 +5,7 @@ ServingError        the model could not be started or asked; the message is for 
  +-- ContainerGone  it does not answer any more: it ended, closed the connection, or took too long
  +-- AnswerTooLarge its answer is larger than allowed
  +-- NoSuchModel    a multi-model container has no model of that name
+ +-- ModelNotReady  a multi-model container is still loading that model; asking again later may help
  +-- NoSuchContainer  no container has the hostname asked for
 """
 
@@ -39,6 +40,10 @@ class AnswerTooLarge(ServingError):
 
 class NoSuchModel(ServingError):
     """TargetModel names nothing under the model's prefix."""
+
+
+class ModelNotReady(ServingError):
+    """The model is still being loaded; the load goes on, so that asking again may help."""
 
 
 class NoSuchContainer(ServingError):
@@ -135,7 +140,7 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     startup_timeout: float = 480.0
     download_timeout: float = 3600.0
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     gpu: bool = False
 
 
@@ -143,5 +148,5 @@ class Starter(Protocol):
     """Makes instances; used on one event loop."""
 
     async def start(self, launch: Launch, log: LogSink) -> Instance:
-        """Returns once every container answers /ping. Raises StartFailed, with nothing left running; so does a cancel."""
+        """Returns once every container answers /ping. StartFailed, and a cancel, leave nothing running."""
         ...
