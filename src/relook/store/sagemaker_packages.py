@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, select, update
 
 from relook.core.names import Scope
 from relook.store.tables.sagemaker_models import package_groups, packages
@@ -25,11 +25,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """`name` is its own, or its group's, where it is `version`; `key` is what ARNs say: name, or group/version."""
+    """`name` is its own; or its group's, and then it has a version, from 1."""
 
     id: int
     scope: Scope
-    key: str
     name: str
     version: int | None
     created: int
@@ -37,6 +36,11 @@ class Package:
     approval: str | None
     digest: str
     content: Mapping[str, Any]
+
+    @property
+    def full_name(self) -> str:
+        """As ARNs have it: the name, or group/version."""
+        return full_name(self.name, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +78,16 @@ def remove_group(connection: Connection, group_id: int) -> None:
 
 
 def create(connection: Connection, scope: Scope, new: NewPackage, group_id: int | None, now: int) -> str:
-    """Its key. In a group it becomes the next version: numbers are never given out twice."""
+    """Its full name. In a group it becomes the next version: numbers are never given out twice."""
     version = None if group_id is None else _take_version(connection, group_id)
-    key = new.name.lower() if version is None else f"{new.name.lower()}/{version}"
     connection.execute(
         insert(packages).values(
             account=scope.account,
             region=scope.region,
-            key=key,
+            key=new.name.lower(),
             name=new.name,
             group_id=group_id,
-            version=version,
+            version=version or 0,
             created=now,
             modified=now,
             approval=new.approval,
@@ -93,12 +96,19 @@ def create(connection: Connection, scope: Scope, new: NewPackage, group_id: int 
             content=dict(new.content),
         )
     )
-    return key
+    return full_name(new.name, version)
 
 
-def find(connection: Connection, scope: Scope, key: str) -> Package | None:
-    """By name, or by group/version, in any case."""
-    return _one(connection, scope, packages.c.key == key.lower())
+def full_name(name: str, version: int | None) -> str:
+    return name if version is None else f"{name}/{version}"
+
+
+def find(connection: Connection, scope: Scope, full: str) -> Package | None:
+    """By a full name in any case."""
+    name, _, version = full.lower().partition("/")
+    if version and not (version.isascii() and version.isdigit()):
+        return None
+    return _one(connection, scope, and_(packages.c.key == name, packages.c.version == int(version or 0)))
 
 
 def made_by(connection: Connection, scope: Scope, token: str) -> Package | None:
@@ -126,9 +136,8 @@ def package(row: Row[Any]) -> Package:
     return Package(
         id=row.id,
         scope=Scope(row.account, row.region),
-        key=row.key,
         name=row.name,
-        version=row.version,
+        version=row.version or None,
         created=row.created,
         modified=row.modified,
         approval=row.approval,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from relook.aws.operation import Service
+from relook.services.sagemaker.algorithms import Algorithms
 from relook.services.sagemaker.description import runtime_model, sagemaker_model
+from relook.services.sagemaker.endpoint_configs import EndpointConfigs
+from relook.services.sagemaker.models import Models
+from relook.services.sagemaker.package_groups import PackageGroups
+from relook.services.sagemaker.packages import Packages
 from relook.services.sagemaker.tags import Tags
 from relook.store.engine import Store
 
@@ -18,5 +23,6 @@ def services(*, store: Store, nouns: Iterable[object] = (), runtime: Iterable[ob
     `nouns` and `runtime` are the objects whose methods are marked as operations of one and of the other, beside those
     that need nothing but rows. Nouns that are `Taggable` can be tagged.
     """
-    control = tuple(nouns)
+    rows_alone = (Models(store), EndpointConfigs(store), Algorithms(store), Packages(store), PackageGroups(store))
+    control = (*rows_alone, *nouns)
     return [Service(sagemaker_model(), (*control, Tags(store, control))), Service(runtime_model(), runtime)]

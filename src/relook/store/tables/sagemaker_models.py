@@ -44,17 +44,17 @@ packages = Table(
     Column("id", Serial, primary_key=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
-    Column("key", String(80), nullable=False),  # the name, or group/version
+    Column("key", String(63), nullable=False),
     Column("name", String(63), nullable=False),  # its own, or its group's
     Column("group_id", ForeignKey(package_groups.c.id)),
-    Column("version", Integer),
+    Column("version", Integer, nullable=False),  # 0 for one without a group
     Column("created", Milliseconds, nullable=False),
     Column("modified", Milliseconds, nullable=False),
     Column("approval", String(30)),
     Column("token", String(36)),  # of the call that made it
     Column("digest", String(64), nullable=False),
     Column("content", JSON, nullable=False),
-    UniqueConstraint("account", "region", "key"),
+    UniqueConstraint("account", "region", "key", "version"),
     Index("ix_sagemaker_packages_token", "account", "region", "token"),
     Index("ix_sagemaker_packages_group", "group_id"),
     sqlite_autoincrement=True,

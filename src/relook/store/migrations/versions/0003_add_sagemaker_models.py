@@ -11,12 +11,12 @@ down_revision = "0002"
 _SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _named(length: int = 63) -> list[sa.Column[object]]:
+def _named() -> list[sa.Column[object]]:
     return [
         sa.Column("id", _SERIAL, nullable=False),
         sa.Column("account", sa.String(length=12), nullable=False),
         sa.Column("region", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.String(length=length), nullable=False),
+        sa.Column("key", sa.String(length=63), nullable=False),
         sa.Column("name", sa.String(length=63), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
     ]
@@ -48,9 +48,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "sagemaker_packages",
-        *_named(80),
+        *_named(),
         sa.Column("group_id", _SERIAL, nullable=True),
-        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("modified", sa.BigInteger(), nullable=False),
         sa.Column("approval", sa.String(length=30), nullable=True),
         sa.Column("token", sa.String(length=36), nullable=True),
@@ -60,7 +60,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["group_id"], ["sagemaker_package_groups.id"], name=op.f("fk_sagemaker_packages_group_id")
         ),
-        sa.UniqueConstraint("account", "region", "key", name=op.f("uq_sagemaker_packages_account_region_key")),
+        sa.UniqueConstraint(
+            "account", "region", "key", "version", name=op.f("uq_sagemaker_packages_account_region_key_version")
+        ),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_sagemaker_packages_token", "sagemaker_packages", ["account", "region", "token"])
