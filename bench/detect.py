@@ -45,9 +45,7 @@ class RawGraph:
     def __init__(self, folder: Path, *, whole: bool = False) -> None:
         """`whole` compiles it as one, all in the patches' precision: faster, but the distances come out wrong."""
         graph, card = artifact.read(folder)
-        model, served = runtime.read(graph), card.precision
-        if runtime.native_precision() is not runtime.Precision.BF16:
-            served = runtime.Precision.F32
+        model, served = runtime.read(graph), runtime.served(card.precision)
         parts = [(model, served)]
         if not whole:
             patches, head = runtime.split(model)

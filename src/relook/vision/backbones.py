@@ -6,7 +6,9 @@ WeightsError: a file that cannot serve as a backbone; the message says why and w
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class WeightsError(Exception):
@@ -27,6 +29,7 @@ class Backbone:
     """ONNX bytes with input (1, 3, h, w), RGB in 0..1 less ImageNet's mean over its deviation.
 
     `layers` has strides of 8 and 16, finest first. `warning` is a sentence for the user when accuracy will suffer.
+    `int8` says how its convolutions were brought to int8 (see `int8`); None: they were not.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Backbone:
     layers: tuple[Layer, ...]
     origin: str
     warning: str | None = None
+    int8: Mapping[str, Any] | None = None
 
     @property
     def sha256(self) -> str:

@@ -159,9 +159,19 @@ def full_model(backbone: Backbone, views: Sequence[View]) -> onnx.ModelProto:
     return builder.model
 
 
+def input_model(size: Size) -> onnx.ModelProto:
+    """Input `image0` as that of `feature_model`; output `input`, what the backbone is given: float32 (1, 3, h, w) with
+    a rim of REFLECTED mirrored pixels."""
+    opset = helper.make_opsetid("", _OPSETS[-1])
+    builder = _Builder(helper.make_model(helper.make_graph([], "input", [], []), opset_imports=[opset], ir_version=8))
+    _image_input(builder, size, "input")
+    _set_outputs(builder.model, {"input": [1, 3, None, None]})
+    return builder.model
+
+
 def _opened(backbone: Backbone) -> tuple[_Builder, list[onnx.NodeProto], str]:
     """An empty graph with the backbone's constants, the backbone's nodes, and the name of its input."""
-    model = _prepared(backbone)
+    model = prepared(backbone)
     source = model.graph.input[0].name
     nodes = list(model.graph.node)
     del model.graph.node[:]
@@ -174,10 +184,7 @@ def _features(
 ) -> tuple[str, Size]:
     """The name of the view's patches and their grid."""
     shared = {entry.name for entry in builder.model.graph.initializer} | {""}
-    image = numbered(IMAGE, builder.view)
-    shape = [1, size.height, size.width, 3]
-    builder.model.graph.input.append(helper.make_tensor_value_info(image, TensorProto.UINT8, shape))
-    _normalise(builder, image, _own(source, builder.view, shared))
+    _image_input(builder, size, _own(source, builder.view, shared))
     builder.model.graph.node.extend(_renamed(node, builder.view, shared) for node in nodes)
     cells = grid(backbone, size)
     maps = [
@@ -213,7 +220,8 @@ def _renamed(node: onnx.NodeProto, view: int, shared: set[str]) -> onnx.NodeProt
     return copy
 
 
-def _prepared(backbone: Backbone) -> onnx.ModelProto:
+def prepared(backbone: Backbone) -> onnx.ModelProto:
+    """Its graph at an opset of ours, for any image size, with the image as its only input."""
     model = onnx.load_model_from_string(backbone.onnx)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset not in _OPSETS:
@@ -227,7 +235,11 @@ def _prepared(backbone: Backbone) -> onnx.ModelProto:
     return model
 
 
-def _normalise(builder: _Builder, image: str, target: str) -> None:
+def _image_input(builder: _Builder, size: Size, target: str) -> None:
+    """The view's input, and from it `target`: what the backbone is given."""
+    image = numbered(IMAGE, builder.view)
+    shape = [1, size.height, size.width, 3]
+    builder.model.graph.input.append(helper.make_tensor_value_info(image, TensorProto.UINT8, shape))
     mean = (255 * np.array(MEAN, np.float32)).reshape(1, 3, 1, 1)
     gain = (1 / (255 * np.array(DEVIATION, np.float32))).reshape(1, 3, 1, 1)
     channels = builder.add("Transpose", [image], perm=[0, 3, 1, 2])

@@ -33,7 +33,9 @@ class Predictor:
     def __init__(self, graph: bytes, card: artifact.Card, threads: int) -> None:
         self.card = card
         features, head = runtime.split(runtime.read(graph))
-        precision = card.precision if runtime.native_precision() is runtime.Precision.BF16 else runtime.Precision.F32
+        if why := runtime.lacks(card.precision) if card.precision is runtime.Precision.INT8 else None:
+            raise artifact.ArtifactError(f"the model computes in int8: {why}, and train it again")
+        precision = runtime.served(card.precision)
         self._features = runtime.compile_model(features, precision, threads).create_infer_request()
         self._head = runtime.compile_model(head, runtime.Precision.F32, threads).create_infer_request()
         self._images = []
@@ -96,7 +98,6 @@ class Predictor:
         Distances of all views and, where there are heads, what they see; the highest of the views counts. Blurred.
         """
         from scipy.ndimage import gaussian_filter  # for reports: an inference unit never needs it
-
 
         finest = max((view.grid for view in self.card.views), key=lambda grid: grid.height * grid.width)
         heat = np.full((finest.height, finest.width), -np.inf, np.float32)

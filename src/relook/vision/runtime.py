@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from relook.vision.graph_names import PATCHES
@@ -15,6 +16,12 @@ class Precision(StrEnum):
 
     F32 = "f32"
     BF16 = "bf16"
+    INT8 = "int8"
+    """Convolutions alone, and only of a graph that was brought to it (see `int8`); everything else is float32."""
+
+
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""Flags of /proc/cpuinfo. Without any of these, sums of products of int8 overflow their 16 bits and are cut off."""
 
 
 @cache
@@ -28,6 +35,20 @@ def native_precision() -> Precision:
     return Precision.BF16 if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else Precision.F32
 
 
+def served(precision: Precision) -> Precision:
+    """What a model trained in `precision` is served in here: a bf16 model in f32 where the CPU has no bf16."""
+    return native_precision() if precision is Precision.BF16 else precision
+
+
+def lacks(precision: Precision, cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+    """Why this CPU cannot compute in `precision`, and what else to take; None if it can."""
+    if precision is Precision.BF16 and native_precision() is not Precision.BF16:
+        return "precision bf16 needs a CPU with AVX512-BF16 or AMX; this one has neither: take auto or f32"
+    if precision is Precision.INT8 and not INT8_FLAGS & set(cpuinfo.read_text("utf-8", "replace").split()):
+        return "precision int8 needs a CPU with VNNI or AMX; this one has neither: take auto, f32 or bf16"
+    return None
+
+
 def read(onnx: bytes) -> ov.Model:
     """Parse a self-contained ONNX model."""
     return core().read_model(onnx)
@@ -39,7 +60,7 @@ def compile_model(model: ov.Model, precision: Precision, threads: int = 1, strea
     A stream of one thread computes the same values however many streams run beside it.
     """
     options: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": precision.value,
+        "INFERENCE_PRECISION_HINT": (Precision.F32 if precision is Precision.INT8 else precision).value,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,  # several units share the cores: let the kernel place them

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 import relook
-from relook.vision import artifact, graph, runtime, training_report, view
+from relook.vision import artifact, graph, int8, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
@@ -104,6 +104,8 @@ def train(
         seen = survey(training, test, progress)
         options = options or Options()
         precision = options.precision or runtime.native_precision()
+        if precision is runtime.Precision.INT8:
+            backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
         problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed)
         where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
@@ -280,6 +282,7 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
     libraries = ("numpy", "onnx", "openvino", "pillow", "scikit-learn", "simplejpeg")
     return {
         "backbone": {"name": backbone.name, "origin": backbone.origin, "sha256": backbone.sha256},
+        "int8": backbone.int8,
         "data_sha256": seen.data_sha256,
         "code_sha256": _code_sha256(),
         "seed": problem.seed,

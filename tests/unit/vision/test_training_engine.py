@@ -182,7 +182,7 @@ def test_embeddings_are_the_same_kept_or_computed_again() -> None:
 
 def test_precision_is_this_processors_own_unless_asked_for(plain: TrainingResult, tmp_path: Path) -> None:
     assert artifact.read(plain.artifact)[1].precision is native_precision()
-    for precision in Precision:
+    for precision in (Precision.F32, Precision.BF16):
         train(
             samples(0, 4, 0), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
             progress=ignore, options=Options(precision, (128,)),
