@@ -109,12 +109,12 @@ def find(connection: Connection, scope: Scope, name: str) -> Transform | None:
         transforms.c.account == scope.account, transforms.c.region == scope.region, transforms.c.key == name.lower()
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else _transform(row)
+    return None if row is None else transform_of(row)
 
 
 def get(connection: Connection, transform_id: int) -> Transform | None:
     row = connection.execute(select(transforms).where(transforms.c.id == transform_id)).one_or_none()
-    return None if row is None else _transform(row)
+    return None if row is None else transform_of(row)
 
 
 def change_status(
@@ -231,7 +231,8 @@ def _settle(connection: Connection, transform_id: int, position: int, values: Ma
     return changed.rowcount == 1
 
 
-def _transform(row: Row[Any]) -> Transform:
+def transform_of(row: Row[Any]) -> Transform:
+    """A row of the whole table."""
     return Transform(
         id=row.id,
         scope=Scope(row.account, row.region),
