@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ FIX = (
 )
 ERRORS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
 """What the library raises, if it does not pass through what the system raised."""
-_SECONDS = 60.0
+_SECONDS = 60
 """For one answer of the engine. Waiting for the end of a container is not bounded by it."""
 
 
@@ -42,7 +43,30 @@ def sockets(setting: str) -> list[Path]:
     ]
 
 
-def connect(setting: str) -> APIClient:
+class Client(APIClient):
+    """The library's, and whether anything still listens at the other end. Raises OSError, or one of ERRORS."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _knock(path)
+        super().__init__(base_url=f"{SCHEME}{path}", version="auto", timeout=_SECONDS)
+
+    def answers(self) -> bool:
+        """Asks nothing; where this says no, the library would leave a socket unclosed in finding out."""
+        try:
+            _knock(self._path)
+        except OSError:
+            return False
+        return True
+
+
+def _knock(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_SECONDS)
+        probe.connect(str(path))
+
+
+def connect(setting: str) -> Client:
     """A client of the first engine that answers. Raises CannotRun, which says what was tried."""
     if setting == NONE:
         raise CannotRun("container engines are switched off here (container_engine is none)")
@@ -50,16 +74,17 @@ def connect(setting: str) -> APIClient:
     tried = []
     for place in places:
         try:
-            if place.is_socket():
-                return APIClient(base_url=f"{SCHEME}{place}", version="auto", timeout=int(_SECONDS))
-        except (DockerException, OSError) as error:  # requests' own errors are OSErrors
+            return Client(place)
+        except FileNotFoundError:
+            continue
+        except (*ERRORS, OSError) as error:
             tried.append(f"{place}: {reason(error)}")
     if tried:
         raise CannotRun(f"no container engine answers ({'; '.join(tried)}); {FIX}")
     raise CannotRun(f"there is no container engine: no socket at {', '.join(map(str, places))}; {FIX}")
 
 
-def describe(client: APIClient) -> str:
+def describe(client: Client) -> str:
     """Name and version, such as "Podman Engine 4.3.1"."""
     with failures("tell its version"):
         found = client.version()
@@ -78,10 +103,7 @@ def failures(doing: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, without the library's own words around it."""
-    if isinstance(error, APIError):
-        return str(error.explanation or error)
-    cause: BaseException = error
-    while (inner := cause.__cause__ or cause.__context__) is not None and not isinstance(cause, PermissionError):
-        cause = inner
-    return str(cause) or type(cause).__name__
+    """What went wrong: the engine's own words where there are any."""
+    if isinstance(error, APIError) and error.explanation:
+        return str(error.explanation)
+    return str(error.strerror if isinstance(error, OSError) and error.strerror else error) or type(error).__name__

@@ -6,15 +6,16 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from docker.api.client import APIClient
 from docker.errors import APIError, NotFound
 
 from relook.containers.api import CannotRun, ContainerSpec, EngineFailed, LogSink
 from relook.containers.engine import client as connection
-from relook.containers.engine.client import ERRORS, failures, reason
+from relook.containers.engine.client import ERRORS, Client, failures, reason
 from relook.containers.engine.request import LABEL, creation
-from relook.containers.engine.running import EngineContainer, Output
+from relook.containers.engine.running import EngineContainer, Output, release
 
 _NO_PROGRAM = ("executable file not found", "no such file or directory", "permission denied", "exec format error")
 _NO_GPU = "could not select device driver"
@@ -30,7 +31,7 @@ class EngineDriver:
         self._setting = setting
         self._pull = pull
         self._lock = threading.Lock()
-        self._client: APIClient | None = None
+        self._client: Client | None = None
 
     def runs(self, image: str) -> bool:
         """Any image may be one of the engine's."""
@@ -39,15 +40,13 @@ class EngineDriver:
     def labels(self, image: str) -> Mapping[str, str]:
         """What the image says of itself (com.amazonaws.sagemaker.capabilities...). Raises ContainerError."""
         client = self._connected()
-        self._have(client, image)
-        with failures(f"look at the image {image}"):
-            return dict(client.inspect_image(image)["Config"].get("Labels") or {})
+        return dict(self._image(client, image)["Config"].get("Labels") or {})
 
     def start(self, spec: ContainerSpec, log: LogSink) -> EngineContainer:
         """See `api.Driver`. Fetching the image counts."""
         client = self._connected()
-        self._have(client, spec.image)
-        identity = self._create(client, spec)
+        image = self._image(client, spec.image)
+        identity = _create(client, spec, image)
         try:
             _granted(client, identity, spec)
             container = _begin(client, identity, spec, log)
@@ -73,28 +72,35 @@ class EngineDriver:
                 with failures(f"remove {each['Labels'][LABEL]}"):
                     _remove(client, each["Id"])
 
-    def _connected(self) -> APIClient:
+    def close(self) -> None:
+        """Let go of the connection; containers go on."""
         with self._lock:
             if self._client is not None:
-                try:
-                    self._client.ping()
-                except ERRORS:
-                    self._client.close()
-                    self._client = None
+                self._client.close()
+                self._client = None
+
+    def _connected(self) -> Client:
+        with self._lock:
+            if self._client is not None and not self._client.answers():
+                self._client.close()
+                self._client = None
             if self._client is None:
                 self._client = connection.connect(self._setting)
             return self._client
 
-    def _have(self, client: APIClient, image: str) -> None:
-        with failures(f"look for the image {image}"), suppress(NotFound):
-            client.inspect_image(image)
-            return
+    def _image(self, client: Client, image: str) -> dict[str, Any]:
+        """What the engine says of it, fetched if need be."""
+        if (found := _inspect(client, image)) is not None:
+            return found
         if not self._pull:
             fix = f"pull it (docker pull {image}, or podman), or let Relook do so with the setting pull_images"
             raise CannotRun(f"the image {image} is not on this machine: {fix}")
         self._fetch(client, image)
+        if (found := _inspect(client, image)) is None:
+            raise CannotRun(f"the image {image} was fetched, but is not there under that name")
+        return found
 
-    def _fetch(self, client: APIClient, image: str) -> None:
+    def _fetch(self, client: Client, image: str) -> None:
         name, tag = _split(image)
         _logger.info("fetching the image %s", image)
         try:
@@ -104,15 +110,23 @@ class EngineDriver:
         except ERRORS as error:
             raise CannotRun(f"the image {image} cannot be fetched: {reason(error)}") from error
 
-    def _create(self, client: APIClient, spec: ContainerSpec) -> str:
-        with failures(f"create {spec.name} from {spec.image}"):
-            created = client.create_container(**creation(client, spec))
-        for warning in created.get("Warnings") or ():
-            _logger.warning("%s: the container engine says: %s", spec.name, warning)
-        return str(created["Id"])
+
+def _inspect(client: APIClient, image: str) -> dict[str, Any] | None:
+    with failures(f"look for the image {image}"), suppress(NotFound):
+        found: dict[str, Any] = client.inspect_image(image)
+        return found
+    return None
 
 
-def _granted(client: APIClient, identity: str, spec: ContainerSpec) -> None:
+def _create(client: Client, spec: ContainerSpec, image: dict[str, Any]) -> str:
+    with failures(f"create {spec.name} from {spec.image}"):
+        created = client.create_container(**creation(client, spec, checks=bool(image["Config"].get("Healthcheck"))))
+    for warning in created.get("Warnings") or ():
+        _logger.warning("%s: the container engine says: %s", spec.name, warning)
+    return str(created["Id"])
+
+
+def _granted(client: Client, identity: str, spec: ContainerSpec) -> None:
     """Some engines leave out silently what they do not know."""
     if spec.gpu:
         with failures(f"describe the container {spec.name}"):
@@ -121,14 +135,16 @@ def _granted(client: APIClient, identity: str, spec: ContainerSpec) -> None:
             raise CannotRun("a GPU was asked for, and this container engine does not hand out any")
 
 
-def _begin(client: APIClient, identity: str, spec: ContainerSpec, log: LogSink) -> EngineContainer:
+def _begin(client: Client, identity: str, spec: ContainerSpec, log: LogSink) -> EngineContainer:
+    output: Output | None = None
     with failures(f"start {spec.name}"):
-        # Attached before it runs, so that not a line is lost.
-        output: Output = client.attach(identity, stream=True, demux=True)
         try:
+            # Attached before it runs, so that not a line is lost. Podman finds out what cannot be run right here.
+            output = client.attach(identity, stream=True, demux=True)
             client.start(identity)
         except APIError as error:
-            output.close()
+            if output is not None:
+                release(output)
             raise _refused(reason(error), spec) from error
     return EngineContainer(client, spec.name, identity, output, log)
 
@@ -141,7 +157,7 @@ def _refused(text: str, spec: ContainerSpec) -> CannotRun | EngineFailed:
     return EngineFailed(f"the container engine failed to start {spec.name}: {text}")
 
 
-def _remove(client: APIClient, identity: str) -> None:
+def _remove(client: Client, identity: str) -> None:
     with suppress(NotFound):
         client.remove_container(identity, v=True, force=True)
 

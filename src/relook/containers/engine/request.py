@@ -7,7 +7,8 @@ from typing import Any
 from docker.api.client import APIClient
 from docker.types import DeviceRequest, LogConfig, Mount
 
-from relook.containers.api import PORT, ContainerSpec, Limits
+from relook.containers.api import PORT, CannotRun, ContainerSpec, EngineFailed, Limits
+from relook.containers.api import Mount as OurMount
 
 LABEL = "relook.container"
 """Carries our name for it. Only containers with this label are ever reaped."""
@@ -21,8 +22,8 @@ def serving_port(spec: ContainerSpec) -> int:
     return int(told) if told.isdigit() else PORT
 
 
-def creation(client: APIClient, spec: ContainerSpec) -> dict[str, Any]:
-    """Arguments of `create_container`."""
+def creation(client: APIClient, spec: ContainerSpec, checks: bool) -> dict[str, Any]:
+    """Arguments of `create_container`. `checks`: the image brings a health check of its own, to be left out."""
     return {
         "image": spec.image,
         "name": spec.name,
@@ -33,21 +34,29 @@ def creation(client: APIClient, spec: ContainerSpec) -> dict[str, Any]:
         "labels": {LABEL: spec.name},
         "ports": None if spec.isolated else [serving_port(spec)],
         "host_config": client.create_host_config(**_host(spec), **_limits(spec.limits)),
-        # The image's own health check would run beside ours, and Podman needs systemd for it.
-        "healthcheck": {"test": ["NONE"]},
+        # It would run beside ours, and Podman needs systemd for it.
+        "healthcheck": {"test": ["NONE"]} if checks else None,
         # The library would put the proxies of ~/.docker/config.json, passwords and all, into the environment.
         "use_config_proxy": False,
     }
 
 
+def _mount(mount: OurMount) -> Mount:
+    for path in (str(mount.source), mount.target):
+        if "," in path:  # Podman puts them into a list with commas between: the rest would be taken for options
+            raise CannotRun(f"{path} cannot be mounted into a container: its name has a comma")
+    if not mount.source.exists():  # an engine may make an empty folder of that name, and say nothing
+        raise EngineFailed(f"{mount.source} cannot be mounted into a container: there is no such folder")
+    return Mount(mount.target, str(mount.source), type="bind", read_only=mount.read_only)
+
+
 def _host(spec: ContainerSpec) -> dict[str, Any]:
-    mounts = [Mount(each.target, str(each.source), type="bind", read_only=each.read_only) for each in spec.mounts]
     return {
         "network_mode": "none" if spec.isolated else "bridge",
         "port_bindings": None if spec.isolated else {serving_port(spec): (_HOST, None)},
         # Without a network nobody else would tell the container its own name.
         "extra_hosts": {spec.hostname: _HOST} if spec.isolated and spec.hostname else None,
-        "mounts": mounts,
+        "mounts": [_mount(each) for each in spec.mounts],
         "security_opt": ["no-new-privileges"],
         "cap_drop": ["MKNOD", "NET_RAW"],
         # Output is read as it comes and kept by us: the engine would keep all of it a second time, without bound.

@@ -7,18 +7,17 @@ import os
 import socket
 import threading
 import weakref
-from collections.abc import Iterable
+from typing import TypeAlias
 
-from docker.api.client import APIClient
 from docker.errors import APIError, NotFound
 from docker.types.daemon import CancellableStream
 
 from relook.containers.api import PORT, STOP_SECONDS, CannotRun, EngineFailed, LogSink
-from relook.containers.engine.client import ERRORS, failures
+from relook.containers.engine.client import ERRORS, Client, failures
 from relook.containers.lines import Lines
 from relook.containers.netns import NetworkNamespace
 
-Output = CancellableStream[tuple[bytes | None, bytes | None]]
+Output: TypeAlias = "CancellableStream[tuple[bytes | None, bytes | None]]"
 KILLED = 128 + 9
 _AGAIN_SECONDS = 1.0
 """Between two tries to reach an engine that has gone away."""
@@ -33,13 +32,14 @@ _logger = logging.getLogger(__name__)
 class EngineContainer:
     """A container that was started. It is removed as soon as it ends, by a thread that waits for that."""
 
-    def __init__(self, client: APIClient, name: str, identity: str, output: Output, log: LogSink) -> None:
+    def __init__(self, client: Client, name: str, identity: str, output: Output, log: LogSink) -> None:
         self._client = client
         self._name = name
         self._identity = identity
         self._log = log
         self._ended = threading.Event()
         self._status = KILLED
+        self._killed = False
         self._inside: NetworkNamespace | None = None
         self._outside: dict[int, int] = {}
         self._reader = self._read(output)
@@ -107,6 +107,7 @@ class EngineContainer:
         """See `api.Container`. EngineFailed where the engine cannot be told, or the process cannot be killed."""
         for signal, seconds in (("SIGTERM", grace), ("SIGKILL", _KILL_SECONDS)):
             if not self._ended.is_set():
+                self._killed = signal == "SIGKILL"
                 self._signal(signal)
             if self._ended.wait(seconds):
                 return self._status
@@ -129,11 +130,14 @@ class EngineContainer:
     def _watch(self) -> None:
         try:
             while (status := self._waited()) is None:
-                self._ended.wait(_AGAIN_SECONDS)  # nobody sets it but this thread: a pause
+                self._pause()
+                while not self._client.answers():
+                    self._pause()
                 self._read_again()
-            self._status = status
             self._reader.join(_READ_SECONDS)
-            self._remove()
+            if self._reader.is_alive():
+                _logger.warning("%s has ended, but not its output", self._name)
+            self._status = self._remove(status)
         finally:
             self._ended.set()
 
@@ -147,9 +151,11 @@ class EngineContainer:
             _logger.warning("waiting for %s: %s", self._name, error)
             return None
 
+    def _pause(self) -> None:
+        self._ended.wait(_AGAIN_SECONDS)  # nobody sets it but the thread that is here
+
     def _read_again(self) -> None:
-        if self._reader.is_alive():
-            return
+        """What reads still, if anything does, ends with the engine that went away."""
         try:
             output = self._client.attach(self._identity, stream=True, demux=True)
         except ERRORS:
@@ -157,15 +163,20 @@ class EngineContainer:
         self._log(_BROKEN)
         self._reader = self._read(output)
 
-    def _remove(self) -> None:
+    def _remove(self, status: int) -> int:
+        """Gives the status, put right where the engine's word on it is worth nothing."""
         try:
-            if self._client.inspect_container(self._identity)["State"].get("OOMKilled"):
+            state = self._client.inspect_container(self._identity)["State"]
+            if state.get("OOMKilled"):
                 self._log("(killed: out of memory)")
+            elif status == KILLED and not self._killed:
+                self._log("(killed: out of memory?)")  # the only one who kills, as a rule, beside us
             self._client.remove_container(self._identity, v=True, force=True)
-        except NotFound:
-            pass
+        except NotFound:  # removed by someone else, and so killed; Podman says 0
+            return KILLED
         except ERRORS as error:
             _logger.warning("%s has ended and cannot be removed: %s", self._name, error)
+        return status
 
     def _read(self, output: Output) -> threading.Thread:
         thread = threading.Thread(target=_hand_on, args=(output, self._log), name=f"log {self._name}", daemon=True)
@@ -173,12 +184,20 @@ class EngineContainer:
         return thread
 
 
-def _hand_on(output: Iterable[tuple[bytes | None, bytes | None]], log: LogSink) -> None:
+def _hand_on(output: Output, log: LogSink) -> None:
     out, error = Lines(log), Lines(log)
-    for piece, wrong in output:
-        if piece:
-            out.feed(piece)
-        if wrong:
-            error.feed(wrong)
-    out.close()
-    error.close()
+    try:
+        for piece, wrong in output:
+            if piece:
+                out.feed(piece)
+            if wrong:
+                error.feed(wrong)
+        out.close()
+        error.close()
+    finally:
+        release(output)
+
+
+def release(output: Output) -> None:
+    """Close the connection. The stream's own `close` only shuts it down, and leaves the rest to chance."""
+    output._response.close()  # type: ignore[attr-defined]  # the stubs leave it out
