@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from relook import processes
+from relook.aws.operation import Service
 from relook.aws.sdk_files import write_models
 from relook.blobs.folder import FolderBlobs
 from relook.core.clock import system_clock
@@ -60,6 +61,40 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     with hold_worker_lock(folder.worker_lock, _LEFTOVER_PATIENCE):  # nobody of an earlier server writes any more
         blobs.sweep()
         lookoutvision.sweep_artifacts(store, folder.artifacts)
+    parts = _wired(settings, folder, store, blobs)
+    gateway = build(parts.services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
+    parts.worker.start()
+    try:
+        await parts.hosting.start()
+        yield App(gateway, parts.hosting, parts.worker)
+    finally:
+        await parts.hosting.close()
+        await parts.fleet.close()
+        await asyncio.to_thread(parts.worker.close)
+        store.close()
+
+
+async def offered(settings: Settings) -> tuple[Service, ...]:
+    """The services that a server with these settings has; nothing is started. Their data folder must exist."""
+    folder = DataFolder(settings.data)
+    store = Store.open(folder.database)
+    try:
+        return _wired(settings, folder, store, FolderBlobs(store, folder.objects, system_clock)).services
+    finally:
+        store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is wired together; nothing of it runs yet."""
+
+    fleet: LocalFleet
+    hosting: lookoutvision.Hosting
+    worker: Worker
+    services: tuple[Service, ...]
+
+
+def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> _Parts:
     fleet = LocalFleet(FleetSettings(threads=settings.unit_threads))
     hosting = lookoutvision.Hosting(store, fleet, folder.artifacts)
     worker = Worker([*_SELF, "_worker", settings.dump(), str(os.getpid())])
@@ -71,17 +106,8 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
-    services = [vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services(store=store)]
-    gateway = build(services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
-    worker.start()
-    try:
-        await hosting.start()
-        yield App(gateway, hosting, worker)
-    finally:
-        await hosting.close()
-        await fleet.close()
-        await asyncio.to_thread(worker.close)
-        store.close()
+    services = (vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services(store=store))
+    return _Parts(fleet, hosting, worker, services)
 
 
 _SELF = [sys.executable, "-m", "relook"]

@@ -46,18 +46,22 @@ class OperationMark:
     name: str
     resource: ResourceOf | None
     action: str | None
+    offered: bool
 
 
-def operation(name: str, *, resource: ResourceOf | None = None, action: str | None = None) -> Callable[[F], F]:
+def operation(
+    name: str, *, resource: ResourceOf | None = None, action: str | None = None, offered: bool = True
+) -> Callable[[F], F]:
     """Mark a method as the handler of the operation `name` of its service.
 
     `resource` gives the ARN that policies speak of ("*" without it); `action` the IAM action where it differs from
     `<prefix>:<name>`. Plain functions run in a worker thread and may block; coroutine functions run on the event loop
-    and must not. Members come in and go out under their wire names; an `Answer` brings headers along.
+    and must not. Members come in and go out under their wire names; an `Answer` brings headers along. `offered` is
+    False for one that only refuses, in better words than the gateway has.
     """
 
     def mark(function: F) -> F:
-        function.__operation__ = OperationMark(name, resource, action)  # type: ignore[attr-defined]
+        function.__operation__ = OperationMark(name, resource, action, offered)  # type: ignore[attr-defined]
         return function
 
     return mark
@@ -69,6 +73,7 @@ class Operation:
     handler: Handler
     action: str
     resource: ResourceOf
+    offered: bool = True
 
     def arn(self, context: RequestContext, members: Members) -> str:
         return self.resource(context, members)
@@ -98,6 +103,7 @@ class Service:
                     handler=getattr(noun, attribute),
                     action=mark.action or f"{prefix}:{mark.name}",
                     resource=mark.resource or _any_resource,
+                    offered=mark.offered,
                 )
 
 

@@ -11,6 +11,7 @@ import relook
 _COMMANDS = {
     "serve": "relook.cli.serve:serve",
     "env": "relook.cli.env:env",
+    "api": "relook.cli.api:api",
     "check": "relook.cli.check:check",
     "demo": "relook.cli.demo:demo",
     "doctor": "relook.cli.doctor:doctor",

@@ -11,15 +11,15 @@ from relook.services.lookoutvision.errors import validation
 class Packaging:
     """StartModelPackagingJob, DescribeModelPackagingJob, ListModelPackagingJobs."""
 
-    @operation("StartModelPackagingJob", resource=arn_of(SERVICE, "model/{ProjectName}/{ModelVersion}"))
+    @operation("StartModelPackagingJob", resource=arn_of(SERVICE, "model/{ProjectName}/{ModelVersion}"), offered=False)
     def start(self, context: RequestContext, members: Members) -> Members:
         raise _refused("StartModelPackagingJob")
 
-    @operation("DescribeModelPackagingJob")
+    @operation("DescribeModelPackagingJob", offered=False)
     def describe(self, context: RequestContext, members: Members) -> Members:
         raise _refused("DescribeModelPackagingJob")
 
-    @operation("ListModelPackagingJobs")
+    @operation("ListModelPackagingJobs", offered=False)
     def list(self, context: RequestContext, members: Members) -> Members:
         raise _refused("ListModelPackagingJobs")
 
