@@ -3,6 +3,7 @@
 ServingError        the model could not be started or asked; the message is for the user
  +-- StartFailed    a container ended, did not answer /ping in time, or its model data cannot be had
  +-- ContainerGone  it does not answer any more: it ended, closed the connection, or took too long
+ |    +-- Unreachable  it could not even be asked, so another instance may be
  +-- AnswerTooLarge its answer is larger than allowed
  +-- NoSuchModel    a multi-model container has no model of that name
  +-- ModelNotReady  a multi-model container is still loading that model; asking again later may help
@@ -34,6 +35,10 @@ class ContainerGone(ServingError):
     """The container does not answer any more, or took too long."""
 
 
+class Unreachable(ContainerGone):
+    """No connection to the container could be made: it has not seen the request."""
+
+
 class AnswerTooLarge(ServingError):
     """The container's answer is larger than allowed."""
 
@@ -52,7 +57,10 @@ class NoSuchContainer(ServingError):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What reaches a container: nothing else of the client's headers does. `timeout` in seconds, for all of it."""
+    """What reaches a container: nothing else of the client's headers does. `timeout` in seconds, for all of it.
+
+    `chunked` sends the body in chunks, its length untold, as batch transform does where payloads have no limit.
+    """
 
     body: bytes
     content_type: str | None = None
@@ -63,6 +71,7 @@ class Invocation:
     session_id: str | None = None
     timeout: float = 60.0
     largest_answer: int = 6 * 2**20
+    chunked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,17 @@ from dataclasses import dataclass
 
 from relook import processes
 from relook.containers.api import STOP_SECONDS, Container, ContainerError, ContainerSpec, Driver
-from relook.containers.serving.api import AnswerTooLarge, ContainerGone, LogSink, ServingError, StartFailed
+from relook.containers.serving.api import (
+    AnswerTooLarge,
+    ContainerGone,
+    LogSink,
+    ServingError,
+    StartFailed,
+    Unreachable,
+)
 from relook.containers.serving.client import Answer, Client
 from relook.containers.serving.client import Parts as ClientParts
-from relook.containers.serving.connection import Head, HttpError, Lost, Request, TooLarge
+from relook.containers.serving.connection import ConnectFailed, Head, HttpError, Lost, Request, TooLarge
 
 _log = logging.getLogger(__name__)
 _LAST_LINES = 10
@@ -117,7 +124,7 @@ class Running:
                 self._heard = self._loop.time()
                 self._watch = self._loop.create_task(self._watching())
                 return
-            await asyncio.wait([self._exited], timeout=pause)
+            await asyncio.wait([self._exited], timeout=min(pause, max(0.0, end - self._loop.time())))
             if self._exited.done():
                 raise StartFailed(await self._why(f"{self._exited.result()} before it answered /ping"))
             pause = min(_LONGEST_PAUSE, pause * 1.5)
@@ -184,7 +191,8 @@ class Running:
     def _translated(self, error: HttpError) -> ServingError:
         if isinstance(error, TooLarge):
             return AnswerTooLarge(f"The {self.label} container answered too much: {error}")
-        return ContainerGone(f"The {self.label} container gave no answer: {self.reason or error}")
+        kind = Unreachable if isinstance(error, ConnectFailed) else ContainerGone
+        return kind(f"The {self.label} container gave no answer: {self.reason or error}")
 
     # Being told of its end.
 
