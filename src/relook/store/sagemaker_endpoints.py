@@ -59,18 +59,18 @@ def find(connection: Connection, scope: Scope, name: str) -> Endpoint | None:
         endpoints.c.account == scope.account, endpoints.c.region == scope.region, endpoints.c.key == name.lower()
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else _endpoint(row)
+    return None if row is None else endpoint(row)
 
 
 def get(connection: Connection, endpoint_id: int) -> Endpoint | None:
     row = connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id)).one_or_none()
-    return None if row is None else _endpoint(row)
+    return None if row is None else endpoint(row)
 
 
 def in_status(connection: Connection, statuses: Collection[EndpointStatus]) -> list[Endpoint]:
     """The endpoints of every account in these statuses, oldest first."""
     query = select(endpoints).where(endpoints.c.status.in_(_values(statuses))).order_by(endpoints.c.id)
-    return [_endpoint(row) for row in connection.execute(query)]
+    return [endpoint(row) for row in connection.execute(query)]
 
 
 def change_status(connection: Connection, endpoint_id: int, new: EndpointStatus, now: int, **columns: Any) -> bool:
@@ -95,7 +95,8 @@ def _values(statuses: Iterable[EndpointStatus]) -> list[str]:
     return [status.value for status in statuses]
 
 
-def _endpoint(row: Row[Any]) -> Endpoint:
+def endpoint(row: Row[Any]) -> Endpoint:
+    """A row of the table, as a listing gives it."""
     return Endpoint(
         id=row.id,
         scope=Scope(row.account, row.region),

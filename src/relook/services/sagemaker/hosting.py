@@ -1,0 +1,402 @@
+"""The controller that makes what runs agree with what the rows of endpoints say.
+
+Rows change by this task alone, but for CreateEndpoint, UpdateEndpoint and its kin, and DeleteEndpoint, which write what
+is wanted. Nothing is remembered between two looks at the rows but the running instances, so a start after a crash is
+only another look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+from relook.containers.serving.api import Instance, Launch, Starter
+from relook.core.clock import Clock, system_clock
+from relook.core.deployments import AsyncInference, Capture, Deployment, Variant
+from relook.core.endpoint_states import RUNNING, SERVING, EndpointStatus
+from relook.core.names import Scope
+from relook.services.sagemaker.fleets import Fleet
+from relook.services.sagemaker.invocation_counts import InvocationCounts
+from relook.store import sagemaker_endpoints as endpoints
+from relook.store.engine import Store
+from relook.store.sagemaker_endpoints import Endpoint
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
+_STARTS_AT_ONCE = 4
+"""Containers that load their models at one time: more only slow each other down."""
+GROUP = "/aws/sagemaker/Endpoints/"
+_STATUS_BYTES = 1024
+Address = tuple[str, str, str]
+
+
+class Logs(Protocol):
+    """`store.log_writer.LogWriter`."""
+
+    def sink(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostingOptions:
+    """`prefix` begins each container's name. `idle_seconds` without a request stop a variant's instances; 0 never."""
+
+    prefix: str = "relook-endpoint-"
+    idle_seconds: float = 0.0
+    look_seconds: float = 5.0
+    gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVariant:
+    """A variant that takes requests."""
+
+    variant: Variant
+    fleet: Fleet
+    counts: InvocationCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An endpoint that takes requests, as it is at this moment."""
+
+    id: int
+    scope: Scope
+    name: str
+    variants: tuple[LiveVariant, ...]
+    capture: Capture | None
+    asynchronous: AsyncInference | None
+
+    @property
+    def weights(self) -> list[float]:
+        return [each.variant.weight for each in self.variants]
+
+    def variant(self, name: str) -> LiveVariant | None:
+        return next((each for each in self.variants if each.variant.name == name), None)
+
+
+@dataclass(eq=False, slots=True)
+class _Hosted:
+    """What runs for one endpoint: fleets by their names in the deployment."""
+
+    address: Address
+    fleets: dict[str, Fleet] = field(default_factory=dict)
+    counts: dict[str, InvocationCounts] = field(default_factory=dict)
+
+
+class Hosting:
+    """Reconciles the rows of endpoints with running instances, in one task."""
+
+    def __init__(
+        self,
+        store: Store,
+        starter: Starter,
+        logs: Logs,
+        *,
+        options: HostingOptions | None = None,
+        clock: Clock = system_clock,
+        forget: Callable[[Any, Endpoint], None] | None = None,
+    ) -> None:
+        """`forget` is called inside the transaction that removes an endpoint."""
+        self._store = store
+        self._starter = starter
+        self._logs = logs
+        self._options = options or HostingOptions()
+        self._clock = clock
+        self._forget = forget
+        self._chance = random.Random()
+        self._hosted: dict[int, _Hosted] = {}
+        self._live: dict[Address, Live] = {}
+        self._withdrawn: set[int] = set()
+        self._watchers: list[Callable[[], None]] = []
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bring back what was there, finish what was under way, and go on from there."""
+        self._loop = asyncio.get_running_loop()
+        await self._reconcile(first=True)
+        self._task = asyncio.create_task(self._run(), name="sagemaker-hosting")
+
+    async def close(self) -> None:
+        """Stop every instance. Rows stay as they are: endpoints come back at the next start."""
+        self._loop = None
+        self._live.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        fleets = [fleet for hosted in self._hosted.values() for fleet in hosted.fleets.values()]
+        await asyncio.gather(*(fleet.close() for fleet in fleets))
+
+    def notify(self) -> None:
+        """Rows have changed. Callable from any thread, also before `start` and after `close`."""
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._wake.set)
+            except RuntimeError:
+                _log.debug("the event loop has closed: the next start will see the change")
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called on the loop whenever endpoints or their instances may have changed."""
+        self._watchers.append(changed)
+
+    def live(self, scope: Scope, name: str) -> Live | None:
+        """The endpoint, if it takes requests; by memory alone."""
+        return self._live.get((scope.account, scope.region, name.lower()))
+
+    def all_live(self) -> list[Live]:
+        return list(self._live.values())
+
+    def withdraw(self, endpoint: Endpoint) -> None:
+        """Send no more requests to an endpoint that is being deleted. Callable from any thread."""
+        self._withdrawn.add(endpoint.id)
+        self._live.pop(_address(endpoint), None)
+
+    def present(self, endpoint: Endpoint, variant: Variant) -> int:
+        """How many instances of a variant there are now. Callable from any thread."""
+        hosted = self._hosted.get(endpoint.id)
+        fleet = hosted.fleets.get(variant.fleet) if hosted is not None else None
+        return fleet.present if fleet is not None else 0
+
+    def fault(self, endpoint: Endpoint) -> str | None:
+        """Why an endpoint in service has no instance of some variant, while that is so. Callable from any thread."""
+        hosted = self._hosted.get(endpoint.id)
+        if hosted is None or endpoint.status not in SERVING:
+            return None
+        for variant in endpoint.current.variants:
+            fleet = hosted.fleets.get(variant.fleet)
+            if fleet is not None and fleet.fault and not fleet.present:
+                return _reason(variant, fleet.fault)
+        return None
+
+    def invocations(self, scope: Scope, name: str, variant: str, minutes: int) -> list[float]:
+        """Invocations of each of the last whole minutes, oldest first, per instance there is now.
+
+        SageMakerVariantInvocationsPerInstance, for autoscaling. Empty for a variant that takes no requests.
+        """
+        live = self.live(scope, name)
+        found = live.variant(variant) if live is not None else None
+        if found is None:
+            return []
+        return [count / max(1, found.fleet.present) for count in found.counts.last(minutes)]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._options.look_seconds if self._options.idle_seconds else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._send_to_sleep()
+                continue
+            self._wake.clear()
+            try:
+                await self._reconcile()
+            except Exception:
+                _log.exception("hosting: could not bring endpoints to the state they should be in; trying again")
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._wake.set()
+
+    def _send_to_sleep(self) -> None:
+        before = time.monotonic() - self._options.idle_seconds
+        for live in self._live.values():
+            for each in live.variants:
+                if each.fleet.used < before and not each.fleet.outstanding and each.fleet.settled:
+                    each.fleet.sleep()
+
+    async def _reconcile(self, *, first: bool = False) -> None:
+        rows = await asyncio.to_thread(self._rows)
+        for gone in self._hosted.keys() - {row.id for row in rows}:
+            self._end(self._hosted[gone], keep=())
+            if not self._hosted[gone].fleets:
+                del self._hosted[gone]
+        for row in rows:
+            hosted = self._hosted.setdefault(row.id, _Hosted(_address(row)))
+            _drop_gone(hosted)
+            await self._settle(row, hosted, first=first)
+        for changed in self._watchers:
+            changed()
+
+    def _rows(self) -> list[Endpoint]:
+        with self._store.read() as connection:
+            return endpoints.in_status(connection, RUNNING | {EndpointStatus.DELETING})
+
+    async def _settle(self, row: Endpoint, hosted: _Hosted, *, first: bool) -> None:
+        match row.status:
+            case EndpointStatus.CREATING:
+                await self._creating(row, hosted)
+            case EndpointStatus.UPDATING | EndpointStatus.SYSTEM_UPDATING:
+                await self._updating(row, hosted)
+            case EndpointStatus.ROLLING_BACK:
+                await self._rolling_back(row, hosted)
+            case EndpointStatus.DELETING:
+                await self._deleting(row, hosted)
+            case _:
+                # What sleeps when idle need not be started before it is asked.
+                self._ensure(row, hosted, row.current, asleep=first and self._options.idle_seconds > 0)
+                self._serve(row, hosted, row.current)
+                self._end(hosted, keep=row.current.variants)
+
+    async def _creating(self, row: Endpoint, hosted: _Hosted) -> None:
+        self._ensure(row, hosted, row.current)
+        reason = self._trouble(hosted, row.current.variants)
+        if reason is not None:
+            await self._change(row, EndpointStatus.FAILED, failure=reason)
+        elif all(hosted.fleets[each.fleet].settled for each in row.current.variants):
+            # Before the row says so: whoever reads InService may invoke at once.
+            self._serve(row, hosted, row.current)
+            await self._change(row, EndpointStatus.IN_SERVICE)
+
+    async def _updating(self, row: Endpoint, hosted: _Hosted) -> None:
+        pending = row.pending or row.current
+        largest = _larger(row.current, pending)
+        self._ensure(row, hosted, largest)
+        self._ensure(row, hosted, pending, grow_only=True)
+        self._serve(row, hosted, row.current)
+        grown = [each for each in pending.variants if _grows(each, row.current)]
+        reason = self._trouble(hosted, grown)
+        if reason is not None:
+            await self._change(row, EndpointStatus.ROLLING_BACK, failure=reason, pending=None)
+        elif all(hosted.fleets[each.fleet].settled for each in grown):
+            self._serve(row, hosted, pending)
+            await self._change(row, EndpointStatus.IN_SERVICE, current=pending, pending=None, failure=None)
+
+    async def _rolling_back(self, row: Endpoint, hosted: _Hosted) -> None:
+        self._ensure(row, hosted, row.current)
+        self._serve(row, hosted, row.current)
+        self._end(hosted, keep=row.current.variants)
+        if len(hosted.fleets) == len(row.current.variants):
+            await self._change(row, EndpointStatus.IN_SERVICE)
+
+    async def _deleting(self, row: Endpoint, hosted: _Hosted) -> None:
+        self._live.pop(hosted.address, None)
+        self._end(hosted, keep=())
+        if not hosted.fleets:
+            await asyncio.to_thread(self._remove, row)
+            self._hosted.pop(row.id, None)
+            self._withdrawn.discard(row.id)
+
+    def _ensure(
+        self, row: Endpoint, hosted: _Hosted, deployment: Deployment, *, asleep: bool = False, grow_only: bool = False
+    ) -> None:
+        """Have the fleets of a deployment, in its sizes."""
+        for variant in deployment.variants:
+            fleet = hosted.fleets.get(variant.fleet)
+            if fleet is None:
+                make = partial(self._start, row, variant)
+                hosted.fleets[variant.fleet] = Fleet(
+                    make,
+                    self._wake.set,
+                    size=variant.count,
+                    routing=variant.routing,
+                    asleep=asleep,
+                    chance=self._chance,
+                )
+            elif fleet.size != variant.count and not (grow_only and fleet.size > variant.count):
+                fleet.resize(variant.count)
+
+    def _end(self, hosted: _Hosted, keep: tuple[Variant, ...]) -> None:
+        """Take down every fleet but those of `keep`."""
+        kept = {variant.fleet for variant in keep}
+        for name, fleet in hosted.fleets.items():
+            if name not in kept and not fleet.retired:
+                fleet.retire()
+        if not kept:
+            self._live.pop(hosted.address, None)
+        _drop_gone(hosted)
+
+    def _serve(self, row: Endpoint, hosted: _Hosted, deployment: Deployment) -> None:
+        """From now on requests go to this deployment."""
+        if row.id in self._withdrawn:
+            return
+        variants = tuple(
+            LiveVariant(each, hosted.fleets[each.fleet], hosted.counts.setdefault(each.name, InvocationCounts()))
+            for each in deployment.variants
+        )
+        self._live[hosted.address] = Live(
+            row.id, row.scope, row.name, variants, deployment.capture, deployment.asynchronous
+        )
+
+    def _trouble(self, hosted: _Hosted, variants: tuple[Variant, ...] | list[Variant]) -> str | None:
+        for variant in variants:
+            fault = hosted.fleets[variant.fleet].fault
+            if fault is not None:
+                return _reason(variant, fault)
+        return None
+
+    async def _start(self, row: Endpoint, variant: Variant) -> Instance:
+        ident = f"i-{secrets.token_hex(8)}"
+        sink = self._logs.sink(row.scope, GROUP + row.name, f"{variant.name}/{ident}")
+        several = len(variant.model.containers) > 1
+
+        def log(container: str, line: str) -> None:
+            sink(f"[{container}] {line}" if several else line)
+
+        launch = Launch(
+            name=f"{self._options.prefix}{ident}",
+            account=row.scope.account,
+            model=variant.model,
+            gpu=self._options.gpu and _accelerated(variant.instance_type),
+        )
+        if variant.startup is not None:
+            launch = replace(launch, startup_timeout=float(variant.startup))
+        if variant.download is not None:
+            launch = replace(launch, download_timeout=float(variant.download))
+        async with self._starts:
+            return await self._starter.start(launch, log)
+
+    async def _change(self, row: Endpoint, status: EndpointStatus, **columns: Any) -> bool:
+        """False where the row has moved on meanwhile, as by DeleteEndpoint; the next look sees what to do then."""
+        changed = await asyncio.to_thread(self._write, row.id, status, columns)
+        if changed:
+            _log.info("endpoint %s is %s", row.name, status.value)
+        self._wake.set()
+        return changed
+
+    def _write(self, endpoint_id: int, status: EndpointStatus, columns: dict[str, Any]) -> bool:
+        with self._store.write() as connection:
+            return endpoints.change_status(connection, endpoint_id, status, self._clock(), **columns)
+
+    def _remove(self, row: Endpoint) -> None:
+        with self._store.write() as connection:
+            if self._forget is not None:
+                self._forget(connection, row)
+            endpoints.remove(connection, row.id)
+
+
+def _address(row: Endpoint) -> Address:
+    return (row.scope.account, row.scope.region, row.name.lower())
+
+
+def _drop_gone(hosted: _Hosted) -> None:
+    hosted.fleets = {name: fleet for name, fleet in hosted.fleets.items() if not (fleet.retired and fleet.gone)}
+
+
+def _grows(variant: Variant, current: Deployment) -> bool:
+    """Whether an update needs instances of this variant that are not there yet."""
+    before = next((each for each in current.variants if each.fleet == variant.fleet), None)
+    return before is None or variant.count > before.count
+
+
+def _larger(current: Deployment, pending: Deployment) -> Deployment:
+    """The current deployment, with the fleets that both share at the larger of their sizes."""
+    wanted = {each.fleet: each.count for each in pending.variants}
+    grown = tuple(replace(each, count=max(each.count, wanted.get(each.fleet, 0))) for each in current.variants)
+    return replace(current, variants=grown)
+
+
+def _reason(variant: Variant, fault: str) -> str:
+    return f"Production variant {variant.name}: {fault}"[:_STATUS_BYTES]
+
+
+def _accelerated(instance_type: str | None) -> bool:
+    return (instance_type or "").startswith(("ml.g", "ml.p"))
