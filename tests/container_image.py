@@ -32,8 +32,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/run":
-            names = {}
-            exec(body, globals(), names)
+            names = dict(globals())
+            exec(body, names)
             body = json.dumps(names["answer"]).encode()
         self.answer(body)
 
