@@ -198,9 +198,8 @@ def forget(connection: Connection, transform_id: int, positions: Iterable[int]) 
 def tally(connection: Connection, transform_id: int) -> Tally:
     table = transform_objects.c
     mine = table.transform_id == transform_id
-    counts: dict[str, int] = dict(
-        connection.execute(select(table.state, func.count()).where(mine).group_by(table.state)).tuples().all()
-    )
+    rows = connection.execute(select(table.state, func.count()).where(mine).group_by(table.state))
+    counts = {state: count for state, count in rows}
     first = select(table.reason).where(mine, table.state == ObjectState.FAILED).order_by(table.position).limit(1)
     return Tally(
         pending=counts.get(ObjectState.PENDING, 0),

@@ -10,7 +10,7 @@ HttpError
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,6 +18,8 @@ import httptools
 
 LARGEST_HEAD = 64 * 1024
 """Bytes of an answer's head, and of anything else that is not its body."""
+_CHUNK = 256 * 1024
+"""Bytes of a body that is sent in chunks."""
 _HIGH_WATER = 256 * 1024
 """Bytes of a streamed answer that wait to be taken before reading pauses."""
 
@@ -44,21 +46,38 @@ class TooLarge(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`headers` go out as they are, with Host and Content-Length added; ValueError for a line break in one."""
+    """`headers` go out as they are, with Host and Content-Length added; ValueError for a line break in one.
+
+    With `chunked` the body goes out in chunks, and its length is not told.
+    """
 
     method: str
     path: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    chunked: bool = False
 
     def head(self) -> bytes:
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        if self.body or self.method == "POST":
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked")
+        elif self.body or self.method == "POST":
             lines.append(f"Content-Length: {len(self.body)}")
         if any("\r" in line or "\n" in line or "\0" in line for line in lines):
             raise ValueError("a header's value must not hold a line break")
         return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+
+    def parts(self) -> Iterator[bytes | memoryview]:
+        """The body as it is sent."""
+        if not self.chunked:
+            yield self.body
+            return
+        view = memoryview(self.body)
+        for at in range(0, len(view), _CHUNK):
+            chunk = view[at : at + _CHUNK]
+            yield from (b"%x\r\n" % len(chunk), chunk, b"\r\n")
+        yield b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._largest, self._streamed = largest, streamed
         self._asked, self._done = True, False
         self._timer = self._loop.call_at(deadline, self.abort, TookTooLong("it did not answer in time"))
-        self._transport.writelines([head, request.body])
+        self._transport.writelines([head, *request.parts()])
 
     async def head(self) -> Head:
         """Once the head has come, or with an answer that is not streamed, all of it. HttpError."""

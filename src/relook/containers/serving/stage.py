@@ -36,7 +36,7 @@ class Stage:
         except Refused as refused:
             return refused.answer
         try:
-            request = Request("POST", path, _headers(invocation), invocation.body)
+            request = Request("POST", path, _headers(invocation), invocation.body, invocation.chunked)
             return await self.running.ask(request, invocation.largest_answer, deadline)
         finally:
             release()
@@ -55,7 +55,7 @@ class Stage:
             on_end()
 
         try:
-            request = Request("POST", path, _headers(invocation), invocation.body)
+            request = Request("POST", path, _headers(invocation), invocation.body, invocation.chunked)
             return await self.running.stream(request, invocation.largest_answer, deadline, end)
         except BaseException:
             release()

@@ -164,6 +164,7 @@ class Flow:
                 accept=self._spec.accept,
                 timeout=self._spec.timeout,
                 largest_answer=LARGEST_ANSWER,
+                chunked=self._limits.chunked,
             )
         )
         unit.work.content_type = unit.work.content_type or reply.content_type

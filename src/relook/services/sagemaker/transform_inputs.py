@@ -20,6 +20,7 @@ from relook.services.sagemaker.transform_spec import Spec
 from relook.store.sagemaker_transforms import InputObject
 
 LARGEST_MANIFEST = 64 * 2**20
+PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ class Inputs:
     def _prefix(self) -> Iterator[_Found]:
         place, after = self._spec.source, ""
         while True:
-            page = self._blobs.listing.objects(self._account, place.bucket, Query(place.prefix, after=after))
+            page = self._blobs.listing.objects(
+                self._account, place.bucket, Query(place.prefix, limit=PAGE, after=after)
+            )
             for version in page.items:
                 if version.size and not is_folder_marker(version.key):
                     name = name_below(place.prefix, version.key)

@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transform_world import ACCOUNT, BUCKET, REGION, Killed, World
+
+from relook.blobs.records import Target
+
+LINES = {"SplitType": "Line", "ContentType": "application/jsonlines"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("uri", ["s3://data/in", "s3://data/in/"])
+def test_each_object_is_one_request_and_one_output(world: World, uri: str) -> None:
+    world.model()
+    for key in ("in/a.jpg", "in/sub/b.jpg", "in/sub/deep/c.jpg"):
+        world.put(key, key.encode())
+    world.put("in/empty", b"")
+    world.put("in/folder/", b"marker")
+    world.put("other/d.jpg", b"not this")
+    found = world.done(S3DataSource={"S3Uri": uri}, TransformInput={"ContentType": "image/jpeg"})
+    assert (found["TransformJobStatus"], found.get("FailureReason")) == ("Completed", None)
+    assert found["CreationTime"] <= found["TransformStartTime"] <= found["TransformEndTime"]
+    assert world.versions() == ["out/a.jpg.out", "out/sub/b.jpg.out", "out/sub/deep/c.jpg.out"]
+    assert world.read("out/sub/b.jpg.out") == b"<in/sub/b.jpg>"
+    version, reader = world.blobs.objects.find_and_open(ACCOUNT, BUCKET, "out/a.jpg.out")
+    reader.close()
+    assert version.attributes.headers["content-type"] == "image/jpeg"
+    assert world.wakes == 1
+
+
+def test_more_objects_than_a_page_of_the_listing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relook.services.sagemaker.transform_inputs.PAGE", 3)
+    monkeypatch.setattr("relook.services.sagemaker.transform_job._PAGE", 4)
+    world.model()
+    for number in range(11):
+        world.put(f"in/{number:02}", b"x")
+    assert world.done()["TransformJobStatus"] == "Completed"
+    assert world.versions() == [f"out/{number:02}.out" for number in range(11)]
+
+
+def test_lines_are_sent_together_or_alone_and_come_back_in_order(world: World) -> None:
+    world.model()
+    world.put("in/x.txt", b"".join(b"line %d\n" % number for number in range(50)))
+    multi = world.done("multi", TransformInput={"SplitType": "Line"}, MaxConcurrentTransforms=4)
+    assert multi["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.txt.out") == b"<" + world.read("in/x.txt") + b">"
+    single = world.done(
+        "single",
+        TransformInput={"SplitType": "Line"},
+        BatchStrategy="SingleRecord",
+        MaxConcurrentTransforms=4,
+        TransformOutput={"AssembleWith": "Line"},
+    )
+    assert single["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.txt.out") == b"".join(b"<line %d\n>\n" % number for number in range(50))
+    assert sum("asked" in line for line in world.lines()) == 51
+
+
+def test_join_and_filters(world: World) -> None:
+    world.model(MODE="lines")
+    world.put("in/x.jsonl", b'{"id": 1, "text": "ab"}\n{"id": 2, "text": "abc"}\n')
+    found = world.done(
+        TransformInput=LINES,
+        DataProcessing={
+            "InputFilter": "$.text",
+            "JoinSource": "Input",
+            "OutputFilter": "$['id','SageMakerOutput']",
+        },
+    )
+    assert found["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.jsonl.out") == (
+        b'{"id":1,"SageMakerOutput":{"length":4}}\n{"id":2,"SageMakerOutput":{"length":5}}\n'
+    )
+
+
+def test_csv_with_columns_chosen(world: World) -> None:
+    world.model(MODE="csv")
+    world.put("in/x.csv", b"id1,a,b\nid2,c,d,e\n")
+    found = world.done(
+        TransformInput={"SplitType": "Line", "ContentType": "text/csv"},
+        DataProcessing={"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-1]"},
+    )
+    assert found["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.csv.out") == b"id1,2\nid2,3\n"
+
+
+def test_gzipped_objects(world: World) -> None:
+    world.model()
+    world.put("in/x.gz", gzip.compress(b"some text"))
+    world.put("in/y.gz", gzip.compress(b"cut off" * 100)[:-20])
+    world.put("in/z.gz", b"no gzip at all")
+    found = world.done(TransformInput={"CompressionType": "Gzip"})
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith(
+        "ClientError: 2 of 3 input objects failed; the first: s3://data/in/y.gz: it is not gzip, or damaged"
+    )
+    assert world.versions() == ["out/x.gz.out"]
+    assert world.read("out/x.gz.out") == b"<some text>"
+
+
+def test_a_manifest(world: World) -> None:
+    world.model()
+    for key in ("in/a", "in/sub/b", "in/c"):
+        world.put(key, key.encode())
+    world.put("m.json", json.dumps([{"prefix": "s3://data/in/"}, "sub/b", "a", "gone", "a"]).encode())
+    found = world.done(S3DataSource={"S3DataType": "ManifestFile", "S3Uri": "s3://data/m.json"})
+    assert found["FailureReason"].startswith("ClientError: 1 of 3 input objects failed; the first: s3://data/in/gone:")
+    assert found["FailureReason"].endswith("See job logs for more information")
+    assert world.versions() == ["out/a.out", "out/sub/b.out"]
+
+
+@pytest.mark.parametrize(
+    ("members", "put", "reason"),
+    [
+        ({}, {}, "ClientError: No S3 objects found under prefix: s3://data/in/"),
+        ({}, {"in/empty": b""}, "ClientError: No S3 objects found under prefix: s3://data/in/"),
+        ({"S3DataSource": {"S3Uri": "s3://gone/in"}}, {}, "ClientError: bucket gone: There is no bucket"),
+        (
+            {"S3DataSource": {"S3Uri": "s3://data/m", "S3DataType": "ManifestFile"}},
+            {"m": b"{}"},
+            "ClientError: the manifest s3://data/m is not a JSON array",
+        ),
+        (
+            {"S3DataSource": {"S3Uri": "s3://data/m", "S3DataType": "ManifestFile"}},
+            {},
+            "ClientError: s3://data/m: There is no object",
+        ),
+        ({"TransformOutput": {"S3OutputPath": "s3://gone/out"}}, {"in/x": b"x"}, "ClientError: bucket gone"),
+        (
+            {"S3DataSource": {"S3Uri": "s3://data/in"}},
+            {"in/in2/x": b"x", "in2/x": b"x"},
+            "ClientError: s3://data/in/in2/x and s3://data/in2/x would both be written to s3://data/out/in2/x.out",
+        ),
+    ],
+)
+def test_inputs_and_outputs_that_are_not_there(
+    world: World, members: dict[str, object], put: dict[str, bytes], reason: str
+) -> None:
+    world.model()
+    for key, data in put.items():
+        world.put(key, data)
+    found = world.done(**members)
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith(reason)
+    assert world.versions() == []
+
+
+def test_a_model_that_cannot_be_started(world: World) -> None:
+    world.model(image="nowhere")
+    world.put("in/x", b"x")
+    found = world.done()
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith("AlgorithmError: ")
+    assert "there is no image nowhere: pull it first" in found["FailureReason"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            b"bad",
+            "ClientError: 1 of 3 input objects failed; the first: s3://data/in/b: the model answered 400: I cannot",
+        ),
+        (b"broken", "AlgorithmError: 1 of 3 input objects failed; the first: s3://data/in/b: the model answered 500"),
+        (b"die", "AlgorithmError: 1 of 3 input objects failed; the first: s3://data/in/b: "),
+        (
+            b"x" * (2**20 + 1),
+            "ClientError: 1 of 3 input objects failed; the first: s3://data/in/b: the object is larger",
+        ),
+    ],
+)
+def test_one_object_fails_and_the_others_are_done(world: World, body: bytes, reason: str) -> None:
+    world.model()
+    for key, data in (("in/a", b"fine"), ("in/b", body), ("in/c", b"fine too")):
+        world.put(key, data)
+    found = world.done(MaxPayloadInMB=1, ModelClientConfig={"InvocationsMaxRetries": 1})
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith(reason)
+    assert world.versions() == ["out/a.out", "out/c.out"]
+    assert any(line.startswith("[sagemaker logs]: data/in/b: ") for line in world.lines("/data-log"))
+
+
+def test_a_record_that_fails_leaves_its_whole_object_without_output(world: World) -> None:
+    world.model()
+    world.put("in/x", b"fine\nbad\nfine again\n" * 20)
+    world.put("in/y", b"fine\n" * 5)
+    found = world.done(TransformInput={"SplitType": "Line"}, BatchStrategy="SingleRecord", MaxConcurrentTransforms=3)
+    assert found["FailureReason"].startswith("ClientError: 1 of 2")
+    assert world.versions() == ["out/y.out"]
+
+
+def test_retries_and_a_container_that_ends(world: World) -> None:
+    world.model()
+    world.put("in/a", b"flaky")
+    world.put("in/b", b"exit")  # ends the first container; the second one has not seen it either, and so on
+    world.put("in/c", b"fine")
+    found = world.done(ModelClientConfig={"InvocationsMaxRetries": 1})
+    assert found["FailureReason"].startswith("AlgorithmError: 1 of 3 input objects failed; the first: s3://data/in/b: ")
+    assert world.versions() == ["out/a.out", "out/c.out"]
+    assert len(world.driver.started) == 3
+
+
+def test_no_retries_when_none_are_wanted(world: World) -> None:
+    world.model()
+    world.put("in/a", b"flaky")
+    found = world.done(ModelClientConfig={"InvocationsMaxRetries": 0})
+    assert "the model answered 503: try again" in found["FailureReason"]
+    assert sum("asked" in line for line in world.lines()) == 1
+
+
+def test_a_request_that_takes_too_long(world: World) -> None:
+    world.model(DELAY="20")
+    world.put("in/a", b"x")
+    found = world.done(ModelClientConfig={"InvocationsMaxRetries": 0, "InvocationsTimeoutInSeconds": 1})
+    assert found["FailureReason"].startswith("AlgorithmError: 1 of 1")
+
+
+def test_what_the_container_is_told(world: World) -> None:
+    world.model(MODE="environment", FROM_MODEL="yes", BOTH="model")
+    world.put("in/a", b"x")
+    found = world.done(
+        Environment={"BOTH": "job", "SAGEMAKER_BATCH": "no"},
+        MaxPayloadInMB=2,
+        MaxConcurrentTransforms=3,
+        BatchStrategy="SingleRecord",
+    )
+    assert found["TransformJobStatus"] == "Completed"
+    told = json.loads(world.read("out/a.out"))
+    wanted = {
+        "FROM_MODEL": "yes",
+        "BOTH": "job",
+        "SAGEMAKER_BATCH": "True",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "2",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
+        "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
+    }
+    assert {name: told.get(name) for name in wanted} == wanted
+    assert not any(name.startswith("AWS_") for name in told)
+
+
+def test_the_headers_of_a_request(world: World) -> None:
+    world.model(MODE="headers")
+    world.put("in/a", b"x")
+    world.done(TransformInput={"ContentType": "image/png"}, TransformOutput={"Accept": "application/json"})
+    told = json.loads(world.read("out/a.out"))
+    assert (told["Content-Type"], told["Accept"], told["Content-Length"]) == ("image/png", "application/json", "1")
+
+
+def test_no_limit_of_the_payload_sends_chunks(world: World) -> None:
+    world.model(MODE="headers")
+    world.put("in/a", b"x" * (7 * 2**20))  # more than the default of 6 MB
+    assert world.done(MaxPayloadInMB=0)["TransformJobStatus"] == "Completed"
+    told = json.loads(world.read("out/a.out"))
+    assert told["Transfer-Encoding"] == "chunked"
+    assert "Content-Length" not in told
+
+
+def test_the_container_says_how_it_wants_to_be_asked(world: World) -> None:
+    said = {"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 4}
+    world.model(MODE="environment", DELAY="0.05", PARAMETERS=json.dumps(said))
+    world.put("in/a", b"a\nb\nc\nd\ne\nf\n")
+    assert world.done(TransformInput={"SplitType": "Line"})["TransformJobStatus"] == "Completed"
+    answers = world.read("out/a.out").replace(b"}{", b"}\n{").splitlines()
+    assert len(answers) == 6
+    assert max(json.loads(each)["most"] for each in answers) == 3
+
+
+def test_a_killed_job_goes_on_and_doubles_nothing(world: World) -> None:
+    world.model()
+    names = [f"{number:02}" for number in range(40)]
+    for name in names:
+        world.put(f"in/{name}", b"broken" if name == "00" else name.encode())
+
+    def die(stage: str, done: int) -> None:
+        if stage == "transforming" and done >= 5:
+            raise Killed
+
+    world.create(ModelClientConfig={"InvocationsMaxRetries": 0})
+    world.crash(die)
+    before = set(world.keys())
+    assert 0 < len(before) < 39
+    world.put("in/late", b"came after the job had begun")
+    world.blobs.objects.delete(ACCOUNT, BUCKET, Target("in/39"))  # its version is still there
+    asked = len(world.lines())
+    world.work()
+    assert world.describe()["FailureReason"].startswith("AlgorithmError: 1 of 40 input objects failed")
+    assert world.versions() == [f"out/{name}.out" for name in names[1:]]
+    assert len(world.lines()) - asked == 39 - len(before)
+    assert world.driver.reaped == ["test-transform-1-"] * 2
+    assert len([each for each in world.streams() if "data-log" not in each]) == 1
+
+
+def test_a_stopped_job_leaves_no_output(world: World) -> None:
+    world.model()
+    world.put("out/02.out", b"an older answer")
+    for number in range(40):
+        world.put(f"in/{number:02}", b"x")
+
+    def stop(stage: str, done: int) -> None:
+        if stage == "transforming" and done >= 5 and world.describe()["TransformJobStatus"] == "InProgress":
+            world.stop()
+
+    world.create()
+    world.work(stop)
+    found = world.describe()
+    assert found["TransformJobStatus"] == "Stopping"
+    assert "TransformEndTime" not in found
+    world.stop()  # once more is fine
+    world.work()
+    found = world.describe()
+    assert found["TransformJobStatus"] == "Stopped"
+    assert found["TransformEndTime"] >= found["TransformStartTime"]
+    assert world.versions() == ["out/02.out"]
+    assert world.read("out/02.out") == b"an older answer"
+    assert world.work() is None
+
+
+def test_a_job_stopped_before_it_began(world: World) -> None:
+    world.model()
+    world.put("in/x", b"x")
+    world.create()
+    world.stop()
+    world.work()
+    assert world.describe()["TransformJobStatus"] == "Stopped"
+    assert world.work() is None
+    assert world.driver.started == []
+
+
+def test_a_stop_that_comes_too_late_for_the_job_still_removes_everything(world: World) -> None:
+    world.model()
+    world.put("in/x", b"x")
+    world.create()
+    world.work(before_end=world.stop)
+    assert world.describe()["TransformJobStatus"] == "Stopping"
+    world.work()
+    assert world.describe()["TransformJobStatus"] == "Stopped"
+    assert world.versions() == []
+
+
+def test_region_and_account_are_in_the_names(world: World) -> None:
+    world.model()
+    world.put("in/x", b"x")
+    assert world.create("My-Job") == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:transform-job/my-job"
+    world.work()
+    (stream,) = world.streams()
+    assert stream.startswith("My-Job/i-")
+    assert stream.rpartition("-")[2].isdigit()
