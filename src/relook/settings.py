@@ -49,6 +49,10 @@ class Settings:
     """Threads of one inference unit."""
     relaxed_minimums: bool = False
     """Train on fewer images than the original demanded."""
+    container_engine: str = "auto"
+    """Docker or Podman: the first that answers (auto), the one at unix:///path of its socket, or none."""
+    pull_images: bool = False
+    """Fetch container images that are not on this machine from their registries."""
     drain_seconds: int = 30
     """How long requests in flight may take once the server was told to end."""
 
@@ -128,8 +132,13 @@ def _check(settings: Settings) -> None:
         ("trainings", settings.trainings >= 1, "at least 1"),
         ("inference_units", settings.inference_units >= 1, "at least 1"),
         ("unit_threads", settings.unit_threads >= 1, "at least 1"),
+        ("container_engine", _is_engine(settings.container_engine), "auto, none, or unix:///path of a socket"),
         ("drain_seconds", settings.drain_seconds >= 0, "0 or more"),
     ]
     for name, fine, rule in rules:
         if not fine:
             raise SettingsError(f"{name} is {getattr(settings, name)!r}: it takes {rule}")
+
+
+def _is_engine(value: str) -> bool:
+    return value in ("auto", "none") or (value.startswith("unix:///") and "\0" not in value)

@@ -38,6 +38,15 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
         load(tmp_path)
 
 
+@pytest.mark.parametrize("value", ["tcp://127.0.0.1:2375", "unix://run/engine.sock", "/run/engine.sock", ""])
+def test_an_engine_is_a_socket_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RELOOK_CONTAINER_ENGINE", value)
+    with pytest.raises(SettingsError, match=r"container_engine .*unix:///path"):
+        load(tmp_path)
+    monkeypatch.setenv("RELOOK_CONTAINER_ENGINE", "unix:///run/engine.sock")
+    assert load(tmp_path).container_engine == "unix:///run/engine.sock"
+
+
 @pytest.mark.parametrize("line", ["port = true", 'port = "1"', "data = 1", "= 1"])
 def test_a_file_with_a_wrong_line_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "relook.toml").write_text(line)

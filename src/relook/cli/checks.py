@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -55,6 +56,7 @@ def run_checks(data: Path) -> list[Check]:
         lambda: weights(data),
         lambda: disk(data),
         gpu,
+        lambda: containers(data),
     ]
     return [check() for check in checks]
 
@@ -208,3 +210,27 @@ def gpu(devices: Path = Path("/dev")) -> Check:
             "gpu", Status.OK, f"NVIDIA: {', '.join(found)}; this version computes on the CPU and leaves it alone"
         )
     return Check("gpu", Status.OK, "no NVIDIA device; none is needed")
+
+
+def containers(data: Path) -> Check:
+    """The engine that the settings of `data` name. Everything but foreign container images does without."""
+    from relook.containers.api import ContainerError
+    from relook.containers.engine.client import connect, describe
+    from relook.settings import SettingsError, load
+
+    try:
+        setting = load(data).container_engine
+    except SettingsError as error:
+        return Check("containers", Status.FAIL, "the settings cannot be read", str(error))
+    if setting == "none":
+        return Check("containers", Status.OK, "switched off (container_engine is none); built-in runtimes only")
+    try:
+        with contextlib.closing(connect(setting)) as client:
+            found = f"{describe(client)} at {client.path}"
+    except ContainerError as error:
+        advice = f"SageMaker models in container images cannot be run, all else can: {error}"
+        return Check("containers", Status.WARN, "no container engine; built-in runtimes only", advice)
+    if os.geteuid() != 0:
+        advice = "Network isolation of containers that serve needs Relook to run as root; without it, it is refused."
+        return Check("containers", Status.WARN, found, advice)
+    return Check("containers", Status.OK, found)
