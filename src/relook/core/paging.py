@@ -42,22 +42,29 @@ def decode_token(scope: Scope, token: str) -> int:
     return position
 
 
-def encode_cursor(scope: Scope, position: Sequence[str | int]) -> str:
-    """A token for a list in the order of several columns: the values of the last row in these."""
-    text = _canonical(list(position))
+def encode_cursor(scope: Scope, value: str | int, position: int) -> str:
+    """A token for a list sorted by something: its value in the last row, and that row's position among equals."""
+    text = _canonical([value, position])
     return base64.b64encode(_digest(scope, text) + text).decode()
 
 
-def decode_cursor(scope: Scope, token: str) -> list[Any]:
+def decode_cursor(scope: Scope, token: str) -> tuple[str | int, int]:
     """What `encode_cursor` was given; TokenError as with `decode_token`."""
     try:
-        raw = base64.b64decode(token.encode("ascii"), validate=True)
-        position = json.loads(raw[_DIGEST_BYTES:].decode())
-    except (ValueError, binascii.Error):
+        value, position = json.loads(base64.b64decode(token.encode("ascii"), validate=True)[_DIGEST_BYTES:].decode())
+    except (TypeError, ValueError, binascii.Error, RecursionError):
         raise TokenError from None
-    if not isinstance(position, list) or encode_cursor(scope, position) != token:
+    if (
+        not (type(value) is str or _counts(value))
+        or not _counts(position)
+        or encode_cursor(scope, value, position) != token
+    ):
         raise TokenError
-    return position
+    return value, position
+
+
+def _counts(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_POSITION
 
 
 def _canonical(value: Any) -> bytes:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import base64
+import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relook.core.paging import TokenError, decode_token, encode_token
+from relook.core import paging
+from relook.core.paging import TokenError, decode_cursor, decode_token, encode_cursor, encode_token
 
 SCOPE = ("123456789012", "eu-west-1", "ListModels", 7, None, True)
 POSITIONS = st.integers(0, 2**63 - 1)
@@ -61,3 +64,29 @@ def test_every_item_comes_exactly_once_while_others_are_added(size: int, present
         after = decode_token(SCOPE, encode_token(SCOPE, page[size - 1]))
         items += range(len(items) + 1, len(items) + 1 + next(arrivals, 0))
     assert seen == items
+
+
+@given(st.one_of(POSITIONS, st.text(max_size=80)), POSITIONS)
+def test_a_cursor_comes_back(value: str | int, position: int) -> None:
+    token = encode_cursor(SCOPE, value, position)
+    assert re.fullmatch(r"[a-zA-Z0-9/+=]{1,8192}", token)
+    assert decode_cursor(SCOPE, token) == (value, position)
+    with pytest.raises(TokenError):
+        decode_cursor((*SCOPE, "more"), token)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[1], [1, 2, 3], [None, 1], [1.5, 1], ["a", "b"], ["a", -1], ["a", True], [2**63, 1], {"a": 1, "b": 2}, 7],
+)
+def test_a_cursor_that_was_made_up_is_refused(content: object) -> None:
+    text = json.dumps(content, separators=(",", ":")).encode()
+    forged = base64.b64encode(paging._digest(SCOPE, text) + text).decode()
+    with pytest.raises(TokenError):
+        decode_cursor(SCOPE, forged)
+
+
+@pytest.mark.parametrize("text", ["", "x", "AAAA", base64.b64encode(b"0" * 12 + b"[" * 6000).decode(), "é"])
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(TokenError):
+        decode_cursor(SCOPE, text)

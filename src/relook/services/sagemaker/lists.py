@@ -42,7 +42,7 @@ def listed(
     if len(rows) <= limit:
         return rows, {}
     last = rows[limit - 1]._mapping
-    return rows[:limit], {"NextToken": encode_cursor(what, (last[listing.sort], last["id"]))}
+    return rows[:limit], {"NextToken": encode_cursor(what, last[listing.sort], last["id"])}
 
 
 def _listing(context: RequestContext, members: Members, what: Scope, *, ascending: bool, status: str) -> Listing:
@@ -72,10 +72,9 @@ def _after(what: Scope, token: str | None) -> tuple[Any, int] | None:
     if not token:
         return None
     try:
-        value, ident = decode_cursor(what, token)
+        return decode_cursor(what, token)
     except TokenError as error:
         raise validation(str(error)) from None
-    return value, ident
 
 
 def _time(members: Members, name: str) -> int | None:
