@@ -7,7 +7,7 @@ import math
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -100,13 +100,13 @@ class EmbeddedDriver:
                 raise CannotRun(f"the image {spec.image} runs only in a sandbox, and there is none: {reason}")
             self._works = True
 
-    def _remarks(self, spec: ContainerSpec, network: bool, unlimited: object) -> list[str]:
+    def _remarks(self, spec: ContainerSpec, network: bool, unlimited: Sequence[str]) -> list[str]:
         remarks = []
         if not network and not spec.isolated:
             remarks.append("this sandbox has no network; the setting sandbox_network gives it the machine's")
         if spec.gpu:
             remarks.append("a GPU was asked for; built-in runtimes run on the CPU")
-        if isinstance(unlimited, list | tuple) and unlimited:
+        if unlimited:
             remarks.append(f"no control group on this machine holds {', '.join(unlimited)}")
         return remarks
 

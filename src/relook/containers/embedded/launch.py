@@ -97,10 +97,10 @@ class _Gate:
     def __init__(self, closing: ExitStack) -> None:
         told, telling = os.pipe()
         waiting, going = os.pipe()
-        self._told = closing.enter_context(open(told, "rb"))
-        self.telling = closing.enter_context(open(telling, "wb"))
-        self.waiting = closing.enter_context(open(waiting, "rb"))
-        self._going = closing.enter_context(open(going, "wb", buffering=0))
+        self._told = closing.enter_context(os.fdopen(told, "rb"))
+        self.telling = closing.enter_context(os.fdopen(telling, "wb"))
+        self.waiting = closing.enter_context(os.fdopen(waiting, "rb"))
+        self._going = closing.enter_context(os.fdopen(going, "wb", buffering=0))
 
     def built(self, process: subprocess.Popen[bytes]) -> int:
         """The first process, in the server's numbering. EngineFailed with bubblewrap's own words."""
@@ -161,7 +161,7 @@ def _limit(pid: int, limits: Limits) -> None:
 
 
 def _in_memory(content: bytes) -> IO[bytes]:
-    file = open(os.memfd_create("relook"), "w+b")
+    file = os.fdopen(os.memfd_create("relook"), "w+b")
     file.write(content)
     file.seek(0)
     return file

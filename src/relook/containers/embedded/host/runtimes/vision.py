@@ -1,0 +1,64 @@
+"""An artifact of ours (model.onnx and model.json): an image in, what DetectAnomalies answers out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from relook.containers.embedded.host.codecs import JSON, kind
+from relook.containers.embedded.host.errors import InferenceError, UnsupportedFormat
+from relook.vision.artifact import CARD
+from relook.vision.predict import Predictor
+from relook.vision.samples import ImageError, Prediction
+
+_LINES = "application/jsonlines"
+_NO_IMAGES = ("text/", "application/json", "application/x-np")
+
+
+def model_fn(model_dir: str) -> Predictor:
+    """The artifact lies in the folder itself or in the only folder within. ArtifactError."""
+    folder = Path(model_dir)
+    if not (folder / CARD).exists():
+        inside = [each.parent for each in folder.glob(f"*/{CARD}")]
+        folder = inside[0] if len(inside) == 1 else folder
+    return Predictor.load(folder, threads=int(os.environ.get("OMP_NUM_THREADS") or 1))
+
+
+def input_fn(body: bytes | str, content_type: str | None) -> bytes:
+    """Bytes of whatever kind: the image's own first bytes tell what it is. UnsupportedFormat for text."""
+    if isinstance(body, str) or kind(content_type).startswith(_NO_IMAGES):
+        raise UnsupportedFormat(content_type)
+    return body
+
+
+def predict_fn(image: bytes, model: Predictor) -> Prediction:
+    """InferenceError (400) for bytes that are no usable image."""
+    try:
+        return model.predict(image)
+    except ImageError as error:
+        raise InferenceError(400, str(error), "Bad Request") from error
+
+
+def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
+    """DetectAnomalyResult's members; Anomalies and AnomalyMask for a segmentation model alone."""
+    result: dict[str, Any] = {
+        "Source": {"Type": "direct"},
+        "IsAnomalous": prediction.anomalous,
+        "Confidence": prediction.confidence,
+    }
+    if prediction.mask_png is not None:
+        result["Anomalies"] = [
+            {"Name": one.name, "PixelAnomaly": {"TotalPercentageArea": one.area, "Color": one.colour}}
+            for one in prediction.regions
+        ]
+        result["AnomalyMask"] = base64.b64encode(prediction.mask_png).decode("ascii")
+    text = json.dumps(result).encode()
+    accepted = {kind(each) for each in accept.split(",")}
+    if accepted & {JSON, "*/*", "application/*"}:
+        return text, JSON
+    if _LINES in accepted:
+        return text + b"\n", _LINES
+    raise UnsupportedFormat(accept)
