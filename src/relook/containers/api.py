@@ -80,7 +80,7 @@ class Container(Protocol):
     def name(self) -> str: ...
 
     def connect(self, port: int = PORT, timeout: float = 2.0) -> socket.socket:
-        """A TCP connection to a port inside, isolated or not; blocking, for asyncio to take over. Raises OSError."""
+        """A stream socket (TCP, or a Unix pair) to a port inside, isolated or not; blocking. Raises OSError."""
         ...
 
     def wait(self, timeout: float | None = None) -> int | None:
