@@ -33,6 +33,7 @@ def test_a_configuration_is_described_as_it_was_created(sagemaker: Any) -> None:
         DataCaptureConfig=CAPTURE,
         AsyncInferenceConfig=asynchronous,
         ExecutionRoleArn=ROLE,
+        EnableNetworkIsolation=True,
         KmsKeyId="",
         Tags=[],
     )["EndpointConfigArn"]
@@ -42,7 +43,7 @@ def test_a_configuration_is_described_as_it_was_created(sagemaker: Any) -> None:
     assert found["ProductionVariants"] == [variant("served", InitialVariantWeight=1.0), heavy]
     assert found["DataCaptureConfig"] == CAPTURE
     assert found["AsyncInferenceConfig"] == asynchronous
-    assert found["EnableNetworkIsolation"] is False
+    assert found["EnableNetworkIsolation"] is True
     taken = outcome(sagemaker.create_endpoint_config, EndpointConfigName="full", ProductionVariants=[variant("served")])
     assert taken == ("ValidationException", 400, f'Cannot create already existing endpoint configuration "{made}".')
 
@@ -88,7 +89,6 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"ExplainerConfig": {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {}}}}},
         "ExplainerConfig is not offered",
     ),
-    "isolation": ({}, {"EnableNetworkIsolation": True}, "set EnableNetworkIsolation in CreateModel"),
     "vpc": ({}, {"VpcConfig": _VPC}, "VpcConfig is not offered"),
     "topics": (
         {},

@@ -86,7 +86,7 @@ def _described(members: Members) -> dict[str, Any]:
     return {
         **{name: members[name] for name in _ECHOED if members.get(name)},
         "ProductionVariants": variants,
-        "EnableNetworkIsolation": False,
+        "EnableNetworkIsolation": bool(members.get("EnableNetworkIsolation")),
     }
 
 

@@ -9,14 +9,12 @@ from relook.aws.operation import Members
 from relook.services.sagemaker.errors import validation
 from relook.services.sagemaker.refusing import refuse, refuse_keys
 
-_ON_THE_MODEL = "set EnableNetworkIsolation in CreateModel"
 _UNOFFERED = {
     "CrossRegionTrafficConfig": "there is one region; leave it out",
-    "EnableNetworkIsolation": _ON_THE_MODEL,
     "ExplainerConfig": "explanations are not made; leave it out",
     "MetricsConfig": "leave it out; what containers write goes to the endpoint's log group",
     "ShadowProductionVariants": "use ProductionVariants, with weights",
-    "VpcConfig": _ON_THE_MODEL + " for a container without any network, or leave it out",
+    "VpcConfig": "set EnableNetworkIsolation for containers without any network, or leave it out",
 }
 _UNOFFERED_IN_VARIANTS = {
     "AcceleratorPartitionLayouts": "leave it out",
