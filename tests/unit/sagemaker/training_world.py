@@ -1,0 +1,199 @@
+"""Training jobs without a server: rows, buckets, and a driver that runs Python programs as processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from relook.blobs.folder import FolderBlobs
+from relook.containers.api import Container, ContainerSpec, LogSink
+from relook.core.clock import system_clock
+from relook.core.names import Scope
+from relook.jobs.api import JobCancelled, JobFailed
+from relook.services.sagemaker.training_container import ContainerWork
+from relook.services.sagemaker.training_job import GROUP, TrainingWork
+from relook.store import logs
+from relook.store import sagemaker_training as trainings
+from relook.store.engine import Store
+from relook.store.sagemaker_training import TrainingJob
+
+SCOPE = Scope("111122223333", "eu-west-1")
+BUCKET = "data"
+ROLE = f"arn:aws:iam::{SCOPE.account}:role/training"
+
+
+class ProcessContainer:
+    """A process whose /opt/ml is the folder that ROOT names."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], log: LogSink) -> None:
+        self._name = name
+        self._process = process
+        self._log = log
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def connect(self, port: int = 8080, timeout: float = 2.0) -> Any:
+        raise OSError("a training listens nowhere")
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        self._thread.join()
+        return status if status >= 0 else 128 - status
+
+    def stop(self, grace: float = 30.0) -> int:
+        self._process.terminate()
+        status = self.wait(grace)
+        if status is None:
+            self._process.kill()
+            status = self.wait()
+        assert status is not None
+        return status
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                self._log(line.rstrip("\n"))
+
+
+class ProcessDriver:
+    """Images are `test/<name>`; `programs` says what Python each of them runs, after a preamble."""
+
+    def __init__(self, folder: Path, programs: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._programs = programs
+        self.specs: list[ContainerSpec] = []
+        self.reaped: list[str] = []
+
+    def runs(self, image: str) -> bool:
+        return image.startswith("test/")
+
+    def start(self, spec: ContainerSpec, log: LogSink) -> Container:
+        self.specs.append(spec)
+        root = self._folder / spec.name
+        for mount in sorted(spec.mounts, key=lambda each: each.target):
+            target = root / mount.target.lstrip("/")
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(mount.source)
+        program = PREAMBLE + self._programs[spec.image.removeprefix("test/")]
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", program, *spec.command],
+            env={**spec.environment, "ROOT": str(root), "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return ProcessContainer(spec.name, process, log)
+
+    def reap(self, prefix: str) -> None:
+        self.reaped.append(prefix)
+
+
+PREAMBLE = """
+import json, os, signal, sys, time
+from pathlib import Path
+ml = Path(os.environ["ROOT"]) / "opt/ml"
+"""
+
+
+class Context:
+    """The job's way to the outside; `on_progress` may raise, as a worker that goes down does."""
+
+    def __init__(self, job_id: str, attempt: int, on_progress: Callable[[str], None] | None) -> None:
+        self.job_id = job_id
+        self.attempt = attempt
+        self._on_progress = on_progress
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(stage)
+
+    def log(self, message: str) -> None:
+        return None
+
+
+class World:
+    """`run` takes a training through everything its job would do in a process of its own."""
+
+    def __init__(self, folder: Path, programs: Mapping[str, str]) -> None:
+        self.store = Store.open(folder / "relook.sqlite3")
+        self.blobs = FolderBlobs(self.store, folder / "objects", system_clock)
+        self.blobs.buckets.create(SCOPE.account, SCOPE.region, BUCKET)
+        self.driver = ProcessDriver(folder / "roots", programs)
+        self.root = folder / "training"
+        self.stop_seconds = 30.0
+
+    def close(self) -> None:
+        self.store.close()
+
+    def put(self, key: str, data: bytes) -> str:
+        self.blobs.put(SCOPE.account, BUCKET, key, data, "application/octet-stream")
+        return f"s3://{BUCKET}/{key}"
+
+    def read(self, key: str) -> bytes:
+        return self.blobs.read(SCOPE.account, BUCKET, key)
+
+    def create(self, image: str, name: str = "job", **members: Any) -> int:
+        definition = {
+            "TrainingJobName": name,
+            "RoleArn": ROLE,
+            "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out/"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        }
+        specification = definition["AlgorithmSpecification"] | members.pop("AlgorithmSpecification", {})  # type: ignore[operator]
+        definition |= members | {"AlgorithmSpecification": specification}
+        with self.store.write() as connection:
+            made = trainings.create(connection, SCOPE, name, definition, None, system_clock())
+            trainings.set_job(connection, made, f"{made:032x}")
+        return made
+
+    def run(self, training: int, *, attempt: int = 1, on_progress: Callable[[str], None] | None = None) -> TrainingJob:
+        work = ContainerWork(self.blobs, [self.driver], stop_seconds=self.stop_seconds)
+        kind = TrainingWork(self.store, system_clock, self.root, lambda job: work).kind()
+        payload = {"training": training}
+        try:
+            completion = kind.run(Context("1" * 32, attempt, on_progress), payload)
+        except JobCancelled:
+            raise
+        except JobFailed as error:
+            with self.store.write() as connection:
+                kind.fail(connection, payload, str(error))
+        else:
+            with self.store.write() as connection:
+                completion(connection)
+        return self.job(training)
+
+    def job(self, training: int) -> TrainingJob:
+        with self.store.read() as connection:
+            found = trainings.get(connection, training)
+        assert found is not None
+        return found
+
+    def lines(self) -> list[str]:
+        with self.store.read() as connection:
+            group = logs.find_group(connection, SCOPE, GROUP)
+            assert group is not None
+            streams = logs.list_streams(connection, group.id, limit=50)
+            return [event.text for event in logs.list_events(connection, [one.id for one in streams], limit=1000)]
+
+
+def channel(name: str, uri: str, **members: Any) -> dict[str, Any]:
+    """A channel of InputDataConfig; `source` are further members of its S3DataSource."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri} | members.pop("source", {})
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}} | members
