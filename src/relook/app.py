@@ -9,16 +9,21 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from relook import processes
 from relook.aws.operation import Service
 from relook.aws.sdk_files import write_models
 from relook.blobs.folder import FolderBlobs
+from relook.containers.drivers import Drivers, name_prefix
+from relook.containers.embedded.driver import EmbeddedDriver
+from relook.containers.engine.driver import EngineDriver
+from relook.containers.images import ImageTable
 from relook.core.clock import system_clock
 from relook.datafolder import DataFolder
 from relook.fleet.pool import LocalFleet
 from relook.fleet.settings import FleetSettings
-from relook.gateway.app import Gateway, build
+from relook.gateway.app import BODY_LIMIT, Gateway, build
 from relook.iam.authorizer import AdministratorOnly
 from relook.iam.keys import administrator
 from relook.jobs.api import JobKind
@@ -33,6 +38,8 @@ from relook.store.engine import Store
 _log = logging.getLogger(__name__)
 DATASET_JOBS = 2
 """Dataset checks at once."""
+_NVIDIA = Path("/dev/nvidiactl")
+"""There where the driver of an NVIDIA GPU is."""
 _LEFTOVER_PATIENCE = 15
 """Seconds in which the jobs of a server that was killed are gone: the kernel ends them with it."""
 
@@ -62,12 +69,20 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         blobs.sweep()
         lookoutvision.sweep_artifacts(store, folder.artifacts)
     parts = _wired(settings, folder, store, blobs)
-    gateway = build(parts.services, keys, AdministratorOnly(), virtual_host=settings.s3_host or None)
+    gateway = build(
+        parts.services,
+        keys,
+        AdministratorOnly(),
+        virtual_host=settings.s3_host or None,
+        body_limits={"sagemaker": max(BODY_LIMIT, (settings.invocation_mib + 1) * 2**20)},
+    )
     parts.worker.start()
     try:
         await parts.hosting.start()
+        await parts.hosts.start()
         yield App(gateway, parts.hosting, parts.worker)
     finally:
+        await parts.hosts.close()
         await parts.hosting.close()
         await parts.fleet.close()
         await asyncio.to_thread(parts.worker.close)
@@ -90,6 +105,7 @@ class _Parts:
 
     fleet: LocalFleet
     hosting: lookoutvision.Hosting
+    hosts: sagemaker.Hosts
     worker: Worker
     services: tuple[Service, ...]
 
@@ -106,8 +122,30 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
-    services = (vision, s3.service(blobs, system_clock), sts.service(), *sagemaker.services(store=store))
-    return _Parts(fleet, hosting, worker, services)
+    hosts = _hosts(settings, folder, store, blobs)
+    endpoints = sagemaker.services(store=store, nouns=hosts.nouns, runtime=hosts.runtime)
+    services = (vision, s3.service(blobs, system_clock), sts.service(), *endpoints)
+    return _Parts(fleet, hosting, hosts, worker, services)
+
+
+def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> sagemaker.Hosts:
+    options = sagemaker.HostsOptions(
+        instances=settings.endpoint_instances,
+        hosting=sagemaker.HostingOptions(
+            prefix=name_prefix(folder.root, "endpoint"),
+            idle_seconds=settings.endpoint_idle_seconds,
+            gpu=_NVIDIA.exists(),
+        ),
+        invocations=sagemaker.InvocationLimits(body_bytes=settings.invocation_mib * 2**20),
+    )
+    return sagemaker.Hosts(store, blobs, _driver(settings), folder.serving, options)
+
+
+def _driver(settings: Settings) -> Drivers:
+    """What runs containers: our own runtimes in a sandbox, every other image in an engine."""
+    table = ImageTable(settings.images)
+    embedded = EmbeddedDriver(table, network=settings.sandbox_network)
+    return Drivers([embedded, EngineDriver(settings.container_engine, settings.pull_images)], table)
 
 
 _SELF = [sys.executable, "-m", "relook"]

@@ -48,9 +48,19 @@ class DataFolder:
         return self.root / "artifacts"
 
     @property
+    def served(self) -> Path:
+        """Model data unpacked for containers, while these run."""
+        return self.root / "served"
+
+    @property
     def models(self) -> Path:
         """The restored service description, for AWS_DATA_PATH."""
         return self.root / "models"
+
+    @property
+    def serving(self) -> Path:
+        """Model data of SageMaker's containers, unpacked; made anew by whoever needs them."""
+        return self.root / "serving"
 
     @property
     def key(self) -> Path:

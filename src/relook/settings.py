@@ -7,11 +7,12 @@ Read by `app` and `cli` alone, which hand values down; nothing else looks at the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,16 @@ class Settings:
     """Fetch container images that are not on this machine from their registries."""
     drain_seconds: int = 30
     """How long requests in flight may take once the server was told to end."""
+    images: dict[str, str] = field(default_factory=dict)
+    """What to run in an image's place: builtin/<runtime>, another image, or engine to take it as it is."""
+    sandbox_network: bool = False
+    """Give sandboxes of the built-in runtimes the machine's network, unless the model asks for isolation."""
+    endpoint_instances: int = 64
+    """The most instances of all SageMaker endpoints together."""
+    endpoint_idle_seconds: int = 0
+    """Without an invocation for so long, an endpoint's containers stop until the next one; 0 keeps them running."""
+    invocation_mib: int = 6
+    """The most MiB of a body of InvokeEndpoint, in either direction."""
 
     def dump(self) -> str:
         """JSON for the worker and the jobs, which must run under the server's own settings."""
@@ -83,7 +94,7 @@ def load(data: Path | None = None, **flags: Any) -> Settings:
     return settings
 
 
-_NAMES = {field.name: field.type for field in fields(Settings) if field.name != "data"}
+_NAMES = {each.name: str(each.type).partition("[")[0] for each in fields(Settings) if each.name != "data"}
 
 
 def _from_file(path: Path) -> Mapping[str, Any]:
@@ -110,17 +121,20 @@ def _parse(name: str, text: str) -> Any:
         return int(text)
     if kind == "bool" and text.lower() in ("true", "false", "1", "0"):
         return text.lower() in ("true", "1")
+    if kind == "dict" and text.startswith("{"):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
     return text  # of the wrong type where it could not be read; _merge says so
 
 
 def _merge(settings: Settings, values: Mapping[str, Any], source: str) -> Settings:
     for name, value in values.items():
         if type(value).__name__ != _NAMES[name]:
-            raise SettingsError(f"{name} is {value!r} in {source}: it takes {_A[str(_NAMES[name])]}")
+            raise SettingsError(f"{name} is {value!r} in {source}: it takes {_A[_NAMES[name]]}")
     return replace(settings, **values)
 
 
-_A = {"int": "a whole number", "bool": "true or false", "str": "text"}
+_A = {"int": "a whole number", "bool": "true or false", "str": "text", "dict": "a table of texts"}
 
 
 def _check(settings: Settings) -> None:
@@ -134,6 +148,10 @@ def _check(settings: Settings) -> None:
         ("unit_threads", settings.unit_threads >= 1, "at least 1"),
         ("container_engine", _is_engine(settings.container_engine), "auto, none, or unix:///path of a socket"),
         ("drain_seconds", settings.drain_seconds >= 0, "0 or more"),
+        ("images", all(isinstance(each, str) for each in settings.images.values()), "a table of image names"),
+        ("endpoint_instances", settings.endpoint_instances >= 1, "at least 1"),
+        ("endpoint_idle_seconds", settings.endpoint_idle_seconds >= 0, "0 or more"),
+        ("invocation_mib", 1 <= settings.invocation_mib <= 100, "1 to 100"),
     ]
     for name, fine, rule in rules:
         if not fine:

@@ -63,9 +63,7 @@ class Stage:
         self.blobs = FolderBlobs(store, folder / "objects", system_clock)
         self.starter = ProcessStarter()
         self.logs = Lines()
-        self.hosting = Hosting(
-            store, self.starter, self.logs, options=HostingOptions(**options), forget=drop_endpoint_tags
-        )
+        self.hosting = Hosting(store, options=HostingOptions(**options), forget=drop_endpoint_tags)
         self.endpoints = Endpoints(store, self.hosting, instances=instances)
         self.router = Router(self.hosting)
         self.capturer = Capturer(self.blobs)
@@ -170,7 +168,7 @@ def play(folder: Path, scenario: Scenario, **options: Any) -> None:
         store = Store.open(folder / "rows.sqlite3")
         stage = Stage(store, folder, **options)
         try:
-            await stage.hosting.start()
+            await stage.hosting.start(stage.starter, stage.logs)
             stage.dispatcher.start()
             stage.capturer.start()
             await scenario(stage)

@@ -8,13 +8,19 @@ from relook.aws.operation import Service
 from relook.services.sagemaker.algorithms import Algorithms
 from relook.services.sagemaker.description import runtime_model, sagemaker_model
 from relook.services.sagemaker.endpoint_configs import EndpointConfigs
+from relook.services.sagemaker.hosting import HostingOptions
+from relook.services.sagemaker.hosts import Hosts, HostsOptions
 from relook.services.sagemaker.models import Models
 from relook.services.sagemaker.package_groups import PackageGroups
 from relook.services.sagemaker.packages import Packages
+from relook.services.sagemaker.routing import InvocationLimits
 from relook.services.sagemaker.tags import Tags
+from relook.services.sagemaker.transform import Transforms
+from relook.services.sagemaker.transform_job import LANE as TRANSFORM_LANE
+from relook.services.sagemaker.transform_job import TransformJobs
 from relook.store.engine import Store
 
-__all__ = ["services"]
+__all__ = ["HostingOptions", "Hosts", "HostsOptions", "InvocationLimits", "services"]
 
 
 def services(*, store: Store, nouns: Iterable[object] = (), runtime: Iterable[object] = ()) -> list[Service]:

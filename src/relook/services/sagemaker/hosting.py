@@ -96,8 +96,6 @@ class Hosting:
     def __init__(
         self,
         store: Store,
-        starter: Starter,
-        logs: Logs,
         *,
         options: HostingOptions | None = None,
         clock: Clock = system_clock,
@@ -105,8 +103,8 @@ class Hosting:
     ) -> None:
         """`forget` is called inside the transaction that removes an endpoint."""
         self._store = store
-        self._starter = starter
-        self._logs = logs
+        self._starter: Starter | None = None
+        self._logs: Logs | None = None
         self._options = options or HostingOptions()
         self._clock = clock
         self._forget = forget
@@ -120,8 +118,9 @@ class Hosting:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def start(self, starter: Starter, logs: Logs) -> None:
         """Bring back what was there, finish what was under way, and go on from there."""
+        self._starter, self._logs = starter, logs
         self._loop = asyncio.get_running_loop()
         await self._reconcile(first=True)
         self._task = asyncio.create_task(self._run(), name="sagemaker-hosting")
@@ -334,6 +333,8 @@ class Hosting:
         return None
 
     async def _start(self, row: Endpoint, variant: Variant) -> Instance:
+        assert self._starter is not None
+        assert self._logs is not None
         ident = f"i-{secrets.token_hex(8)}"
         sink = self._logs.sink(row.scope, GROUP + row.name, f"{variant.name}/{ident}")
         several = len(variant.model.containers) > 1
