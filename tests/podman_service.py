@@ -1,4 +1,4 @@
-"""A Podman of the tests' own: private storage, a private socket, nothing of the machine's own Podman touched.
+"""A Podman of the tests' own (the fixture `podman`): private storage and socket, nothing of the machine's own touched.
 
 It runs without systemd and without the right to raise resource limits, as in a small virtual machine: hence runc,
 cgroupfs and the default limits below. Whatever it lacks, `start` says so by PodmanMissing, for tests to skip with.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from docker.api.client import APIClient
 
+import container_image
 from relook.containers.engine.client import ERRORS
 
 CONFIGURATION = """
@@ -43,8 +44,30 @@ os.execvp(command[0], command)
 """
 
 
+HIDDEN = {"AWS_SECRET_ACCESS_KEY": "not-for-containers", "HTTPS_PROXY": "http://user:not-for-containers@192.0.2.7:1"}
+"""In the environment of the service; no container may see it."""
+
+
 class PodmanMissing(Exception):
     """Podman cannot run here; says why."""
+
+
+def podman_with_image() -> PodmanService:
+    """A running service that holds `container_image.IMAGE`. PodmanMissing, and nothing is left, where it cannot be."""
+    service = PodmanService(HIDDEN)
+    try:
+        service.start()
+        client = service.client()
+        container_image.build(client)
+        container_image.prove(client)
+        client.close()
+    except container_image.CannotBuild as error:
+        service.close()
+        raise PodmanMissing(str(error)) from error
+    except BaseException:
+        service.close()
+        raise
+    return service
 
 
 class PodmanService:

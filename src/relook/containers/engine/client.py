@@ -47,14 +47,14 @@ class Client(APIClient):
     """The library's, and whether anything still listens at the other end. Raises OSError, or one of ERRORS."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         _knock(path)
         super().__init__(base_url=f"{SCHEME}{path}", version="auto", timeout=_SECONDS)
 
     def answers(self) -> bool:
         """Asks nothing; where this says no, the library would leave a socket unclosed in finding out."""
         try:
-            _knock(self._path)
+            _knock(self.path)
         except OSError:
             return False
         return True
