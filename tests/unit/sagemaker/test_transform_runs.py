@@ -297,7 +297,7 @@ def test_a_killed_job_goes_on_and_doubles_nothing(world: World) -> None:
     assert world.describe()["FailureReason"].startswith("AlgorithmError: 1 of 40 input objects failed")
     assert world.versions() == [f"out/{name}.out" for name in names[1:]]
     assert len(world.lines()) - asked == 39 - len(before)
-    assert world.driver.reaped == ["test-transform-1-"] * 2
+    assert world.driver.reaped == ["test-1-"] * 2
     assert len([each for each in world.streams() if "data-log" not in each]) == 1
 
 

@@ -77,7 +77,7 @@ class TransformJobs:
             job = transforms.get(connection, payload["transform"])
         if job is None or job.status not in (TransformStatus.IN_PROGRESS, TransformStatus.STOPPING):
             return _nothing
-        name = f"{self._prefix}transform-{job.id}-"
+        name = f"{self._prefix}{job.id}-"
         self._reap(name)  # of an attempt that was killed
         if job.status is TransformStatus.STOPPING:
             return self._remove_outputs(context, job)
