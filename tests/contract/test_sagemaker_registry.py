@@ -66,6 +66,8 @@ def test_the_public_algorithm_is_found_in_any_account(sagemaker: Any) -> None:
     assert set(names) == {"ModelType", "TrainingInputDataAttributeNames", "TestInputDataAttributeNames"}
     values = names["ModelType"]["Range"]["CategoricalParameterRangeSpecification"]["Values"]
     assert values == ["classification", "classification-robust", "segmentation", "segmentation-robust"]
+    defaults = {name: each.get("DefaultValue") for name, each in names.items()}
+    assert defaults == dict.fromkeys(names) | {"ModelType": "classification"}
     channels = {each["Name"]: each["IsRequired"] for each in training["TrainingChannels"]}
     assert channels == {"training": True, "test": False}
     assert PUBLIC not in [each["AlgorithmArn"] for each in sagemaker.list_algorithms()["AlgorithmSummaryList"]]

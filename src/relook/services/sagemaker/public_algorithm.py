@@ -59,7 +59,7 @@ def _training() -> dict[str, Any]:
 
 
 def _hyperparameters() -> list[dict[str, Any]]:
-    attributes = "source-ref,anomaly-label-metadata,anomaly-label"
+    """The attribute names have no default: the SageMaker SDK would send it, and drop the masks of a segmentation."""
     return [
         {
             "Name": MODEL_TYPE,
@@ -73,11 +73,10 @@ def _hyperparameters() -> list[dict[str, Any]]:
         *(
             {
                 "Name": name,
-                "Description": "The attributes of a manifest line, in order, with commas between them.",
+                "Description": "The attributes of a manifest line, in order, with commas between them; else those of the channel.",
                 "Type": "FreeText",
                 "IsTunable": False,
                 "IsRequired": False,
-                "DefaultValue": attributes,
             }
             for name in (TRAINING_ATTRIBUTES, TEST_ATTRIBUTES)
         ),
