@@ -156,7 +156,7 @@ class World:
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
             "StoppingCondition": {"MaxRuntimeInSeconds": 600},
         }
-        specification = definition["AlgorithmSpecification"] | members.pop("AlgorithmSpecification", {})  # type: ignore[operator]
+        specification = definition["AlgorithmSpecification"] | members.pop("AlgorithmSpecification", {})
         definition |= members | {"AlgorithmSpecification": specification}
         with self.store.write() as connection:
             made = trainings.create(connection, SCOPE, name, definition, None, system_clock())
@@ -164,7 +164,7 @@ class World:
         return made
 
     def run(self, training: int, *, attempt: int = 1, on_progress: Callable[[str], None] | None = None) -> TrainingJob:
-        work = ContainerWork(self.blobs, [self.driver], stop_seconds=self.stop_seconds)
+        work = ContainerWork(self.blobs, self.driver, prefix="test-", stop_seconds=self.stop_seconds)
         kind = TrainingWork(self.store, system_clock, self.root, lambda job: work).kind()
         payload = {"training": training}
         try:

@@ -15,12 +15,29 @@ from relook.services.sagemaker.package_groups import PackageGroups
 from relook.services.sagemaker.packages import Packages
 from relook.services.sagemaker.routing import InvocationLimits
 from relook.services.sagemaker.tags import Tags
+from relook.services.sagemaker.training import TrainingJobs
+from relook.services.sagemaker.training_job import LANE as TRAINING_LANE
+from relook.services.sagemaker.training_job import sweep as sweep_trainings
+from relook.services.sagemaker.training_parts import training_kind
 from relook.services.sagemaker.transform import Transforms
 from relook.services.sagemaker.transform_job import LANE as TRANSFORM_LANE
-from relook.services.sagemaker.transform_job import TransformJobs
+from relook.services.sagemaker.transform_parts import transform_kind
 from relook.store.engine import Store
 
-__all__ = ["HostingOptions", "Hosts", "HostsOptions", "InvocationLimits", "services"]
+__all__ = [
+    "TRAINING_LANE",
+    "TRANSFORM_LANE",
+    "HostingOptions",
+    "Hosts",
+    "HostsOptions",
+    "InvocationLimits",
+    "TrainingJobs",
+    "Transforms",
+    "services",
+    "sweep_trainings",
+    "training_kind",
+    "transform_kind",
+]
 
 
 def services(*, store: Store, nouns: Iterable[object] = (), runtime: Iterable[object] = ()) -> list[Service]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from relook.blobs.folder import FolderBlobs
-from relook.containers.api import Container, ContainerSpec, Driver
+from relook.containers.api import CannotRun, Container, ContainerSpec, Driver
 from relook.containers.training import files, results
 from relook.containers.training.layout import HOST, Layout, resource_config
 from relook.containers.training.pipes import Pipe
@@ -18,7 +18,7 @@ from relook.core.training.channels import Channel, InputMode, channels
 from relook.core.training.states import Stage
 from relook.jobs.api import JobFailed
 from relook.services.sagemaker import training_description as description
-from relook.services.sagemaker.training_job import Result, driver_for
+from relook.services.sagemaker.training_job import Result
 from relook.services.sagemaker.training_monitor import Halt, Halted, Monitor
 from relook.services.sagemaker.training_request import CHECKPOINTS, TENSORBOARD, local_path, place_of
 from relook.store.sagemaker_training import TrainingJob
@@ -32,24 +32,38 @@ _SYNC_SECONDS = 10.0
 
 
 class ContainerWork:
-    """Implements `training_job.Work`. `gpu`: whether this machine has one to hand on."""
+    """Implements `training_job.Work`. Names begin with `prefix`; `gpu`: whether this machine has one to hand on."""
 
     def __init__(
-        self, blobs: FolderBlobs, drivers: Sequence[Driver], *, gpu: bool = False, stop_seconds: float = STOP_SECONDS
+        self,
+        blobs: FolderBlobs,
+        driver: Driver,
+        *,
+        prefix: str,
+        gpu: bool = False,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._blobs = blobs
-        self._drivers = drivers
+        self._driver = driver
+        self._prefix = prefix
         self._gpu = gpu
         self._stop_seconds = stop_seconds
 
     def __call__(self, job: TrainingJob, monitor: Monitor, folder: Path) -> Result:
-        run = _Run(self._blobs, driver_for(self._drivers, image_of(job)), job, monitor, folder)
+        image = image_of(job)
+        if not self._driver.runs(image):
+            raise CannotRun(
+                f"nothing here runs the image {image}: set up a container engine, or map it to a built-in runtime"
+            )
+        run = _Run(self._blobs, self._driver, job, monitor, folder)
+        run.name = f"{self._prefix}{job.job_id}"
         run.gpu, run.stop_seconds = self._gpu and _wants_gpu(job), self._stop_seconds
         return run.result()
 
 
 class _Run:
     def __init__(self, blobs: FolderBlobs, driver: Driver, job: TrainingJob, monitor: Monitor, folder: Path) -> None:
+        self.name = job.name
         self.gpu = False
         self.stop_seconds = STOP_SECONDS
         self._blobs = blobs
@@ -68,8 +82,7 @@ class _Run:
         self._place = place_of(definition["OutputDataConfig"]["S3OutputPath"])
 
     def result(self) -> Result:
-        name = f"relook-train-{self._job.job_id}"
-        self._driver.reap(name)  # what an attempt before this one has left
+        self._driver.reap(self.name)  # what an attempt before this one has left
         try:
             self._prepare()
         except Halted as early:
@@ -79,7 +92,7 @@ class _Run:
                 if channel.mode is InputMode.PIPE:
                     stack.callback(self._pipe(channel).close)
             self._monitor.enter(Stage.TRAINING)
-            status, halted = self._train(f"{name}-{self._monitor.attempt}")
+            status, halted = self._train(f"{self.name}-{self._monitor.attempt}")
         return self._finish(status, halted)
 
     def _kept(self) -> dict[str, str]:

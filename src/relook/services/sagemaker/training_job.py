@@ -13,7 +13,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from relook.blobs.errors import BlobError, NoRoom
-from relook.containers.api import CannotRun, ContainerError, Driver
+from relook.containers.api import CannotRun, ContainerError
 from relook.core.clock import Clock
 from relook.core.training import TrainingInputError
 from relook.core.training.metrics import Metric
@@ -131,14 +131,6 @@ def sweep(root: Path) -> None:
     """Remove what killed trainings left. Call it while none runs."""
     for left in root.iterdir() if root.is_dir() else ():
         shutil.rmtree(left, ignore_errors=True)
-
-
-def driver_for(drivers: Sequence[Driver], image: str) -> Driver:
-    """The first that is for the image; CannotRun."""
-    for driver in drivers:
-        if driver.runs(image):
-            return driver
-    raise CannotRun(f"nothing here runs the image {image}: set up a container engine, or map it to a built-in runtime")
 
 
 def _nothing(connection: Connection) -> None:
