@@ -32,6 +32,7 @@ from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
 from relook.services import lookoutvision, s3, sagemaker, sts
+from relook.services.lookoutvision.training import engine
 from relook.settings import Settings
 from relook.store.engine import Store
 
@@ -68,6 +69,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     with hold_worker_lock(folder.worker_lock, _LEFTOVER_PATIENCE):  # nobody of an earlier server writes any more
         blobs.sweep()
         lookoutvision.sweep_artifacts(store, folder.artifacts)
+        sagemaker.sweep_trainings(folder.training)
     parts = _wired(settings, folder, store, blobs)
     gateway = build(
         parts.services,
@@ -123,7 +125,8 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
     hosts = _hosts(settings, folder, store, blobs)
-    endpoints = sagemaker.services(store=store, nouns=hosts.nouns, runtime=hosts.runtime)
+    trainings = sagemaker.TrainingJobs(store, blobs, worker.wake)
+    endpoints = sagemaker.services(store=store, nouns=(*hosts.nouns, trainings), runtime=hosts.runtime)
     services = (vision, s3.service(blobs, system_clock), sts.service(), *endpoints)
     return _Parts(fleet, hosting, hosts, worker, services)
 
@@ -153,14 +156,27 @@ _SELF = [sys.executable, "-m", "relook"]
 
 def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
     folder = DataFolder(settings.data)
-    return lookoutvision.job_kinds(
+    blobs = FolderBlobs(store, folder.objects, system_clock)
+    vision = lookoutvision.job_kinds(
         store=store,
-        blobs=FolderBlobs(store, folder.objects, system_clock),
+        blobs=blobs,
         clock=system_clock,
         artifacts_root=folder.artifacts,
         data=folder.root,
         relaxed_minimums=settings.relaxed_minimums,
     )
+    training = sagemaker.training_kind(
+        store=store,
+        blobs=blobs,
+        clock=system_clock,
+        driver=_driver(settings),
+        trainer=engine(folder.root),
+        root=folder.training,
+        prefix=name_prefix(folder.root, "train"),
+        gpu=_NVIDIA.exists(),
+        relaxed_minimums=settings.relaxed_minimums,
+    )
+    return [*vision, training]
 
 
 def run_worker(settings: Settings, server: int) -> None:
@@ -175,7 +191,11 @@ def run_worker(settings: Settings, server: int) -> None:
     Supervisor(
         store,
         _job_kinds(settings, store),
-        lanes={lookoutvision.DATASET_LANE: DATASET_JOBS, lookoutvision.TRAINING_LANE: settings.trainings},
+        lanes={
+            lookoutvision.DATASET_LANE: DATASET_JOBS,
+            lookoutvision.TRAINING_LANE: settings.trainings,
+            sagemaker.TRAINING_LANE: settings.trainings,
+        },
         child_command=lambda job_id: [*_SELF, "_job", settings.dump(), job_id],
         lock=folder.worker_lock,
     ).run()

@@ -63,6 +63,11 @@ class DataFolder:
         return self.root / "serving"
 
     @property
+    def training(self) -> Path:
+        """What containers that train read and write, while they run."""
+        return self.root / "training"
+
+    @property
     def key(self) -> Path:
         return self.root / "administrator.json"
 
