@@ -48,11 +48,6 @@ class DataFolder:
         return self.root / "artifacts"
 
     @property
-    def served(self) -> Path:
-        """Model data unpacked for containers, while these run."""
-        return self.root / "served"
-
-    @property
     def models(self) -> Path:
         """The restored service description, for AWS_DATA_PATH."""
         return self.root / "models"

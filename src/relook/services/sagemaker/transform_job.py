@@ -60,6 +60,7 @@ class TransformJobs:
         *,
         prefix: str,
         reap: Callable[[str], None],
+        gpu: bool = False,
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -67,6 +68,7 @@ class TransformJobs:
         self._starter = starter
         self._prefix = prefix
         self._reap = reap
+        self._gpu = gpu
 
     def kind(self) -> JobKind:
         return JobKind(JOB, LANE, self.run, self.failed, MAX_ATTEMPTS)
@@ -143,7 +145,7 @@ class TransformJobs:
             run = _Run(self._store, self._blobs, self._clock, context, job, counts, write, say)
             error: BaseException | None = None
             try:
-                asyncio.run(run.run(self._starter, name))
+                asyncio.run(run.run(self._starter, name, self._gpu))
             except BaseExceptionGroup as group:
                 error = _first(group)
             finally:
@@ -207,10 +209,14 @@ class _Run:
         self._say = say
         self._flow: Flow | None = None
 
-    async def run(self, starter: MakeStarter, name: str) -> None:
+    async def run(self, starter: MakeStarter, name: str, gpu: bool) -> None:
         """Raises as Flow.run does, in groups, and JobCancelled."""
         launch = Launch(
-            name=name, account=self._job.scope.account, model=self._job.model, environment=self._spec.environment
+            name=name,
+            account=self._job.scope.account,
+            model=self._job.model,
+            environment=self._spec.environment,
+            gpu=gpu,
         )
         sink = numbered(self._write, len(self._job.model.containers) > 1)
         with starter() as started:
