@@ -73,7 +73,7 @@ def _hyperparameters() -> list[dict[str, Any]]:
         *(
             {
                 "Name": name,
-                "Description": "The attributes of a manifest line, in order, with commas between them; else those of the channel.",
+                "Description": "Attributes of the manifest, in order, with commas; else those of the channel.",
                 "Type": "FreeText",
                 "IsTunable": False,
                 "IsRequired": False,
