@@ -18,8 +18,6 @@ from relook.vision.view import View
 
 REPEATS = 5
 """Scorers are compared over this many ways to deal out the folds: one way is luck with a few dozen images."""
-BEST_SCORES = 3
-"""Views are compared by the mean of this many scores, their best."""
 PLANTED_MARGIN = 0.2
 """By so much a candidate must find planted defects better to be taken for that."""
 MARGIN = 0.005
@@ -85,9 +83,8 @@ def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
 
 
 def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
-    """The views whose BEST_SCORES are best on average, then the best score there; within MARGIN the cheaper one.
+    """The best; within MARGIN the cheaper views and the plainer score.
 
-    One score on one view is often the best by luck when there are a few dozen images; a mean is so less often.
     With `planted` defects all views together and the plainest score are taken unless another is better by
     PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
     Raises TrainingError when `scorer` names none.
@@ -97,16 +94,9 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None)
         plainest = max(headless, key=lambda each: len(each.views))  # the first of these: the plainest score
         best = max(found, key=lambda each: each.quality)
         return best if best.quality > plainest.quality + PLANTED_MARGIN else plainest
-    groups: dict[str, list[Candidate]] = {}
-    for entry in found:
-        groups.setdefault(entry.sizes, []).append(entry)
-    quality = {
-        sizes: float(np.mean(sorted(each.quality for each in group)[-BEST_SCORES:])) for sizes, group in groups.items()
-    }
-    group = next(groups[sizes] for sizes, mean in quality.items() if mean >= max(quality.values()) - MARGIN)
-    named = [each for each in group if scorer in (None, each.scorer.name)]
+    named = [each for each in found if scorer in (None, each.scorer.name)]
     if not named:
-        known = ", ".join(each.scorer.name for each in group)
+        known = ", ".join(dict.fromkeys(each.scorer.name for each in found))
         raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
     highest = max(each.quality for each in named)
     return next(each for each in named if each.quality >= highest - MARGIN)
@@ -114,9 +104,7 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None)
 
 def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
     return [
-        scorer
-        for scorer in SCORERS
-        if (problem.ranked or not scorer.supervised) and (layout.head or not scorer.needs_head)
+        scorer for scorer in SCORERS if problem.ranked == scorer.supervised and (layout.head or not scorer.needs_head)
     ]
 
 

@@ -226,8 +226,8 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
             "The threshold lies above the held-out normals; labelled anomalies would make it better."
         )
     return (
-        f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: the views whose "
-        f"best scores are best on average, then the best score; within {MARGIN} the cheaper wins."
+        f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: "
+        f"within {MARGIN} the cheaper wins."
     )
 
 

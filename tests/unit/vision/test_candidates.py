@@ -9,7 +9,6 @@ import pytest
 
 from relook.vision import descriptor
 from relook.vision.candidates import (
-    BEST_SCORES,
     MARGIN,
     PLANTED_MARGIN,
     REPEATS,
@@ -112,12 +111,6 @@ def test_within_the_views_the_plainer_score_wins_within_the_margin() -> None:
     assert choose([*found, rated(0.95, views, 3)], planted=False).scorer is SCORERS[3]
 
 
-def test_one_lucky_score_does_not_choose_the_views() -> None:
-    steady = [rated(0.9, [view(64)], at) for at in range(BEST_SCORES)]
-    lucky = [rated(0.95, [view(128)], 0), *(rated(0.6, [view(128)], at) for at in range(1, BEST_SCORES))]
-    assert choose([*steady, *lucky], planted=False) in steady
-
-
 def test_planted_defects_choose_only_by_a_wide_margin() -> None:
     all_of_them, one = [view(64), view(192)], [view(64)]
     near = [rated(0.5, one), rated(0.5, all_of_them), rated(0.5 + 0.9 * PLANTED_MARGIN, all_of_them, 3)]
@@ -138,7 +131,7 @@ def test_scores_that_learn_from_anomalies_wait_for_enough_of_them() -> None:
     views = [view(64, apart=4.0)]
     few, enough = compare(problem(FEWEST_ANOMALIES - 1), views), compare(problem(FEWEST_ANOMALIES), views)
     assert not any(each.scorer.supervised for each in few)
-    assert any(each.scorer.supervised for each in enough)
+    assert all(each.scorer.supervised for each in enough)
     assert not any(each.scorer.supervised for each in compare(problem(planted=True), views))
     assert not any(each.scorer.needs_head for each in enough)
 

@@ -10,6 +10,7 @@ from relook.vision.metrics import auroc
 from relook.vision.scorers import SCORERS
 from relook.vision.scorers.base import Descriptors, Labels, Layout, Scorer, ViewLayout
 from relook.vision.scorers.distance import Distance
+from relook.vision.scorers.fusion import Fusion
 from relook.vision.scorers.head import Head
 
 DIMS = (6, 4)
@@ -107,3 +108,13 @@ def test_a_described_image_has_the_layouts_width() -> None:
 
 def test_scorer_names_are_unique() -> None:
     assert len({scorer.name for scorer in SCORERS}) == len(SCORERS)
+
+
+def test_a_fusion_leaves_out_what_needs_a_head_where_there_is_none() -> None:
+    plain = Layout((ViewLayout(DIMS[0], False),))
+    distance, head = Distance("tail", "tail"), Head("head")
+    assert not Fusion("both", (distance, head)).needs_head
+    descriptors = drawn(plain)
+    both = Fusion("both", (distance, head)).fit(descriptors, LABELS, plain).apply(descriptors)
+    alone = Fusion("one", (distance,)).fit(descriptors, LABELS, plain).apply(descriptors)
+    assert np.array_equal(both, alone)

@@ -13,20 +13,23 @@ from relook.vision.scorers.head import Head
 from relook.vision.scorers.logistic import Logistic
 
 _TAIL = Distance("tail distance", "tail")
-_RESIDUALS = Logistic("residuals", ("residuals",), strength=0.01)
+_LEARNED = (
+    Logistic("statistics", ("statistics",), strength=0.1),
+    Logistic("residuals", ("residuals",), strength=0.01),
+    Logistic("statistics and residuals", ("statistics", "residuals"), strength=0.01),
+    Logistic("head, labelled", ("head",), strength=0.1),
+    Logistic("head and residuals", ("head", "residuals"), strength=0.01),
+)
 
 SCORERS: tuple[Scorer, ...] = (
     _TAIL,
     Distance("peak distance", "peak"),
     Distance("top distance", "top"),
-    Fusion("tail distance and head", (_TAIL, Head("head"))),
-    Logistic("statistics", ("statistics",), strength=0.1),
-    _RESIDUALS,
-    Logistic("statistics and residuals", ("statistics", "residuals"), strength=0.01),
-    Fusion("tail distance and residuals", (_TAIL, _RESIDUALS)),
-    Logistic("head, labelled", ("head",), strength=0.1),
-    Logistic("head and residuals", ("head", "residuals"), strength=0.01),
+    Fusion("tail distance and head", (_TAIL, Head("head")), needs_head=True),
+    Fusion("tail distance and all that is learned", (_TAIL, *_LEARNED)),
 )
-"""Cheaper and plainer first: of nearly equal ones the first wins."""
+"""Plainer first: of equal ones the first wins. With labelled anomalies there is one, the mean of all, and no choice: of
+several scores on a few dozen images the best by cross-validation is the luckiest (measured on 22 random halves of three
+sets: the mean was 1 point of AUROC and 3 of F1 better than the chosen one on boards, equal elsewhere)."""
 
 __all__ = ["SCORERS", "Layout", "Score", "Scorer", "ViewLayout"]

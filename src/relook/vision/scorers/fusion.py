@@ -9,24 +9,25 @@ from relook.vision.scorers.base import Descriptors, Labels, Layout, Score, Score
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """A maximum of linear functions, since its parts are: only the first may have more rows than one."""
+    """A maximum of linear functions, since its parts are: only the first may have more rows than one.
+
+    Parts that need a head are left out where there is none; with `needs_head` the whole is of no use then.
+    """
 
     name: str
     parts: tuple[Scorer, ...]
+    needs_head: bool = False
 
     @property
     def supervised(self) -> bool:
         return any(part.supervised for part in self.parts)
 
-    @property
-    def needs_head(self) -> bool:
-        return any(part.needs_head for part in self.parts)
-
     def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
         total: Score | None = None
-        for part in self.parts:
+        used = [part for part in self.parts if layout.head or not part.needs_head]
+        for part in used:
             score = part.fit(descriptors, anomalous, layout)
-            gain = 1 / (len(self.parts) * (float(score.apply(descriptors).std()) + 1e-9))
+            gain = 1 / (len(used) * (float(score.apply(descriptors).std()) + 1e-9))
             weights, bias = gain * score.weights, gain * score.bias
             total = Score(weights, bias) if total is None else Score(total.weights + weights, total.bias + bias)
         assert total is not None
