@@ -113,7 +113,7 @@ class _Parts:
 
 
 def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> _Parts:
-    fleet = LocalFleet(FleetSettings(threads=settings.unit_threads))
+    fleet = LocalFleet(FleetSettings(threads=settings.unit_threads, device=settings.device))
     hosting = lookoutvision.Hosting(store, fleet, folder.artifacts)
     worker = Worker([*_SELF, "_worker", settings.dump(), str(os.getpid())])
     vision = lookoutvision.service(
@@ -164,6 +164,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         artifacts_root=folder.artifacts,
         data=folder.root,
         relaxed_minimums=settings.relaxed_minimums,
+        precision=settings.precision,
     )
     training = sagemaker.training_kind(
         store=store,

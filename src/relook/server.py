@@ -7,6 +7,8 @@ import errno
 import logging
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relook.app import App, running
 from relook.datafolder import DataFolder
-from relook.settings import Settings
+from relook.settings import Settings, SettingsError
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ class ServerError(Exception):
     """The server cannot listen; the message names the address and the fix."""
 
 
+_ENGINE_PATIENCE = 120
+"""Seconds in which a GPU opens, the first time on a machine."""
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request line and its headers, give or take what one read brings."""
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -68,12 +72,32 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
     `announce` is called with the endpoint once requests are answered.
 
-    Raises DataFolderError, ServerError, and what `app.running` raises.
+    Raises SettingsError where this machine cannot do what they ask, DataFolderError, ServerError, and what
+    `app.running` raises.
     """
+    _check_engine(settings)
     folder = DataFolder(settings.data)
     folder.create()
     with folder.hold(), _listen(settings) as listener:
         uvloop.run(_serve(settings, folder, listener, announce))
+
+
+def _check_engine(settings: Settings) -> None:
+    """SettingsError where `device` or `precision` asks for something by name that this machine does not have.
+
+    Looked at in a process of its own: the server itself loads no inference runtime.
+    """
+    asked = {"device": settings.device, "precision": settings.precision}
+    named = [f"{name}={value}" for name, value in asked.items() if value not in ("auto", "cpu", "f32")]
+    if not named:
+        return
+    command = [sys.executable, "-m", "relook.vision.able", *(f"--{option}" for option in named)]
+    try:
+        found = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_ENGINE_PATIENCE, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SettingsError(f"{', '.join(named)}: no answer within {_ENGINE_PATIENCE} s; see `nvidia-smi`") from error
+    if found.returncode:
+        raise SettingsError(f"{', '.join(named)}: {found.stdout.strip() or 'cannot be looked at; see above'}")
 
 
 @contextmanager

@@ -22,6 +22,8 @@ from relook.core.identity import ACCOUNT_PATTERN, REGION_PATTERN
 
 FILE = "relook.toml"
 PREFIX = "RELOOK_"
+DEVICES = ("auto", "cpu", "gpu")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 
 class SettingsError(Exception):
@@ -48,6 +50,10 @@ class Settings:
     """The most inference units of one model."""
     unit_threads: int = 1
     """Threads of one inference unit."""
+    device: str = "auto"
+    """Where inference units compute: on a GPU if one opens (auto), on the cpu, or on a gpu and nowhere else."""
+    precision: str = "auto"
+    """What new models compute in: the best harmless one that the CPU has (auto), f32, bf16 or int8."""
     relaxed_minimums: bool = False
     """Train on fewer images than the original demanded."""
     container_engine: str = "auto"
@@ -146,6 +152,8 @@ def _check(settings: Settings) -> None:
         ("trainings", settings.trainings >= 1, "at least 1"),
         ("inference_units", settings.inference_units >= 1, "at least 1"),
         ("unit_threads", settings.unit_threads >= 1, "at least 1"),
+        ("device", settings.device in DEVICES, f"one of {', '.join(DEVICES)}"),
+        ("precision", settings.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
         ("container_engine", _is_engine(settings.container_engine), "auto, none, or unix:///path of a socket"),
         ("drain_seconds", settings.drain_seconds >= 0, "0 or more"),
         ("images", all(isinstance(each, str) for each in settings.images.values()), "a table of image names"),

@@ -205,11 +205,14 @@ def disk(data: Path) -> Check:
 
 def gpu(devices: Path = Path("/dev")) -> Check:
     found = sorted(path.name for path in devices.glob("nvidia[0-9]*"))
-    if found:
-        return Check(
-            "gpu", Status.OK, f"NVIDIA: {', '.join(found)}; this version computes on the CPU and leaves it alone"
-        )
-    return Check("gpu", Status.OK, "no NVIDIA device; none is needed")
+    if not found:
+        return Check("gpu", Status.OK, "no NVIDIA device; none is needed")
+    from relook.vision.engine import gpu_lacks
+
+    devices_named = f"NVIDIA: {', '.join(found)}"
+    if why := gpu_lacks():
+        return Check("gpu", Status.WARN, f"{devices_named}; models are served on the CPU all the same", why)
+    return Check("gpu", Status.OK, f"{devices_named}; models are served there unless the setting device is cpu")
 
 
 def containers(data: Path) -> Check:

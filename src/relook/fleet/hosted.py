@@ -109,7 +109,7 @@ class HostedModel:
     def unit_ready(self, unit: UnitProcess) -> None:
         self._failed_starts = 0
         self._pressure.relieve(self._loop.time())
-        _log.info("inference unit is ready", extra={**self._log_extra, "unit": unit.pid})
+        _log.info("inference unit is ready", extra={**self._log_extra, "unit": unit.pid, "engine": unit.engine})
         if not self._announced and self.ready_units >= self._deployment.min_units:
             self._announced = True
             self._loop.call_soon(self._on_ready)

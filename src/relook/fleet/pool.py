@@ -17,7 +17,8 @@ UNIT_COMMAND = (sys.executable, "-m", "relook.fleet.unit")
 class LocalFleet:
     """Implements `fleet.api.Fleet`. Use it on the thread of one event loop, which the units do not outlive.
 
-    `command` starts a unit; `--artifact`, `--fd`, `--parent` and `--threads` are appended (see `relook.fleet.unit`).
+    `command` starts a unit; `--artifact`, `--fd`, `--parent`, `--threads` and `--device` are appended (see
+    `relook.fleet.unit`).
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from relook import processes
-from relook.fleet.frames import HEADER, FrameError, FrameKind, FrameStart, encode, parse_start
+from relook.fleet.frames import HEADER, FrameError, FrameKind, FrameStart, encode, parse_head, parse_start
 from relook.fleet.output import OutputLog
 from relook.fleet.settings import FleetSettings
 
@@ -77,9 +77,10 @@ class UnitProcess(asyncio.BufferedProtocol):
         self.was_ready = False
         self.dismissed = False
         self.idle_since = 0.0
+        self.engine = ""
         self.reason = ""
         self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._process, self._pidfd, self._link = _spawn(what, settings.threads)
+        self._process, self._pidfd, self._link = _spawn(what, settings)
         self.pid = self._process.pid
         assert self._process.stdout is not None
         self._output = OutputLog(self._loop, self._process.stdout, what.name, self.pid)
@@ -166,6 +167,7 @@ class UnitProcess(asyncio.BufferedProtocol):
         self.idle_since = self._loop.time()
         if frame.kind is FrameKind.READY:
             self.was_ready = True
+            self.engine = str(parse_head(payload).get("engine", ""))
             self._owner.unit_ready(self)
         else:
             self._owner.unit_replied(self, frame, payload)
@@ -210,7 +212,7 @@ class UnitProcess(asyncio.BufferedProtocol):
             self._timer = None
 
 
-def _spawn(what: UnitCommand, threads: int) -> tuple[subprocess.Popen[bytes], int, socket.socket]:
+def _spawn(what: UnitCommand, settings: FleetSettings) -> tuple[subprocess.Popen[bytes], int, socket.socket]:
     """The process, its pidfd and our end of the socket pair."""
     ours, theirs = socket.socketpair()
     try:
@@ -218,15 +220,16 @@ def _spawn(what: UnitCommand, threads: int) -> tuple[subprocess.Popen[bytes], in
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER)
             ours.setblocking(False)
-            process = _start(what, threads, theirs.fileno())
+            process = _start(what, settings, theirs.fileno())
         return process, _pidfd(process), ours
     except BaseException:
         ours.close()
         raise
 
 
-def _start(what: UnitCommand, threads: int, link: int) -> subprocess.Popen[bytes]:
-    options = ("--artifact", what.artifact, "--fd", link, "--parent", os.getpid(), "--threads", threads)
+def _start(what: UnitCommand, settings: FleetSettings, link: int) -> subprocess.Popen[bytes]:
+    own = ("--artifact", what.artifact, "--fd", link, "--parent", os.getpid())
+    options = (*own, "--threads", settings.threads, "--device", settings.device)
     return subprocess.Popen(
         [*what.command, *map(str, options)],
         stdin=subprocess.DEVNULL,
@@ -234,7 +237,7 @@ def _start(what: UnitCommand, threads: int, link: int) -> subprocess.Popen[bytes
         stderr=subprocess.STDOUT,
         pass_fds=(link,),
         start_new_session=True,
-        env=_environment(threads),
+        env=_environment(settings.threads),
     )
 
 

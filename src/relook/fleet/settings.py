@@ -10,6 +10,8 @@ from dataclasses import dataclass
 class FleetSettings:
     threads: int = 1
     """Of each unit."""
+    device: str = "cpu"
+    """Where units compute: a `vision.engine.Device`."""
     queue_per_unit: int = 32
     """Requests that may wait, for each of a model's `max_units`; one more is Overloaded."""
     queue_timeout: float = 60

@@ -1,7 +1,7 @@
 """The inference unit: a process that holds one model and answers one image after another.
 
-Run as `python -m relook.fleet.unit --artifact DIR --fd N --parent PID --threads N`, with its end of a socket pair as
-descriptor N. It ends at the end of that socket, and dies with its parent.
+Run as `python -m relook.fleet.unit --artifact DIR --fd N --parent PID --threads N --device NAME`, with its end of a
+socket pair as descriptor N. It ends at the end of that socket, and dies with its parent.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     began = time.monotonic()
     from relook.vision.artifact import ArtifactError  # the runtime takes its time: only once we know our parent
+    from relook.vision.engine import Device, DeviceError
     from relook.vision.predict import Predictor
 
     try:
-        predictor = Predictor.load(options.artifact, threads=options.threads)
-    except ArtifactError as error:
+        predictor = Predictor.load(options.artifact, options.threads, Device(options.device))
+    except (ArtifactError, DeviceError) as error:
         print(f"the model cannot be loaded: {error}", file=sys.stderr)
         return 1
-    serve(link, predictor.predict, time.monotonic() - began)
+    serve(link, predictor.predict, time.monotonic() - began, predictor.engine.name)
     return 0
 
 
@@ -54,13 +55,13 @@ def attach(fd: int, parent: int) -> socket.socket | None:
     return socket.socket(fileno=fd)
 
 
-def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0) -> None:
+def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0, engine: str = "") -> None:
     """Say READY, and answer one request after another until the server closes its end.
 
     ImageError is the image's fault and any other exception the model's over this image: both are answered, and the
     unit goes on. FrameError if the server speaks another protocol.
     """
-    link.sendall(encode(FrameKind.READY, 0, {"seconds": load_seconds}))
+    link.sendall(encode(FrameKind.READY, 0, {"seconds": load_seconds, "engine": engine}))
     while True:
         header = _receive(link, HEADER.size)
         if header is None:
@@ -107,6 +108,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, required=True, help="the unit's end of the socket pair")
     parser.add_argument("--parent", type=int, required=True, help="process id of the server")
     parser.add_argument("--threads", type=int, default=1, help="threads of the inference runtime")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="cpu", help="where to compute")
     return parser.parse_args(arguments)
 
 

@@ -210,7 +210,8 @@ def _renamed(node: onnx.NodeProto, view: int, shared: set[str]) -> onnx.NodeProt
     copy.input[:] = [_own(name, view, shared) for name in node.input]
     copy.output[:] = [_own(name, view, shared) for name in node.output]
     for attribute in copy.attribute:
-        for inner in (attribute.g, *attribute.graphs):
+        single = [attribute.g] if attribute.HasField("g") else []  # touching an absent one would make it be there
+        for inner in (*single, *attribute.graphs):
             constants = shared | {entry.name for entry in inner.initializer}
             for entry in (*inner.input, *inner.output):
                 entry.name = _own(entry.name, view, constants)
@@ -278,7 +279,8 @@ def _nearest(builder: _Builder, embedding: str, view: View, cells: Size) -> tupl
     plain = builder.add("Sqrt", [builder.add("Relu", [builder.add("Sub", [squares, twice])])])
     distance = builder.add("Mul", [plain, builder.constant(view.weight)], numbered(DISTANCE, builder.view))
     worst = numbered("relook/worst", builder.view)
-    top = helper.make_node("TopK", [distance, builder.shape(worst_count(count))], ["", worst])
+    values = numbered("relook/worst_values", builder.view)  # which nobody reads, but the format wants named
+    top = helper.make_node("TopK", [distance, builder.shape(worst_count(count))], [values, worst])
     builder.model.graph.node.append(top)
     chosen = builder.add("Gather", [embedding, worst], axis=0)
     bracket = builder.add("Sub", [builder.add("MatMul", [chosen, columns]), half_squares])

@@ -10,10 +10,10 @@ from PIL import Image
 
 from relook.vision import artifact, runtime
 from relook.vision.descriptor import describe
-from relook.vision.graph_names import DISTANCE, IMAGE, LOGITS, PATCHES, RESIDUAL, numbered
+from relook.vision.engine import Device, Engine, open_engine
+from relook.vision.graph_names import DISTANCE, LOGITS, RESIDUAL, numbered
 from relook.vision.images import Loaded, Pixels, Size, load, resize
 from relook.vision.masks import BACKGROUND_COLOUR, BACKGROUND_NAME, ClassMap, encode_mask
-from relook.vision.quiet_openvino import ov
 from relook.vision.samples import Prediction, Region, Task
 
 _SMOOTH_UP_TO = 1024
@@ -30,29 +30,21 @@ Floats = npt.NDArray[np.float32]
 class Predictor:
     """One loaded model. Not for several threads at once."""
 
-    def __init__(self, graph: bytes, card: artifact.Card, threads: int) -> None:
+    def __init__(self, card: artifact.Card, engine: Engine) -> None:
         self.card = card
-        features, head = runtime.split(runtime.read(graph))
-        if why := runtime.lacks(card.precision) if card.precision is runtime.Precision.INT8 else None:
-            raise artifact.ArtifactError(f"the model computes in int8: {why}, and train it again")
-        precision = runtime.served(card.precision)
-        self._features = runtime.compile_model(features, precision, threads).create_infer_request()
-        self._head = runtime.compile_model(head, runtime.Precision.F32, threads).create_infer_request()
-        self._images = []
-        for at, view in enumerate(card.views):
-            patches = numbered(PATCHES, at)
-            self._head.set_tensor(patches, self._features.get_tensor(patches))  # no copy between the two
-            image = np.zeros((1, view.size.height, view.size.width, 3), np.uint8)
-            self._features.set_tensor(numbered(IMAGE, at), ov.Tensor(image, shared_memory=True))
-            self._images.append(image)
+        self.engine = engine
         self._weights, self._bias = np.array(card.weights), np.array(card.bias)
         self._colours = [BACKGROUND_COLOUR, *(entry.colour for entry in card.classes)]
         self._names = [BACKGROUND_NAME, *(entry.name for entry in card.classes)]
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> Predictor:
-        """Read, compile and run once on a blank image. Raises ArtifactError."""
-        predictor = cls(*artifact.read(folder), threads)
+    def load(cls, folder: Path, threads: int = 1, device: Device = Device.CPU) -> Predictor:
+        """Read, compile and run once on a blank image. Raises ArtifactError, and DeviceError as `open_engine` does."""
+        graph, card = artifact.read(folder)
+        if why := runtime.lacks(card.precision) if card.precision is runtime.Precision.INT8 else None:
+            raise artifact.ArtifactError(f"the model computes in int8: {why}, and train it again")
+        sizes = [view.size for view in card.views]
+        predictor = cls(card, open_engine(graph, sizes, card.precision, device, threads))
         predictor.raw_score(np.zeros((64, 64, 3), np.uint8))
         return predictor
 
@@ -80,10 +72,9 @@ class Predictor:
 
     def raw_score(self, pixels: Pixels) -> float:
         """The score before calibration; higher is more anomalous."""
-        for image, view in zip(self._images, self.card.views, strict=True):
+        for image, view in zip(self.engine.images, self.card.views, strict=True):
             image[0] = resize(pixels, view.size)
-        self._features.infer()
-        self._head.infer()
+        self.engine.run()
         described = [
             describe(
                 self._output(DISTANCE, at), self._output(RESIDUAL, at), self._output(LOGITS, at) if view.head else None
@@ -113,8 +104,7 @@ class Predictor:
         return blurred
 
     def _output(self, name: str, view: int) -> Floats:
-        values: Floats = self._head.get_tensor(numbered(name, view)).data
-        return values
+        return self.engine.output(numbered(name, view))
 
     def class_map(self, size: Size) -> ClassMap:
         """Class indices of the last image at `size`: logits interpolated, the highest wins."""

@@ -1,13 +1,18 @@
-"""OpenVINO: the one runtime, for the features of training and for serving."""
+"""OpenVINO: the features of training, and serving on a CPU."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from relook.vision.graph_names import PATCHES
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision.graph_names import IMAGE, PATCHES, numbered
+from relook.vision.images import Size
 from relook.vision.quiet_openvino import ov
 
 
@@ -66,6 +71,31 @@ def compile_model(model: ov.Model, precision: Precision, threads: int = 1, strea
         "ENABLE_CPU_PINNING": False,  # several units share the cores: let the kernel place them
     }
     return core().compile_model(model, "CPU", options)
+
+
+class OpenVinoEngine:
+    """See `engine.Engine`: `precision` up to the patches, float32 from there."""
+
+    def __init__(self, graph: bytes, sizes: Sequence[Size], precision: Precision, threads: int) -> None:
+        features, head = split(read(graph))
+        self._features = compile_model(features, served(precision), threads).create_infer_request()
+        self._head = compile_model(head, Precision.F32, threads).create_infer_request()
+        self.name = f"OpenVINO {ov.__version__.split('-')[0]} on the CPU, {served(precision)}"
+        self.images: list[npt.NDArray[np.uint8]] = []
+        for at, size in enumerate(sizes):
+            patches = numbered(PATCHES, at)
+            self._head.set_tensor(patches, self._features.get_tensor(patches))  # no copy between the two
+            image = np.zeros((1, size.height, size.width, 3), np.uint8)
+            self._features.set_tensor(numbered(IMAGE, at), ov.Tensor(image, shared_memory=True))
+            self.images.append(image)
+
+    def run(self) -> None:
+        self._features.infer()
+        self._head.infer()
+
+    def output(self, name: str) -> npt.NDArray[np.float32]:
+        values: npt.NDArray[np.float32] = self._head.get_tensor(name).data
+        return values
 
 
 def split(model: ov.Model) -> tuple[ov.Model, ov.Model]:

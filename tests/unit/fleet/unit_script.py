@@ -58,6 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--artifact", type=Path, required=True)
     for name in ("--fd", "--parent", "--threads"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--device", required=True)
     return parser.parse_args()
 
 

@@ -66,14 +66,15 @@ def job_kinds(
     dataset_limits: DatasetLimits | None = None,
     relaxed_minimums: bool = False,
     trainer: Trainer | None = None,
+    precision: str = "auto",
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them.
 
     `data` is where weights are looked for; `trainer` takes the place of the vision engine; `relaxed_minimums` lets
-    models be trained on as few images as can work at all.
+    models be trained on as few images as can work at all; `precision` is what new models compute in.
     """
     most = dataset_limits or DatasetLimits()
     minimums = RELAXED if relaxed_minimums else Minimums()
-    used = trainer or engine(data)
+    used = trainer or engine(data, precision)
     training = Training(store, blobs, clock, artifacts_root, used, minimums=minimums, limits=most)
     return [*DatasetJobs(store, blobs, clock, most).kinds(), training.kind()]

@@ -60,8 +60,11 @@ class Trainer(Protocol):
     ) -> TrainingResult: ...
 
 
-def engine(data: Path) -> Trainer:
-    """The vision engine with the best weights of the data folder; imported at the first training."""
+def engine(data: Path, precision: str = "auto") -> Trainer:
+    """The vision engine with the best weights of the data folder; imported at the first training.
+
+    `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice.
+    """
 
     def train(
         training: Sequence[Sample],
@@ -75,6 +78,7 @@ def engine(data: Path) -> Trainer:
     ) -> TrainingResult:
         from relook.vision import train as vision
         from relook.vision import weights
+        from relook.vision.runtime import Precision
 
         try:
             backbone = weights.choose(data)
@@ -89,6 +93,7 @@ def engine(data: Path) -> Trainer:
             output=output,
             seed=seed,
             progress=progress,
+            options=None if precision == "auto" else vision.Options(Precision(precision)),
         )
 
     return train
