@@ -1,7 +1,7 @@
 """A container image out of this very Python: FROM scratch, with only the files that the program in it loads.
 
 `serve` answers /ping, /invocations (gives the body back) and /run (runs the Python it is sent, and answers what that
-left in `answer`, as JSON). `run CODE` runs Python and ends with it.
+left in `answer`, as JSON; /invocations too where the content type says text/x-python). `run CODE` runs Python and ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/run":
+        if self.path == "/run" or self.headers["Content-Type"] == "text/x-python":
             names = dict(globals())
             exec(body, names)
             body = json.dumps(names["answer"]).encode()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import socket
+import socketserver
 import threading
 from pathlib import Path
 
 import pytest
 
-from relook.containers.api import CannotRun, ContainerSpec
+from relook.containers.api import CannotRun, ContainerSpec, EngineFailed
 from relook.containers.engine import client
 from relook.containers.engine.driver import EngineDriver
 
@@ -60,6 +63,41 @@ def test_something_else_at_the_socket_is_named(tmp_path: Path) -> None:
         assert f"no container engine answers ({path}: " in _refusal(f"unix://{path}")
         thread.join(10)
         assert not thread.is_alive()
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """An engine that tells its version and fails at all else."""
+
+    def do_GET(self) -> None:
+        known = self.path.endswith("/version")
+        content = json.dumps({"ApiVersion": "1.41"} if known else {"message": "the disk is full"}).encode()
+        self.send_response(200 if known else 500)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def address_string(self) -> str:
+        return "a Unix socket"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_broken_engine_fails_the_container_and_not_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "broken.sock"
+    with socketserver.ThreadingUnixStreamServer(str(path), Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        driver = EngineDriver(f"unix://{path}")
+        with pytest.raises(EngineFailed, match=r"look for the image somewhere/model:1: .*the disk is full"):
+            driver.start(SPEC, lambda line: None)
+        driver.reap("relook-")
+        assert "containers of an earlier server may be left: the container engine failed to list" in caplog.text
+        driver.close()
+        server.shutdown()
+        thread.join()
 
 
 def test_auto_looks_at_the_usual_places() -> None:

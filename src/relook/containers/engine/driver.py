@@ -58,19 +58,21 @@ class EngineDriver:
         return container
 
     def reap(self, prefix: str) -> None:
-        """See `api.Driver`. Without an engine there is nothing to end."""
+        """See `api.Driver`. What cannot be ended is logged: a server must start beside a broken engine."""
         try:
             client = self._connected()
+            with failures("list containers"):
+                found = client.containers(all=True, filters={"label": LABEL})
         except CannotRun as error:
             _logger.info("no containers to clear away: %s", error)
             return
-        with failures("list containers"):
-            found = client.containers(all=True, filters={"label": LABEL})
-        for each in found:
-            if each["Labels"][LABEL].startswith(prefix):
-                _logger.info("clearing away %s of an earlier server", each["Labels"][LABEL])
-                with failures(f"remove {each['Labels'][LABEL]}"):
-                    _remove(client, each["Id"])
+        except EngineFailed as error:
+            _logger.warning("containers of an earlier server may be left: %s", error)
+            return
+        for name, identity in [(each["Labels"][LABEL], each["Id"]) for each in found]:
+            if name.startswith(prefix):
+                _logger.info("clearing away %s of an earlier server", name)
+                _clear(client, name, identity)
 
     def close(self) -> None:
         """Let go of the connection; containers go on."""
@@ -160,6 +162,14 @@ def _refused(text: str, spec: ContainerSpec) -> CannotRun | EngineFailed:
 def _remove(client: Client, identity: str) -> None:
     with suppress(NotFound):
         client.remove_container(identity, v=True, force=True)
+
+
+def _clear(client: Client, name: str, identity: str) -> None:
+    try:
+        with failures(f"remove {name}"):
+            _remove(client, identity)
+    except EngineFailed as error:
+        _logger.warning("%s of an earlier server is left: %s", name, error)
 
 
 def _split(image: str) -> tuple[str, str | None]:
