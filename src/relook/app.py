@@ -39,6 +39,8 @@ from relook.store.engine import Store
 _log = logging.getLogger(__name__)
 DATASET_JOBS = 2
 """Dataset checks at once."""
+TRANSFORM_JOBS = 2
+"""Batch transforms at once; further ones wait."""
 _NVIDIA = Path("/dev/nvidiactl")
 """There where the driver of an NVIDIA GPU is."""
 _LEFTOVER_PATIENCE = 15
@@ -126,7 +128,8 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
     )
     hosts = _hosts(settings, folder, store, blobs)
     trainings = sagemaker.TrainingJobs(store, blobs, worker.wake)
-    endpoints = sagemaker.services(store=store, nouns=(*hosts.nouns, trainings), runtime=hosts.runtime)
+    nouns = (*hosts.nouns, trainings, sagemaker.Transforms(store, worker.wake))
+    endpoints = sagemaker.services(store=store, nouns=nouns, runtime=hosts.runtime)
     services = (vision, s3.service(blobs, system_clock), sts.service(), *endpoints)
     return _Parts(fleet, hosting, hosts, worker, services)
 
@@ -177,7 +180,16 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         gpu=_NVIDIA.exists(),
         relaxed_minimums=settings.relaxed_minimums,
     )
-    return [*vision, training]
+    transform = sagemaker.transform_kind(
+        store=store,
+        blobs=blobs,
+        clock=system_clock,
+        driver=_driver(settings),
+        folder=folder.serving,
+        prefix=name_prefix(folder.root, "transform"),
+        gpu=_NVIDIA.exists(),
+    )
+    return [*vision, training, transform]
 
 
 def run_worker(settings: Settings, server: int) -> None:
@@ -196,6 +208,7 @@ def run_worker(settings: Settings, server: int) -> None:
             lookoutvision.DATASET_LANE: DATASET_JOBS,
             lookoutvision.TRAINING_LANE: settings.trainings,
             sagemaker.TRAINING_LANE: settings.trainings,
+            sagemaker.TRANSFORM_LANE: TRANSFORM_JOBS,
         },
         child_command=lambda job_id: [*_SELF, "_job", settings.dump(), job_id],
         lock=folder.worker_lock,
