@@ -10,7 +10,19 @@ from typing import Any
 
 from bench.results import RESULTS, ROOT
 
-ORDER = ("accuracy", "fewshot", "peer", "detect", "latency", "training", "scaling", "startup", "load", "precision")
+ORDER = (
+    "accuracy",
+    "fewshot",
+    "peer",
+    "detect",
+    "latency",
+    "training",
+    "scaling",
+    "startup",
+    "load",
+    "precision",
+    "gpu",
+)
 STEPPED = ("accuracy", "fewshot", "peer", "scaling")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
