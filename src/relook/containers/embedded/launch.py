@@ -133,11 +133,11 @@ def _spawn(
     package = str(Path(relook.__file__).parent.parent)
     inside = [sys.executable, "-I", "-u", "-B", "-c", _BOOT, package, "--control", str(control.fileno())]
     return subprocess.Popen(
-        [bubblewrap, "--args", str(listing.fileno()), "--", *inside, *plan.arguments],
-        stdin=subprocess.DEVNULL,
+        [*sandbox.command(bubblewrap), "--args", str(listing.fileno()), "--", *inside, *plan.arguments],
+        stdin=closing.enter_context(_in_memory(b"")),  # not /dev/null: its owner may change its mode by descriptor
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={},
+        env=sandbox.SEARCHED,
         pass_fds=[*passed, listing.fileno()],
         start_new_session=True,  # Ctrl-C at the server is the server's: it decides what ends
     )

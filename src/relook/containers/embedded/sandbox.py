@@ -34,6 +34,22 @@ _FOR_NETWORK = (
 )
 _HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """How many cores and caches there are: numeric libraries plan their threads by it."""
+_SHELL = 'mount --bind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
+_READ_ONLY_DEVICES = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", _SHELL, "sh"]
+SEARCHED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+"""Bubblewrap's own environment; nothing of it reaches what runs inside."""
+_HIDDEN = (
+    "kcore",
+    "keys",
+    "key-users",
+    "kpagecount",
+    "kpageflags",
+    "slabinfo",
+    "sysrq-trigger",
+    "timer_list",
+    "vmallocinfo",
+)
+"""In /proc, what only root may read, or write: outside, the sandbox's user is root where the server is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,13 @@ class View:
     environment: Mapping[str, str]
     network: bool
     room_bytes: int
+
+
+def command(bubblewrap: str) -> list[str]:
+    """How bubblewrap is run. Root owns /dev/null and the like, and an owner may change its mode from inside; so for
+    root the nodes are taken from a read-only view. Bubblewrap cannot make one without losing the devices.
+    """
+    return [*(_READ_ONLY_DEVICES if os.geteuid() == 0 else ()), bubblewrap]
 
 
 def isolation(bubblewrap: str) -> list[str]:
@@ -87,20 +110,15 @@ def python_folders() -> list[str]:
 def why_not(bubblewrap: str) -> str | None:
     """None where bubblewrap can build our sandbox on this machine; else the reason, with the fix."""
     try:
-        command = [
-            bubblewrap,
-            *isolation(bubblewrap),
-            "--ro-bind",
-            "/",
-            "/",
-            "--proc",
-            "/proc",
-            "--",
-            "/bin/sh",
-            "-c",
-            ":",
-        ]
-        tried = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
+        shown = ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+        tried = subprocess.run(
+            [*command(bubblewrap), *isolation(bubblewrap), *shown, "--", "/bin/sh", "-c", ":"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=SEARCHED,
+            timeout=20,
+            check=False,
+        )
     except FileNotFoundError:
         return "bubblewrap (bwrap) is not installed; install it (Debian: apt-get install bubblewrap)"
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -114,7 +132,9 @@ def why_not(bubblewrap: str) -> str | None:
 @cache
 def _help(bubblewrap: str) -> str:
     """What it says of its options. OSError where it cannot be started; that is not remembered."""
-    return subprocess.run([bubblewrap, "--help"], capture_output=True, text=True, timeout=20, check=False).stdout
+    return subprocess.run(
+        [bubblewrap, "--help"], capture_output=True, env=SEARCHED, text=True, timeout=20, check=False
+    ).stdout
 
 
 def _files(network: bool) -> list[str]:
@@ -132,7 +152,14 @@ def _files(network: bool) -> list[str]:
 
 
 def _memory(room_bytes: int) -> list[str]:
-    every = ["--proc", "/proc", "--dev", "/dev"]
+    """Where it may write. What is not of its own making is read-only even to its owner: a sandbox of root's could
+    otherwise write to /proc/sys, where programs are named that the kernel runs outside.
+    """
+    every = ["--proc", "/proc"]
+    for name in _HIDDEN:
+        if os.path.exists(f"/proc/{name}"):
+            every += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    every += ["--remount-ro", "/proc", "--dev", "/dev"]
     for folder in ("/dev/shm", "/tmp", "/opt/ml"):
         every += ["--size", str(room_bytes), "--tmpfs", folder]
     return every

@@ -20,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     os.closerange(options.control + 1, 256)
     os.set_inheritable(options.control, False)
     control = socket.socket(fileno=options.control)
+    if _gone(control):
+        return worker.SERVER_GONE
     sys.path += program.paths(dict(os.environ))
     try:
         match options.command:
@@ -37,6 +39,14 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"relook: there is no command {' '.join(options.command)!r}", flush=True)
     return 2
+
+
+def _gone(control: socket.socket) -> bool:
+    """Whether the server ended before the kernel could be told to end this process with it."""
+    try:
+        return not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def _become(name: str, arguments: Sequence[str]) -> None:

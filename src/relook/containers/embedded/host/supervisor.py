@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from relook import processes
-from relook.containers.embedded.host.worker import NOT_LOADED
+from relook.containers.embedded.host.worker import NOT_LOADED, SERVER_GONE
 
 _RESTARTS, _RESTART_SECONDS = 5, 60.0
 """A worker that ended is replaced so often in so many seconds; then the container ends."""
@@ -58,7 +58,7 @@ class Supervisor:
             return status
         if self._stopping:
             return 0
-        if code == NOT_LOADED or not self._may_restart():
+        if code in (NOT_LOADED, SERVER_GONE) or not self._may_restart():
             self._stop()
             return 1
         print(f"relook: a worker {processes.describe_exit(code)}; another one is started", flush=True)

@@ -20,6 +20,8 @@ from relook.containers.embedded.host.watchdog import Watchdog
 
 NOT_LOADED = 3
 """A worker's exit status when its model could not be loaded; another try would end the same way."""
+SERVER_GONE = 4
+"""A worker's exit status when nobody will ask any more."""
 _OTHERS_FIRST = 0.2
 """Seconds that a busy worker leaves a new connection to another one; then it takes it, so that /ping is answered."""
 
@@ -55,6 +57,7 @@ class Worker:
             signal.signal(signal.SIGTERM, self._on_stop)
             while self._accept():
                 pass
+            return SERVER_GONE
         except _Stop:
             with self._changed:
                 self._changed.wait_for(lambda: self._busy == 0)
@@ -73,7 +76,11 @@ class Worker:
         data, descriptors, _, _ = socket.recv_fds(self._control, 1, 1, socket.MSG_CMSG_CLOEXEC)
         for descriptor in descriptors:
             link = socket.socket(fileno=descriptor)
-            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+            except RuntimeError as error:  # the sandbox's limit on processes counts threads
+                print(f"relook: a connection is refused: {error}", flush=True)
+                link.close()
         return bool(data)
 
     def _serve(self, link: socket.socket) -> None:
