@@ -173,6 +173,7 @@ except CannotRun as error:
 """
 
 
+@pytest.mark.slow
 def test_without_the_right_to_join_it_isolation_is_refused_where_someone_has_to_get_in(podman: PodmanService) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
@@ -188,13 +189,29 @@ def test_without_the_right_to_join_it_isolation_is_refused_where_someone_has_to_
     assert left == []
 
 
-def test_an_engine_that_leaves_out_isolation_is_caught(podman: PodmanService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_leaves_out_isolation_is_caught_before_anything_runs(
+    podman: PodmanService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No engine here does so by itself: what is asked of it is changed on the way."""
-    driver = EngineDriver(podman.setting)
+    driver, log = EngineDriver(podman.setting), Log()
     client = driver._connected()
     create = client.create_host_config
     monkeypatch.setattr(client, "create_host_config", lambda **asked: create(**asked | {"network_mode": "host"}))
     with pytest.raises(CannotRun, match="did not grant it"):
+        driver.start(running("print('runs')", isolated=True), log)
+    assert log.lines == []
+    assert client.containers(all=True) == []
+    driver.close()
+
+
+def test_one_that_says_so_and_does_not_do_it_is_caught(podman: PodmanService, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = EngineDriver(podman.setting)
+    client = driver._connected()
+    look = client.inspect_container
+    ours = {"State": {"Running": True, "Pid": os.getpid()}}  # as if it ran in this machine's own network
+    monkeypatch.setattr(client, "inspect_container", lambda identity: look(identity) | ours)
+    with pytest.raises(CannotRun, match="did not grant it"):
         driver.start(running("signal.pause()", isolated=True), Log())
+    monkeypatch.undo()
     assert client.containers(all=True) == []
     driver.close()

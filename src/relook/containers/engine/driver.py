@@ -15,9 +15,10 @@ from relook.containers.api import CannotRun, ContainerSpec, EngineFailed, LogSin
 from relook.containers.engine import client as connection
 from relook.containers.engine.client import ERRORS, Client, failures, reason
 from relook.containers.engine.request import LABEL, creation
-from relook.containers.engine.running import EngineContainer, Output, release
+from relook.containers.engine.running import NOT_ISOLATED, EngineContainer, Output, release
 
 _NO_PROGRAM = ("executable file not found", "no such file or directory", "permission denied", "exec format error")
+_NO_NAME = ("invalid reference format", "must be lowercase")
 _NO_GPU = "could not select device driver"
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class EngineDriver:
     def labels(self, image: str) -> Mapping[str, str]:
         """What the image says of itself (com.amazonaws.sagemaker.capabilities...). Raises ContainerError."""
         client = self._connected()
-        return dict(self._image(client, image)["Config"].get("Labels") or {})
+        return dict((self._image(client, image)["Config"] or {}).get("Labels") or {})
 
     def start(self, spec: ContainerSpec, log: LogSink) -> EngineContainer:
         """See `api.Driver`. Fetching the image counts."""
@@ -103,10 +104,9 @@ class EngineDriver:
         return found
 
     def _fetch(self, client: Client, image: str) -> None:
-        name, tag = _split(image)
         _logger.info("fetching the image %s", image)
         try:
-            for step in client.pull(name, tag=tag, stream=True, decode=True):
+            for step in client.pull(image, stream=True, decode=True):
                 if "error" in step:
                     raise CannotRun(f"the image {image} cannot be fetched: {step['error']}")
         except ERRORS as error:
@@ -114,27 +114,36 @@ class EngineDriver:
 
 
 def _inspect(client: APIClient, image: str) -> dict[str, Any] | None:
-    with failures(f"look for the image {image}"), suppress(NotFound):
-        found: dict[str, Any] = client.inspect_image(image)
-        return found
-    return None
+    with failures(f"look for the image {image}"):
+        try:
+            found: dict[str, Any] = client.inspect_image(image)
+        except NotFound:
+            return None
+        except APIError as error:
+            if any(known in reason(error) for known in _NO_NAME):
+                raise CannotRun(f"{image} is not the name of an image: {reason(error)}") from error
+            raise
+    return found
 
 
 def _create(client: Client, spec: ContainerSpec, image: dict[str, Any]) -> str:
     with failures(f"create {spec.name} from {spec.image}"):
-        created = client.create_container(**creation(client, spec, checks=bool(image["Config"].get("Healthcheck"))))
+        created = client.create_container(
+            **creation(client, spec, checks=bool((image["Config"] or {}).get("Healthcheck")))
+        )
     for warning in created.get("Warnings") or ():
         _logger.warning("%s: the container engine says: %s", spec.name, warning)
     return str(created["Id"])
 
 
 def _granted(client: Client, identity: str, spec: ContainerSpec) -> None:
-    """Some engines leave out silently what they do not know."""
-    if spec.gpu:
-        with failures(f"describe the container {spec.name}"):
-            granted = client.inspect_container(identity)["HostConfig"].get("DeviceRequests")
-        if not granted:
-            raise CannotRun("a GPU was asked for, and this container engine does not hand out any")
+    """Some engines leave out silently what they do not know: looked at before anything in there runs."""
+    with failures(f"describe the container {spec.name}"):
+        granted = client.inspect_container(identity)["HostConfig"]
+    if spec.gpu and not granted.get("DeviceRequests"):
+        raise CannotRun("a GPU was asked for, and this container engine does not hand out any")
+    if spec.isolated and granted["NetworkMode"] != "none":
+        raise CannotRun(NOT_ISOLATED)
 
 
 def _begin(client: Client, identity: str, spec: ContainerSpec, log: LogSink) -> EngineContainer:
@@ -170,11 +179,3 @@ def _clear(client: Client, name: str, identity: str) -> None:
             _remove(client, identity)
     except EngineFailed as error:
         _logger.warning("%s of an earlier server is left: %s", name, error)
-
-
-def _split(image: str) -> tuple[str, str | None]:
-    """Name, and tag or digest. Without either, `latest`: the engine would fetch every tag there is."""
-    if "@" in image:
-        return image, None
-    name, colon, tag = image.rpartition(":")
-    return (name, tag) if colon and "/" not in tag else (image, "latest")

@@ -19,6 +19,7 @@ from relook.containers.netns import NetworkNamespace
 
 Output: TypeAlias = "CancellableStream[tuple[bytes | None, bytes | None]]"
 KILLED = 128 + 9
+NOT_ISOLATED = "network isolation was asked for, and this container engine did not grant it"
 _AGAIN_SECONDS = 1.0
 """Between two tries to reach an engine that has gone away."""
 _READ_SECONDS = 10.0
@@ -61,15 +62,13 @@ class EngineContainer:
             self._outside = {
                 int(port.split("/")[0]): int(found[0]["HostPort"]) for port, found in ports.items() if found
             }
-        elif state["HostConfig"]["NetworkMode"] != "none":
-            raise CannotRun("network isolation was asked for, and this container engine did not grant it")
         elif state["State"]["Running"]:
             self._enter(state["State"]["Pid"], serves)
 
     def _enter(self, pid: int, serves: bool) -> None:
         try:
             if os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino:
-                raise CannotRun("network isolation was asked for, and this container engine did not grant it")
+                raise CannotRun(NOT_ISOLATED)
             self._inside = NetworkNamespace.of(pid)
             # Closed with the last reference to this container, when nobody can be connecting any more.
             weakref.finalize(self, self._inside.close)
