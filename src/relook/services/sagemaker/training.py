@@ -103,7 +103,7 @@ class TrainingJobs:
             raise not_offered("CrossAccountFilterOption CrossAccount", "leave it out")
         with self._store.read() as connection:
             found = [
-                _searchable(job, tags.of(connection, description.arn(job)))
+                description.searchable(job, tags.of(connection, description.arn(job)))
                 for job in trainings.everything(connection, scope_of(context))
             ]
         page, total, token = searched(context, members, found)
@@ -119,7 +119,3 @@ def _require(connection: Connection, scope: Scope, name: str) -> TrainingJob:
     if found is None:
         raise no_such_training()
     return found
-
-
-def _searchable(job: TrainingJob, given: dict[str, str]) -> Members:
-    return {**description.described(job), "Tags": [{"Key": key, "Value": value} for key, value in given.items()]}

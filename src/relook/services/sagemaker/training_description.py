@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from relook.core.clock import as_datetime
@@ -28,6 +29,15 @@ _ECHOED = (
     "RetryStrategy",
     "RemoteDebugConfig",
     "InfraCheckConfig",
+)
+_NOT_SEARCHED = frozenset(
+    {
+        "InfraCheckConfig",
+        "ProfilerRuleConfigurations",
+        "ProfilerRuleEvaluationStatuses",
+        "ProfilingStatus",
+        "RemoteDebugConfig",
+    }
 )
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
 
@@ -60,6 +70,12 @@ def described(job: TrainingJob) -> dict[str, Any]:
         **members["AlgorithmSpecification"],
     }
     return members | _times(job) | _outcome(job)
+
+
+def searchable(job: TrainingJob, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The members of Search's TrainingJob: not quite those of a description."""
+    members = {name: value for name, value in described(job).items() if name not in _NOT_SEARCHED}
+    return members | {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def summary(job: TrainingJob) -> dict[str, Any]:
