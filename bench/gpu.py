@@ -31,8 +31,8 @@ _COLUMNS = ("works at", "engine", "CPU threads", "median ms", "p95 ms", "images/
 NOTES = (
     "One model for each size, trained at it alone on normal images. From an image's bytes to the answer, decoding "
     "included, in one process and one request at a time; images/s is what follows from the median.",
-    "The GPU computes all in f32 without TF32, the CPU its patches in the precision named; the difference of raw scores "
-    "(before calibration) is that of precision and runtime together.",
+    "The GPU computes all in f32 without TF32, the CPU its patches in the precision named; the difference of raw "
+    "scores (before calibration) is that of precision and runtime together.",
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -52,16 +54,16 @@ class Engine(Protocol):
 def open_engine(graph: bytes, sizes: Sequence[Size], precision: Precision, device: Device, threads: int) -> Engine:
     """`sizes` are the views', `precision` what the model was trained in, `threads` the CPU's.
 
-    Raises DeviceError for GPU alone: AUTO says on standard error why it takes the CPU, where a GPU might be wanted.
+    Raises DeviceError for GPU alone: where AUTO finds CUDA installed and takes the CPU all the same, it says why on
+    standard error.
     """
-    if device is not Device.CPU:
+    if device is Device.GPU:
+        return _on_gpu(graph, sizes, precision, threads)
+    if device is Device.AUTO and _build() is _Build.CUDA:
         try:
             return _on_gpu(graph, sizes, precision, threads)
         except DeviceError as error:
-            if device is Device.GPU:
-                raise
-            if _installed():
-                print(f"device auto takes the CPU: {error}", file=sys.stderr)
+            print(f"device auto takes the CPU: {error}", file=sys.stderr)
     return OpenVinoEngine(graph, sizes, precision, threads)
 
 
@@ -87,11 +89,28 @@ def _on_gpu(graph: bytes, sizes: Sequence[Size], precision: Precision, threads: 
 
 
 def _require() -> None:
-    if not _installed():
-        raise DeviceError("a GPU needs ONNX Runtime with CUDA: pip install 'relook[gpu]', or take device cpu")
+    match _build():
+        case _Build.NONE:
+            raise DeviceError("a GPU needs ONNX Runtime with CUDA: pip install 'relook[gpu]', or take device cpu")
+        case _Build.CPU:
+            raise DeviceError(
+                "the ONNX Runtime installed here is built without CUDA: pip uninstall onnxruntime, then "
+                "pip install 'relook[gpu]', or take device cpu"
+            )
 
 
-def _installed() -> bool:
-    from importlib.util import find_spec
+class _Build(Enum):
+    """Which ONNX Runtime is installed."""
 
-    return find_spec("onnxruntime") is not None
+    NONE = auto()
+    CPU = auto()
+    CUDA = auto()
+
+
+def _build() -> _Build:
+    """Looked up without loading it, which would take every unit time and memory."""
+    found = find_spec("onnxruntime")
+    if found is None or found.origin is None:
+        return _Build.NONE
+    cuda = Path(found.origin).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    return _Build.CUDA if cuda.exists() else _Build.CPU

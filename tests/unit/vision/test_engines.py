@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +82,12 @@ def test_a_gpu_that_is_not_there_is_refused(trained: Path) -> None:
 
 
 @without_gpu
-def test_auto_takes_the_cpu_and_says_why(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_auto_takes_the_cpu_and_says_why_where_cuda_is_installed(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine, "_build", lambda: engine._Build.CUDA)
     assert Predictor.load(trained, device=Device.AUTO).engine.name.startswith("OpenVINO ")
-    assert "device auto takes the CPU: " in capfd.readouterr().err
+    assert "device auto takes the CPU: the GPU through CUDA " in capfd.readouterr().err
 
 
 def test_a_provider_that_is_quietly_replaced_counts_as_none(trained: Path) -> None:
@@ -96,14 +101,15 @@ def test_a_provider_that_is_quietly_replaced_counts_as_none(trained: Path) -> No
 def test_without_onnx_runtime_auto_is_the_cpu_and_gpu_says_what_to_install(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine, "_installed", lambda: False)
+    monkeypatch.setattr(engine, "_build", lambda: engine._Build.NONE)
     assert Predictor.load(trained, device=Device.AUTO).engine.name.startswith("OpenVINO ")
     assert capfd.readouterr().err == ""
     with pytest.raises(DeviceError, match=r"pip install 'relook\[gpu\]'"):
         Predictor.load(trained, device=Device.GPU)
 
 
-def test_an_int8_model_is_not_for_a_gpu() -> None:
+def test_an_int8_model_is_not_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_build", lambda: engine._Build.CUDA)
     with pytest.raises(DeviceError, match="int8 models are for the CPU"):
         open_engine(b"", [], Precision.INT8, Device.GPU, 1)
 
@@ -120,3 +126,15 @@ def test_the_machine_is_asked_before_a_server_starts(capsys: pytest.CaptureFixtu
     with pytest.raises(SettingsError, match=r"device=gpu: .*device cpu"):
         serve(Settings(tmp_path / "data", device="gpu"), lambda endpoint: None)
     assert not (tmp_path / "data").exists()
+
+
+def test_auto_does_not_load_onnx_runtime_where_it_is_built_without_cuda(trained: Path) -> None:
+    code = (
+        "import sys, pathlib; from relook.vision import engine; from relook.vision.predict import Predictor\n"
+        "cuda = engine._build() is engine._Build.CUDA\n"
+        f"Predictor.load(pathlib.Path({str(trained)!r}), device=engine.Device.AUTO)\n"
+        "print(cuda, 'onnxruntime' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    cuda, loaded = found.stdout.split()
+    assert loaded == cuda
