@@ -36,6 +36,7 @@ class World:
         self.up = threading.Event()
         self.s3: Any = None
         self.vision: Any = None
+        self.sagemaker: Any = None
 
     def start(self) -> None:
         self.live.start()
@@ -45,6 +46,8 @@ class World:
         self.s3 = session.client("s3", endpoint_url=self.live.endpoint, config=_CONFIG)
         self.vision = session.client("lookoutvision", endpoint_url=self.live.endpoint, config=_CONFIG)
         self.vision.meta.events.register("after-call", _refuse_a_torso)
+        self.sagemaker = session.client("sagemaker", endpoint_url=self.live.endpoint, config=_CONFIG)
+        self.sagemaker.meta.events.register("after-call", _refuse_a_torso)
         self.up.set()
 
     def kill_server(self) -> list[Process]:

@@ -22,6 +22,7 @@ import pytest
 from crash_journal import Refused, Unreachable, Violation
 from crash_objects import ObjectActor
 from crash_processes import Kind, processes_of, wait_until
+from crash_sagemaker import RegistryActor
 from crash_vision import DetectionActor, ProjectActor, TrainingActor, setup_images
 from crash_world import World
 
@@ -76,9 +77,10 @@ def _actors(world: World, rng: random.Random) -> list[Actor]:
     objects = [ObjectActor(world, name, random.Random(rng.random())) for name in ("one", "two")]
     training = TrainingActor(world, "trained", random.Random(rng.random()))
     detection = DetectionActor(world, random.Random(rng.random()))
-    for actor in (*objects, training, detection):
+    registry = RegistryActor(world, random.Random(rng.random()))
+    for actor in (*objects, registry, training, detection):
         actor.setup()
-    return [*objects, ProjectActor(world, random.Random(rng.random())), training, detection]
+    return [*objects, registry, ProjectActor(world, random.Random(rng.random())), training, detection]
 
 
 def _round(world: World, actors: Sequence[Actor], rng: random.Random, kills: int) -> None:
