@@ -76,7 +76,7 @@ class Client:
         return head, Parts(connection)
 
     def close(self, error: HttpError) -> None:
-        """End every connection: whoever waits for an answer, or asks from now on, gets `error`."""
+        """End every connection: whoever waits for an answer gets `error`, and who asks from now on ConnectFailed."""
         self._closed = error
         self._idle.clear()
         for connection in list(self._open):
@@ -85,16 +85,21 @@ class Client:
     async def _send(
         self, request: Request, largest: int, deadline: float, *, streamed: bool
     ) -> tuple[Connection, Head]:
-        kept = self._kept()
+        kept, lost = self._kept(), None
         while True:
-            connection = kept or await self._connect(deadline)
+            try:
+                connection = kept or await self._connect(deadline)
+            except ConnectFailed:
+                if lost is not None:  # it may well have seen the request, and be gone because of it
+                    raise lost from None
+                raise
             try:
                 connection.send(request, largest, deadline, streamed=streamed)
                 return connection, await connection.head()
-            except Lost:
+            except Lost as error:
                 if kept is None or connection.heard or self._closed is not None:
                     raise
-                kept = None  # the container had closed it before our request came: not the request's fault
+                kept, lost = None, error  # the container had closed it, as a rule before our request came
             except BaseException:
                 connection.abort(Lost("its answer was not waited for"))
                 raise
@@ -114,7 +119,7 @@ class Client:
 
     async def _connect(self, deadline: float) -> Connection:
         if self._closed is not None:
-            raise self._closed
+            raise ConnectFailed(str(self._closed))
         seconds = min(_CONNECT_SECONDS, deadline - self._loop.time())
         if seconds <= 0:
             raise TookTooLong("it did not answer in time")

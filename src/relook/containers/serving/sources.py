@@ -15,6 +15,8 @@ from relook.containers.serving.api import StartFailed
 from relook.containers.serving.unpacking import UnpackLimits
 from relook.core.serving import ModelData
 
+_PAGE = 1000
+
 
 class ModelDataMissing(StartFailed):
     """There is nothing at the address."""
@@ -65,7 +67,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 def _under(blobs: FolderBlobs, account: str, bucket: str, prefix: str, limits: UnpackLimits) -> list[Source]:
     found: list[Source] = []
-    query = Query(prefix=prefix)
+    query = Query(prefix=prefix, limit=_PAGE)
     while True:
         page = blobs.listing.objects(account, bucket, query)
         found += [
@@ -77,7 +79,7 @@ def _under(blobs: FolderBlobs, account: str, bucket: str, prefix: str, limits: U
             raise StartFailed(f"more than {limits.members} objects lie under s3://{bucket}/{prefix}")
         if not page.truncated:
             return found
-        query = Query(prefix=prefix, after=page.last)
+        query = Query(prefix=prefix, limit=_PAGE, after=page.last)
 
 
 def _relative(key: str, name: str) -> str:
