@@ -2,7 +2,7 @@
 
 Static quantisation (Jacob et al., 2018) in the QDQ form: weights per channel, activations in 8 bits of a range that is
 calibrated with training images. OpenVINO reads the result as it is, so ONNX Runtime is needed for training alone; and
-since training takes its features from the quantised backbone, its scores are those of serving (docs/adr/0003-int8.md).
+since training takes its features from the quantised backbone, its scores are those of serving (docs/adr/0004-int8.md).
 """
 
 from __future__ import annotations
