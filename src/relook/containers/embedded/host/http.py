@@ -51,7 +51,7 @@ class Connection:
     def __init__(self, link: socket.socket, largest: int) -> None:
         self._link = link
         self._largest = largest
-        self._complete: list[Request] = []
+        self._complete: list[tuple[Request, bool]] = []
         self._parser = httptools.HttpRequestParser(self)
 
     def serve(self, answer: Callable[[Request], AbstractContextManager[Response]], keep: Callable[[], bool]) -> None:
@@ -69,8 +69,9 @@ class Connection:
                 self._drain()
                 return
             while self._complete:
-                with answer(self._complete.pop(0)) as response:
-                    again = bool(self._parser.should_keep_alive()) and keep()
+                request, again = self._complete.pop(0)
+                with answer(request) as response:
+                    again = again and keep()
                     self._send(response, again)
                 if not again:
                     return
@@ -103,7 +104,8 @@ class Connection:
         query = (url.query or b"").decode("latin-1")
         method = self._parser.get_method().decode("ascii")
         path = unquote(url.path.decode("latin-1"))
-        self._complete.append(Request(method, path, query, self._headers, bytes(self._body)))
+        again = bool(self._parser.should_keep_alive())  # it has forgotten after this call
+        self._complete.append((Request(method, path, query, self._headers, bytes(self._body)), again))
 
     def _check(self, size: int) -> None:
         if size > self._largest:

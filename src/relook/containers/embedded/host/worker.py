@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -22,6 +23,7 @@ NOT_LOADED = 3
 """A worker's exit status when its model could not be loaded; another try would end the same way."""
 SERVER_GONE = 4
 """A worker's exit status when nobody will ask any more."""
+_FLAGS = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
 _OTHERS_FIRST = 0.2
 """Seconds that a busy worker leaves a new connection to another one; then it takes it, so that /ping is answered."""
 
@@ -36,6 +38,9 @@ class Worker:
     def __init__(self, runtime: str, settings: HostSettings, control: socket.socket) -> None:
         self._settings = settings
         self._control = control
+        self._coming = select.poll()
+        self._coming.register(control, select.POLLIN)
+        self._taking = threading.Lock()
         self._links: dict[int, socket.socket] = {}
         self._busy = 0
         self._changed = threading.Condition()
@@ -73,7 +78,12 @@ class Worker:
         if self._settings.workers > 1:
             with self._changed:
                 self._changed.wait_for(lambda: self._busy == 0, _OTHERS_FIRST)
-        data, descriptors, _, _ = socket.recv_fds(self._control, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        self._coming.poll()
+        try:
+            with self._taking:
+                data, descriptors, _, _ = socket.recv_fds(self._control, 1, 1, _FLAGS)
+        except BlockingIOError:  # another worker was quicker
+            return True
         for descriptor in descriptors:
             link = socket.socket(fileno=descriptor)
             try:
@@ -109,7 +119,8 @@ class Worker:
                     self._changed.notify_all()
 
     def _expired(self, thread: int) -> None:
-        """Tell who waits for this thread's answer that there will be none."""
+        """Tell who waits for this thread's answer that there will be none. Nobody else is let in to be disappointed."""
+        self._taking.acquire()
         text = f"the model did not answer within {self._settings.timeout:g} s (SAGEMAKER_MODEL_SERVER_TIMEOUT)".encode()
         head = f"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: {len(text)}\r\n"
         link = self._links.get(thread)
