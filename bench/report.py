@@ -22,6 +22,7 @@ ORDER = (
     "load",
     "precision",
     "gpu",
+    "transform",
 )
 STEPPED = ("accuracy", "fewshot", "peer", "scaling")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""

@@ -277,7 +277,7 @@ def test_the_container_says_how_it_wants_to_be_asked(world: World) -> None:
 
 
 def test_a_killed_job_goes_on_and_doubles_nothing(world: World) -> None:
-    world.model()
+    world.model(DELAY="0.03")
     names = [f"{number:02}" for number in range(40)]
     for name in names:
         world.put(f"in/{name}", b"broken" if name == "00" else name.encode())
@@ -302,7 +302,7 @@ def test_a_killed_job_goes_on_and_doubles_nothing(world: World) -> None:
 
 
 def test_a_stopped_job_leaves_no_output(world: World) -> None:
-    world.model()
+    world.model(DELAY="0.03")
     world.put("out/02.out", b"an older answer")
     for number in range(40):
         world.put(f"in/{number:02}", b"x")

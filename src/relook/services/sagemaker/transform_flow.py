@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.folder import FolderBlobs
@@ -23,11 +26,13 @@ from relook.services.sagemaker.transform_outputs import Answers, Recorder
 from relook.services.sagemaker.transform_spec import Spec
 from relook.store.sagemaker_transforms import InputObject
 
+_T = TypeVar("_T")
 LARGEST_ANSWER = 100 * 2**20
 _PREFETCHED = 2
 """Requests that are ready beside those in flight."""
 _LARGE = 32 * 2**20
 """Of requests that may be larger, only one is ready beside those in flight."""
+_WRITERS = 8
 _UNRECORDED = 32
 """Objects that are answered but not yet on disk, at most."""
 
@@ -82,6 +87,9 @@ class Flow:
         self._recorder = recorder
         self._blobs = blobs
         self._say = say
+        # Of its own, so that the next request is never read behind outputs that wait for the disk.
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="transform-reading")
+        self._writing = ThreadPoolExecutor(_WRITERS, thread_name_prefix="transform-writing")
         self._units: asyncio.Queue[_Unit | None] = asyncio.Queue()
         large = limits.payload > _LARGE
         self._window = asyncio.Semaphore(limits.concurrent + 1 if large else 2 * limits.concurrent + _PREFETCHED)
@@ -103,7 +111,9 @@ class Flow:
             recording.cancel()
 
     def discard(self) -> None:
-        """Remove the files of outputs that were not finished. To be called when no thread writes them any more."""
+        """Remove the files of outputs that were not finished. To be called when the loop has ended; blocks."""
+        self._reading.shutdown()
+        self._writing.shutdown()
         for left in self._answers.values():
             left.discard()
 
@@ -123,7 +133,7 @@ class Flow:
         try:
             while work.failure is None:
                 await self._window.acquire()
-                request = await asyncio.to_thread(next, requests, None)
+                request = await self._in(self._reading, partial(next, requests, None))
                 if request is None:
                     self._window.release()
                     break
@@ -193,7 +203,7 @@ class Flow:
             self._tasks.create_task(self._finish(work))
 
     async def _write(self, work: _Work, answers: list[bytes]) -> None:
-        await asyncio.to_thread(self._write_now, work, answers)
+        await self._in(self._writing, partial(self._write_now, work, answers))
         work.written += len(answers)
         work.writing = False
         for _ in answers:
@@ -207,7 +217,7 @@ class Flow:
         self._answers[position].write(answers)
 
     async def _finish(self, work: _Work) -> None:
-        stored = await asyncio.to_thread(self._finish_now, work)
+        stored = await self._in(self._writing, partial(self._finish_now, work))
         await self._recorder.done(work.source, stored, work.content_type or self._spec.accept)
         self._unrecorded.release()
 
@@ -215,10 +225,13 @@ class Flow:
         self._write_now(work, [])  # an object without any record has an empty output
         return self._answers.pop(work.source.position).finish()
 
+    async def _in(self, threads: ThreadPoolExecutor, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+
     async def _give_up(self, work: _Work, reason: str) -> None:
         left = self._answers.pop(work.source.position, None)
         if left is not None:
-            await asyncio.to_thread(left.discard)
+            await self._in(self._writing, left.discard)
         self._say(f"[sagemaker logs]: {work.source.bucket}/{work.source.key}: {reason}")
         await self._recorder.failed(work.source, reason)
         self._unrecorded.release()

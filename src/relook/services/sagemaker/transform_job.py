@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 
@@ -38,6 +39,8 @@ MAX_ATTEMPTS = 10
 """What was done stays done, so a job that is killed again and again still comes to its end."""
 _PAGE = 500
 _TICK = 0.2
+_SWITCH = 0.0005
+"""Seconds for which a thread that reads or writes may keep the one that asks the container waiting."""
 _MOST_REASON = 1024
 _SEE_LOGS = " See job logs for more information"
 
@@ -144,12 +147,15 @@ class TransformJobs:
             say = logs.sink(job.scope, LOG_GROUP, f"{stream}/data-log")
             run = _Run(self._store, self._blobs, self._clock, context, job, counts, write, say)
             error: BaseException | None = None
+            before = sys.getswitchinterval()
+            sys.setswitchinterval(_SWITCH)
             try:
                 asyncio.run(run.run(self._starter, name, self._gpu))
             except BaseExceptionGroup as group:
                 error = _first(group)
             finally:
                 run.discard()
+                sys.setswitchinterval(before)
             if error is not None:
                 raise error  # with the cause it had: a full disk is known by that
 
