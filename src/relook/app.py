@@ -174,7 +174,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         blobs=blobs,
         clock=system_clock,
         driver=_driver(settings),
-        trainer=engine(folder.root),
+        trainer=engine(folder.root, settings.precision),
         root=folder.training,
         prefix=name_prefix(folder.root, "train"),
         gpu=_NVIDIA.exists(),

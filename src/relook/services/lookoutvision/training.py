@@ -24,10 +24,10 @@ from relook.core.states import ModelStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.services.lookoutvision import messages
 from relook.services.lookoutvision.artifacts import fresh_folder, make_durable
-from relook.services.lookoutvision.training_plan import Plan, PlanError, make_plan
 from relook.store import lookoutvision_models as models
 from relook.store.engine import Store
 from relook.store.lookoutvision_models import Model, Outcome
+from relook.vision.plan import Plan, PlanError, make_plan
 from relook.vision.samples import (
     DefectClass,
     ImageError,
