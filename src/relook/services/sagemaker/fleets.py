@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -155,9 +156,14 @@ class Fleet:
             self.used = time.monotonic()
             self._fill()
 
-    def retire(self) -> None:
-        """Take no more requests, and end once those there are answered; `changed` is called when it is gone."""
+    def retire(self, within: float = math.inf) -> None:
+        """Take no more requests, and end once those there are answered, or `within` seconds at the latest.
+
+        `changed` is called when it is gone.
+        """
         self.retired = True
+        for slot in self._slots:
+            slot.until = min(slot.until, time.monotonic() + within)
         self._leave_all()
         self._notify()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 import time
@@ -30,6 +31,8 @@ from relook.store.sagemaker_endpoints import Endpoint
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_LAST_SECONDS = 60.0
+"""What is being answered when its endpoint is deleted may take so long; an asynchronous request could take an hour."""
 _STARTS_AT_ONCE = 4
 """Containers that load their models at one time: more only slow each other down."""
 GROUP = "/aws/sagemaker/Endpoints/"
@@ -278,7 +281,7 @@ class Hosting:
 
     async def _deleting(self, row: Endpoint, hosted: _Hosted) -> None:
         self._live.pop(hosted.address, None)
-        self._end(hosted, keep=())
+        self._end(hosted, keep=(), within=_LAST_SECONDS)
         if not hosted.fleets:
             await asyncio.to_thread(self._remove, row)
             self._hosted.pop(row.id, None)
@@ -303,12 +306,12 @@ class Hosting:
             elif fleet.size != variant.count and not (grow_only and fleet.size > variant.count):
                 fleet.resize(variant.count)
 
-    def _end(self, hosted: _Hosted, keep: tuple[Variant, ...]) -> None:
-        """Take down every fleet but those of `keep`."""
+    def _end(self, hosted: _Hosted, keep: tuple[Variant, ...], within: float = math.inf) -> None:
+        """Take down every fleet but those of `keep`, after what they are answering, or `within` seconds."""
         kept = {variant.fleet for variant in keep}
         for name, fleet in hosted.fleets.items():
             if name not in kept and not fleet.retired:
-                fleet.retire()
+                fleet.retire(within)
         if not kept:
             self._live.pop(hosted.address, None)
         _drop_gone(hosted)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relook.blobs.folder import FolderBlobs
-from relook.containers.api import Driver
+from relook.containers.api import ContainerError, Driver
 from relook.containers.serving.instance import InstanceStarter
 from relook.containers.serving.modeldata import ModelFolder
 from relook.services.sagemaker.async_dispatch import AsyncDispatcher
@@ -19,6 +20,8 @@ from relook.services.sagemaker.invocations import Invocations
 from relook.services.sagemaker.routing import InvocationLimits, Router
 from relook.store.engine import Store
 from relook.store.log_writer import LogWriter
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Hosts:
 
     async def start(self) -> None:
         """Clear away what an earlier server has left, and bring the endpoints back."""
-        await asyncio.to_thread(self._driver.reap, self._prefix)
+        try:
+            await asyncio.to_thread(self._driver.reap, self._prefix)
+        except ContainerError:
+            _log.exception("what an earlier server has left could not be cleared away")
         self._models = await asyncio.to_thread(ModelFolder, self._folder, self._blobs)
         self._starter = InstanceStarter(self._driver, self._models)
         self._logs = LogWriter(self._store)

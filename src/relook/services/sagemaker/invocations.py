@@ -49,12 +49,12 @@ class Invocations:
 
     @operation("InvokeEndpointWithResponseStream", resource=_ENDPOINT)
     async def stream(self, context: RequestContext, members: Members) -> Members:
-        limits = self._limits
+        limits, seconds = self._limits, self._limits.stream_seconds
         body = await read_body(members, limits.body_bytes)
-        invocation = invocation_of(members, body, timeout=limits.seconds, largest=limits.body_bytes)
+        invocation = invocation_of(members, body, timeout=seconds, largest=limits.stream_bytes)
         self._refuse_asynchronous(context, members)
         async with AsyncExitStack() as stack:
-            lease = self._router.take(scope_of(context), members, limits.patience, limits.seconds)
+            lease = self._router.take(scope_of(context), members, limits.patience, seconds)
             taken = await stack.enter_async_context(lease)
             try:
                 reply = await taken.instance.invoke_streamed(invocation)
@@ -62,10 +62,10 @@ class Invocations:
                     whole = b"".join([part async for part in reply.parts])
                     raise told(taken.live, taken.variant, reply.container, reply.status, whole)
             except ServingError as error:
-                raise failed(taken, error, limits.seconds) from error
+                raise failed(taken, error, seconds) from error
             held = stack.pop_all()
         return {
-            "Body": _events(taken, reply, held, limits.seconds),
+            "Body": _events(taken, reply, held, seconds),
             "ContentType": reply.content_type,
             "CustomAttributes": reply.custom_attributes,
             "InvokedProductionVariant": taken.name,

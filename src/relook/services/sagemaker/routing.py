@@ -49,11 +49,16 @@ _ATTEMPTS, _PAUSE_SECONDS = 5, 0.05
 
 @dataclass(frozen=True, slots=True)
 class InvocationLimits:
-    """`body_bytes` in either direction. `seconds` a container has for an answer; `patience` for one to come up."""
+    """`body_bytes` in either direction. `seconds` a container has for an answer; `patience` for one to come up.
+
+    An answer that is streamed is not held in memory, and may be longer and last longer.
+    """
 
     body_bytes: int = 6 * 2**20
     seconds: float = 60.0
     patience: float = 50.0
+    stream_bytes: int = 2**30
+    stream_seconds: float = 480.0
 
 
 @dataclass(frozen=True, slots=True)
