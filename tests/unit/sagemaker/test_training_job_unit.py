@@ -3,12 +3,11 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from training_world import BUCKET, World, channel
+from training_world import BUCKET, World, channel, unpacked
 
 from relook.core.batch.splitting import Split, records
 from relook.core.clock import system_clock
@@ -75,11 +74,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def unpack(data: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-        return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}  # type: ignore[union-attr]
-
-
 def test_a_container_gets_its_input_and_leaves_model_output_metrics_and_log(world: World) -> None:
     for name in ("train/a.txt", "train/sub/b.txt", "trainer.txt", "train/empty/"):
         world.put(f"in/{name}", name.encode())
@@ -103,7 +97,7 @@ def test_a_container_gets_its_input_and_leaves_model_output_metrics_and_log(worl
     assert job.artifacts == f"s3://{BUCKET}/out/job/output/model.tar.gz"
     assert [(one.name, one.value) for one in job.metrics] == [("loss", 0.3333)]
     assert "epoch 2 loss=0.3333 accuracy=none" in world.lines()
-    seen = json.loads(unpack(world.read("out/job/output/model.tar.gz"))["seen.json"])
+    seen = json.loads(unpacked(world.read("out/job/output/model.tar.gz"))["seen.json"])
     assert seen["arguments"] == ["train"]
     assert seen["name"] == "job"
     files = seen["input"]
@@ -121,7 +115,7 @@ def test_a_container_gets_its_input_and_leaves_model_output_metrics_and_log(worl
         }
     }
     assert json.loads(files["config/resourceconfig.json"])["hosts"] == ["algo-1"]
-    assert unpack(world.read("out/job/output/output.tar.gz")) == {"notes.txt": b"notes"}
+    assert unpacked(world.read("out/job/output/output.tar.gz")) == {"notes.txt": b"notes"}
     assert list(world.root.iterdir()) == []
 
 
@@ -139,7 +133,7 @@ def test_the_same_training_stores_the_same_bytes(world: World) -> None:
 def test_entry_point_and_arguments_take_the_place_of_train(world: World) -> None:
     world.run(world.create("test/echo", "a", AlgorithmSpecification={"ContainerArguments": ["--x", "1"]}))
     world.run(world.create("test/echo", "b", AlgorithmSpecification={"ContainerEntrypoint": ["run"]}))
-    assert [(spec.entrypoint, spec.command) for spec in world.driver.specs] == [(None, ("--x", "1")), (("run",), ())]
+    assert [(spec.entrypoint, spec.command) for spec in world.processes.specs] == [(None, ("--x", "1")), (("run",), ())]
 
 
 def test_a_failure_carries_the_programs_own_words_and_its_metrics(world: World) -> None:
@@ -162,35 +156,19 @@ def test_a_stopped_training_has_its_time_and_keeps_what_it_saved(
     world: World, image: str, saved: dict[str, bytes]
 ) -> None:
     world.stop_seconds = 30.0 if saved else 0.3
-    metrics = {"MetricDefinitions": [{"Name": "ready", "Regex": "(1)"}]}
-    training = world.create(f"test/{image}", AlgorithmSpecification=metrics)
-
-    def stop(stage: str) -> None:
-        if stage == "training" and output_of(world, training):
-            with world.store.write() as connection:
-                new, now = TrainingStatus.STOPPING, system_clock()
-                trainings.change_status(connection, training, new, Stage.STOPPING, now)
-
-    job = world.run(training, on_progress=stop)
+    training = world.create(f"test/{image}")
+    job = world.run_and_stop(training)
     assert job.status is TrainingStatus.STOPPED
     assert [entry.stage for entry in job.stages][-3:] == [Stage.STOPPING, Stage.UPLOADING, Stage.STOPPED]
     assert job.artifacts is not None
-    assert unpack(world.read("out/job/output/model.tar.gz")) == saved
-
-
-def output_of(world: World, training: int) -> bool:
-    """Whether the program has said that it is ready."""
-    try:
-        return "ready" in world.lines()
-    except AssertionError:  # there is no log group yet
-        return False
+    assert unpacked(world.read("out/job/output/model.tar.gz")) == saved
 
 
 def test_a_training_over_its_time_is_stopped_with_what_it_saved(world: World) -> None:
     training = world.create("test/wait", StoppingCondition={"MaxRuntimeInSeconds": 2})
     job = world.run(training)
     assert (job.status, job.stage) == (TrainingStatus.STOPPED, Stage.MAX_RUNTIME_EXCEEDED)
-    assert unpack(world.read("out/job/output/model.tar.gz")) == {"saved": b"in time"}
+    assert unpacked(world.read("out/job/output/model.tar.gz")) == {"saved": b"in time"}
 
 
 def test_one_that_was_stopped_before_it_began_just_stops(world: World) -> None:
@@ -199,7 +177,7 @@ def test_one_that_was_stopped_before_it_began_just_stops(world: World) -> None:
         trainings.change_status(connection, training, TrainingStatus.STOPPING, Stage.STOPPING, system_clock())
     job = world.run(training)
     assert job.status is TrainingStatus.STOPPED
-    assert world.driver.specs == []
+    assert world.processes.specs == []
 
 
 def test_a_worker_that_goes_down_ends_the_container_and_the_next_attempt_starts_again(world: World) -> None:
@@ -222,7 +200,7 @@ def test_a_worker_that_goes_down_ends_the_container_and_the_next_attempt_starts_
 
 def test_links_and_pipes_in_the_model_are_left_out_and_said_to_be(world: World) -> None:
     world.run(world.create("test/links"))
-    assert unpack(world.read("out/job/output/model.tar.gz")) == {"kept": b"kept"}
+    assert unpacked(world.read("out/job/output/model.tar.gz")) == {"kept": b"kept"}
     left_out = [line for line in world.lines() if "left out" in line]
     assert [line.split()[0] for line in left_out] == ["leak", "pipe"]
 
@@ -249,7 +227,7 @@ def test_pipes_stream_every_epoch_and_outlive_a_reader_that_closes_early(world: 
     training = world.create("test/pipes", InputDataConfig=[channel("train", f"s3://{BUCKET}/in/", InputMode="Pipe")])
     job = world.run(training)
     assert job.failure is None
-    assert unpack(world.read("out/job/output/model.tar.gz")) == {"0": whole, "1": whole, "3": whole}
+    assert unpacked(world.read("out/job/output/model.tar.gz")) == {"0": whole, "1": whole, "3": whole}
 
 
 def test_pipes_shuffle_anew_for_each_epoch_and_the_same_way_for_the_same_seed(world: World) -> None:
@@ -261,7 +239,7 @@ def test_pipes_shuffle_anew_for_each_epoch_and_the_same_way_for_the_same_seed(wo
             "train", f"s3://{BUCKET}/in/", InputMode="Pipe", CompressionType="Gzip", ShuffleConfig={"Seed": 7}
         )
         assert world.run(world.create("test/pipes", name, InputDataConfig=[piped])).failure is None
-        stored.append(unpack(world.read(f"out/{name}/output/model.tar.gz")))
+        stored.append(unpacked(world.read(f"out/{name}/output/model.tar.gz")))
     assert stored[0] == stored[1]
     assert stored[0]["0"] != stored[0]["1"]
     assert sorted(stored[0]["0"]) == sorted(stored[0]["1"]) == list(range(20))
@@ -278,7 +256,7 @@ def test_an_augmented_manifest_is_one_record_for_each_attribute_in_order(world: 
     source = {"S3DataType": "AugmentedManifestFile", "AttributeNames": ["source-ref", "label-metadata", "label"]}
     piped = channel("train", manifest, InputMode="Pipe", RecordWrapperType="RecordIO", source=source)
     assert world.run(world.create("test/pipes", InputDataConfig=[piped])).failure is None
-    stream = unpack(world.read("out/job/output/model.tar.gz"))["0"]
+    stream = unpacked(world.read("out/job/output/model.tar.gz"))["0"]
     found = [record.payload for record in records(io.BytesIO(stream), Split.RECORDIO, 10**6)]
     expected: list[bytes] = []
     for number, image in enumerate(images):
@@ -319,5 +297,5 @@ def test_a_manifest_file_names_the_objects(world: World) -> None:
     manifest = world.put("list.json", json.dumps([{"prefix": f"s3://{BUCKET}/in/"}, "c", "a"]).encode())
     files = channel("train", manifest, source={"S3DataType": "ManifestFile"})
     world.run(world.create("test/echo", InputDataConfig=[files]))
-    seen = json.loads(unpack(world.read("out/job/output/model.tar.gz"))["seen.json"])["input"]
+    seen = json.loads(unpacked(world.read("out/job/output/model.tar.gz"))["seen.json"])["input"]
     assert {name for name in seen if name.startswith("data/")} == {"data/train/a", "data/train/c"}

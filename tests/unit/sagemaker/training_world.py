@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from relook.blobs.folder import FolderBlobs
-from relook.containers.api import Container, ContainerSpec, LogSink
+from relook.containers.api import Container, ContainerSpec, Driver, LogSink
 from relook.core.clock import system_clock
 from relook.core.names import Scope
+from relook.core.training.states import Stage, TrainingStatus
 from relook.jobs.api import JobCancelled, JobFailed
 from relook.services.sagemaker.training_container import ContainerWork
 from relook.services.sagemaker.training_job import GROUP, TrainingWork
@@ -129,11 +132,12 @@ class Context:
 class World:
     """`run` takes a training through everything its job would do in a process of its own."""
 
-    def __init__(self, folder: Path, programs: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, programs: Mapping[str, str], driver: Driver | None = None) -> None:
         self.store = Store.open(folder / "relook.sqlite3")
         self.blobs = FolderBlobs(self.store, folder / "objects", system_clock)
         self.blobs.buckets.create(SCOPE.account, SCOPE.region, BUCKET)
-        self.driver = ProcessDriver(folder / "roots", programs)
+        self.processes = ProcessDriver(folder / "roots", programs)
+        self.driver: Driver = driver or self.processes
         self.root = folder / "training"
         self.stop_seconds = 30.0
 
@@ -179,6 +183,17 @@ class World:
                 completion(connection)
         return self.job(training)
 
+    def run_and_stop(self, training: int) -> TrainingJob:
+        """Run it, and stop it once its program has said that it is ready."""
+
+        def stop(stage: str) -> None:
+            if stage == "training" and "ready" in self.lines():
+                with self.store.write() as connection:
+                    new, now = TrainingStatus.STOPPING, system_clock()
+                    trainings.change_status(connection, training, new, Stage.STOPPING, now)
+
+        return self.run(training, on_progress=stop)
+
     def job(self, training: int) -> TrainingJob:
         with self.store.read() as connection:
             found = trainings.get(connection, training)
@@ -188,9 +203,16 @@ class World:
     def lines(self) -> list[str]:
         with self.store.read() as connection:
             group = logs.find_group(connection, SCOPE, GROUP)
-            assert group is not None
+            if group is None:
+                return []
             streams = logs.list_streams(connection, group.id, limit=50)
             return [event.text for event in logs.list_events(connection, [one.id for one in streams], limit=1000)]
+
+
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """The files of a gzipped tar."""
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}  # type: ignore[union-attr]
 
 
 def channel(name: str, uri: str, **members: Any) -> dict[str, Any]:
