@@ -157,6 +157,15 @@ class MultiModel:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    async def _in_thread(self, call: Callable[..., None], *arguments: object) -> None:
+        """Work on files, which a cancel does not leave behind: whoever cancels may remove the files next."""
+        work = self._loop.run_in_executor(self._executor, call, *arguments)
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait([work])
+            raise
+
     # Loading.
 
     async def _load(self, id: str, uri: str) -> None:
@@ -167,7 +176,7 @@ class MultiModel:
         lease = await fetch(self._from.folder, self._executor, self._launch.account, data, seconds)
         self._leases[id] = lease
         try:
-            await self._loop.run_in_executor(self._executor, self._show, id, lease)
+            await self._in_thread(self._show, id, lease)
             await self._post(id)
         except BaseException as error:
             await self._clear(id)
@@ -239,8 +248,8 @@ class MultiModel:
     async def _clear(self, id: str) -> None:
         """Take its files away; also in the middle of a cancel, when `close` does the rest."""
         lease = self._leases[id]
-        await self._loop.run_in_executor(self._executor, self._hide, id)
-        await self._loop.run_in_executor(self._executor, lease.release)
+        await self._in_thread(self._hide, id)
+        await self._in_thread(lease.release)
         del self._leases[id]
 
 
