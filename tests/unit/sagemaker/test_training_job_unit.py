@@ -299,3 +299,18 @@ def test_a_manifest_file_names_the_objects(world: World) -> None:
     world.run(world.create("test/echo", InputDataConfig=[files]))
     seen = json.loads(unpacked(world.read("out/job/output/model.tar.gz"))["seen.json"])["input"]
     assert {name for name in seen if name.startswith("data/")} == {"data/train/a", "data/train/c"}
+
+
+def test_a_script_in_a_bucket_is_brought_in(world: World) -> None:
+    uri = world.put("scripts/sourcedir.tar.gz", b"scripts")
+    given = {"sagemaker_submit_directory": json.dumps(uri), "sagemaker_program": '"train.py"'}
+    job = world.run(world.create("test/echo", HyperParameters=given))
+    files = json.loads(unpacked(world.read("out/job/output/model.tar.gz"))["seen.json"])["input"]
+    inside = {"sagemaker_submit_directory": '"/opt/ml/input/data/code/sourcedir.tar.gz"'}
+    assert json.loads(files["config/hyperparameters.json"]) == given | inside
+    assert files["data/code/sourcedir.tar.gz"] == "scripts"
+    assert job.definition["HyperParameters"] == given
+    missing = {"sagemaker_submit_directory": f"s3://{BUCKET}/missing.tar.gz"}
+    failed = world.run(world.create("test/echo", "other", HyperParameters=missing))
+    assert failed.failure is not None
+    assert "missing.tar.gz" in failed.failure

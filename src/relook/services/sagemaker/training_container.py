@@ -10,7 +10,7 @@ from pathlib import Path
 
 from relook.blobs.folder import FolderBlobs
 from relook.containers.api import CannotRun, Container, ContainerSpec, Driver
-from relook.containers.training import files, results
+from relook.containers.training import files, results, scripts
 from relook.containers.training.layout import HOST, Layout, resource_config
 from relook.containers.training.pipes import Pipe
 from relook.containers.training.syncing import FolderSync
@@ -104,7 +104,8 @@ class _Run:
         self._monitor.enter(Stage.DOWNLOADING)
         self._monitor.begin()
         layout.make(self._channels)
-        layout.configure("hyperparameters", definition.get("HyperParameters") or {})
+        given, account = definition.get("HyperParameters") or {}, self._job.scope.account
+        layout.configure("hyperparameters", scripts.bring(self._blobs, account, given, layout.data))
         layout.configure("inputdataconfig", {each.name: each.configuration for each in self._channels})
         instance = definition["ResourceConfig"]["InstanceType"]
         layout.configure("resourceconfig", resource_config(instance, self._isolated))
