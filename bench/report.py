@@ -23,6 +23,7 @@ ORDER = (
     "precision",
     "gpu",
     "transform",
+    "invoke",
 )
 STEPPED = ("accuracy", "fewshot", "peer", "scaling")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
