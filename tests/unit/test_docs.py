@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,11 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 def test_every_setting_is_documented_with_its_default() -> None:
     text = (ROOT / "docs" / "operating.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| `RELOOK_\w+` \| `?([^`|]*?)`? \|", text, re.MULTILINE))
-    defaults = {field.name: field.default for field in fields(Settings) if field.name != "data"}
-    words = {name: {"": "none", False: "false"}.get(value, str(value)) for name, value in defaults.items()}
+    defaults = {name: value for name, value in asdict(Settings(Path("data"))).items() if name != "data"}
+    words = {
+        name: {"": "none", "False": "false", "{}": "none"}.get(str(value), str(value))
+        for name, value in defaults.items()
+    }
     assert rows == words
     for name in defaults:
         assert f"`RELOOK_{name.upper()}`" in text
