@@ -89,11 +89,11 @@ class EmbeddedContainer:
         self._clear()
 
     def _clear(self) -> None:
-        with self._guard:
-            self._ended.set()
-            self._started.control.close()
-            os.close(self._started.init)
         try:
             self._started.group.remove()
         except OSError as error:
             _logger.warning("%s: its control group stays behind until the next start: %s", self._name, error)
+        with self._guard:
+            self._ended.set()
+            self._started.control.close()
+            os.close(self._started.init)

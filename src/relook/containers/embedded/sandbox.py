@@ -81,6 +81,8 @@ def arguments(bubblewrap: str, view: View) -> list[str]:
     """Everything for bubblewrap before the command."""
     every = isolation(bubblewrap) + (["--share-net"] if view.network else []) + ["--hostname", view.hostname]
     every += _files(view.network) + _memory(view.room_bytes)
+    for path in python_folders():  # after the writable places: an environment may lie in /tmp
+        every += ["--ro-bind", path, path]
     for mount in sorted(view.mounts, key=lambda one: one.target):  # a folder before what lies in it
         every += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.target]
     every += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
@@ -146,8 +148,6 @@ def _files(network: bool) -> list[str]:
             every += ["--ro-bind", folder, folder]
     for path in (*_CONFIGURATION, *_HARDWARE, *(_FOR_NETWORK if network else ())):
         every += ["--ro-bind-try", path, path]
-    for path in python_folders():
-        every += ["--ro-bind", path, path]
     return every
 
 
