@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from relook.aws.errors import ServiceError
+from relook.aws.models import adapted_model, botocore_model
 from relook.aws.protocol import serialise_error
 from relook.services.sagemaker import errors
 from relook.services.sagemaker.description import runtime_model, sagemaker_model
@@ -64,3 +67,11 @@ def test_any_instance_type_that_looks_like_one_is_taken() -> None:
     shape = sagemaker_model().shape_for("ProductionVariantInstanceType")
     assert "enum" not in shape.metadata
     assert shape.metadata["pattern"] == r"ml\.[a-z0-9\-]+\.[a-z0-9\-]+"
+
+
+def test_a_model_is_adapted_without_touching_the_one_of_others() -> None:
+    adapted = adapted_model("sagemaker", {"ModelName": {"type": "string"}})
+    assert "pattern" not in adapted.shape_for("ModelName").metadata
+    assert "pattern" in botocore_model("sagemaker").shape_for("ModelName").metadata
+    with pytest.raises(KeyError, match="sagemaker has no shape NoSuchShape"):
+        adapted_model("sagemaker", {"NoSuchShape": {"type": "string"}})
