@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -228,17 +231,29 @@ def own(tmp_path: Path) -> Iterator[Stage]:
         made.close()
 
 
-def test_a_killed_server_goes_on_where_it_was(own: Stage) -> None:
+def kill_job(own: Stage) -> None:
+    """kill -9 of the process that runs the one job there is."""
+    with sqlite3.connect(own.server.data / "relook.sqlite3") as rows:
+        ((pid,),) = rows.execute("SELECT pid FROM jobs WHERE state = 'RUNNING'").fetchall()
+    rows.close()
+    os.kill(pid, signal.SIGKILL)
+
+
+def kill_server(own: Stage) -> None:
+    own.close()
+    own.server.kill()
+    own.server.start()
+    own._session = own._new_session()
+
+
+def test_what_is_killed_goes_on_where_it_was(own: Stage) -> None:
     transforms = Transforms(own)
     transforms.model("killed", PAUSE="0.1")
     transforms.put("killed", **{f"{number:03}": b"x" * number for number in range(1, 61)})
     transforms.create("killed")
-    for least in (3, 20):
+    for least, kill in ((3, kill_server), (20, kill_job), (40, kill_server)):
         eventually(lambda: len(transforms.outputs("killed")) >= least)  # noqa: B023 (called at once)
-        own.close()
-        own.server.kill()
-        own.server.start()
-        own._session = own._new_session()
+        kill(own)
         assert transforms.describe("killed")["TransformJobStatus"] == "InProgress"
     assert transforms.wait("killed")["TransformJobStatus"] == "Completed"
     found = {key: json.loads(value)["bytes"] for key, value in transforms.outputs("killed").items()}

@@ -9,7 +9,9 @@ import pytest
 from transform_world import ACCOUNT, BUCKET, REGION, Killed, World
 
 from relook.blobs.records import Target
+from relook.core.serving import ContainerDefinition, ModelDefinition
 
+TFRECORDS = b"\x01\x00\x00\x00\x00\x00\x00\x00\x01u\xdeAaxn\xe4(\x02\x00\x00\x00\x00\x00\x00\x00x'\x0b4bc43\xdb\xa7"
 LINES = {"SplitType": "Line", "ContentType": "application/jsonlines"}
 
 
@@ -346,6 +348,72 @@ def test_a_stop_that_comes_too_late_for_the_job_still_removes_everything(world: 
     world.work()
     assert world.describe()["TransformJobStatus"] == "Stopped"
     assert world.versions() == []
+
+
+def test_without_versions_only_what_the_job_wrote_is_removed(world: World) -> None:
+    world.model(DELAY="0.03")
+    world.blobs.buckets.create(ACCOUNT, REGION, "plain")
+    for number in range(40):
+        world.put(f"in/{number:02}", b"x%d" % number)
+
+    def stop(stage: str, done: int) -> None:
+        if stage == "transforming" and done >= 5 and world.describe()["TransformJobStatus"] == "InProgress":
+            world.put("out/01.out", b"somebody else's", "plain")
+            world.blobs.objects.delete(ACCOUNT, "plain", Target("out/02.out"))
+            world.stop()
+
+    world.create(TransformOutput={"S3OutputPath": "s3://plain/out/"})
+    world.work(stop)
+    world.work()
+    assert world.describe()["TransformJobStatus"] == "Stopped"
+    assert world.keys(bucket="plain") == ["out/01.out"]
+    assert world.blobs.read(ACCOUNT, "plain", "out/01.out") == b"somebody else's"
+
+
+def test_a_kill_while_outputs_are_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relook.services.sagemaker.transform_job._PAGE", 3)
+    world.model()
+    for number in range(8):
+        world.put(f"in/{number}", b"x")
+    world.create()
+    world.work(before_end=world.stop)
+
+    def die(stage: str, done: int) -> None:
+        if stage == "removing the outputs":
+            raise Killed
+
+    world.crash(die)
+    assert 0 < len(world.versions()) < 8
+    world.work()
+    assert world.describe()["TransformJobStatus"] == "Stopped"
+    assert world.versions() == []
+
+
+def test_a_job_that_can_do_no_more_says_whose_fault_it_was(world: World) -> None:
+    world.model()
+    world.create()
+    with world.store.write() as connection:
+        world.kind.fail(connection, {"transform": 1}, "it was killed " + "again and " * 200)
+    found = world.describe()
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith("InternalServerError: it was killed again and again")
+    assert len(found["FailureReason"]) <= 1024
+
+
+def test_a_pipeline_of_two_containers(world: World) -> None:
+    world.keep(ModelDefinition("m", (ContainerDefinition(image="a"), ContainerDefinition(image="b"))))
+    world.put("in/x", b"x")
+    assert world.done()["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.out") == b"<<x>>"
+    assert any(line.startswith("[container-2] asked 3 bytes") for line in world.lines())
+
+
+def test_tfrecords_one_by_one(world: World) -> None:
+    world.model()
+    world.put("in/x", TFRECORDS)
+    found = world.done(TransformInput={"SplitType": "TFRecord"}, BatchStrategy="SingleRecord")
+    assert found["TransformJobStatus"] == "Completed"
+    assert world.read("out/x.out") == b"<a><bc>"
 
 
 def test_region_and_account_are_in_the_names(world: World) -> None:

@@ -108,8 +108,8 @@ class World:
     def read(self, key: str) -> bytes:
         return self.blobs.read(ACCOUNT, BUCKET, key)
 
-    def keys(self, prefix: str = "out/") -> list[str]:
-        return [each.key for each in self.blobs.listing.objects(ACCOUNT, BUCKET, Query(prefix)).items]
+    def keys(self, prefix: str = "out/", bucket: str = BUCKET) -> list[str]:
+        return [each.key for each in self.blobs.listing.objects(ACCOUNT, bucket, Query(prefix)).items]
 
     def versions(self, prefix: str = "out/") -> list[str]:
         return [each.key for each in self.blobs.listing.versions(ACCOUNT, BUCKET, Query(prefix)).items]

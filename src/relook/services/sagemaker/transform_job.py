@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.folder import FolderBlobs
 from relook.blobs.records import NULL_VERSION, UNCONDITIONAL, Condition, Target
-from relook.containers.serving.api import Instance, Launch, Starter, StartFailed
+from relook.containers.serving.api import Instance, Launch, ServingError, Starter
 from relook.core.batch import BatchError
 from relook.core.batch.batching import Limits, Strategy, Wishes, limits
 from relook.core.clock import Clock
@@ -42,6 +43,7 @@ _TICK = 0.2
 _SWITCH = 0.0005
 """Seconds for which a thread that reads or writes may keep the one that asks the container waiting."""
 _MOST_REASON = 1024
+_KNOWN = ("ClientError: ", "AlgorithmError: ")
 _SEE_LOGS = " See job logs for more information"
 
 MakeStarter = Callable[[], AbstractContextManager[Starter]]
@@ -92,7 +94,7 @@ class TransformJobs:
             raise  # the machine's trouble, not the data's: the worker tries again later
         except (BatchError, BlobError) as error:
             raise JobFailed(f"ClientError: {error}") from error
-        except StartFailed as error:
+        except ServingError as error:
             raise JobFailed(f"AlgorithmError: {error}") from error
         except Superseded:
             return self._completed(job)  # it was stopped: the completion sees to that
@@ -104,7 +106,8 @@ class TransformJobs:
         if job is None:
             return
         if job.status is not TransformStatus.STOPPING:
-            text = reason if len(reason) <= _MOST_REASON else reason[: _MOST_REASON - 3] + "..."
+            whose = "" if reason.startswith(_KNOWN) else "InternalServerError: "
+            text = textwrap.shorten(whose + reason, _MOST_REASON, placeholder="...")
             transforms.change_status(connection, job.id, TransformStatus.FAILED, self._clock(), text)
         elif reason == CANCELLED_REASON:
             self._clean_up(connection, job)
