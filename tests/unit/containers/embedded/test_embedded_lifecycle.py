@@ -171,9 +171,8 @@ def test_without_bubblewrap_nothing_runs_isolated_or_not(tmp_path: Path) -> None
 
 def test_a_bubblewrap_that_may_not_is_told_of_in_its_own_words(tmp_path: Path) -> None:
     fake = tmp_path / "bwrap"
-    fake.write_text(
-        "#!/bin/sh\n[ \"$1\" = --help ] && exit 0\necho 'No permissions to create new namespace' >&2\nexit 1\n"
-    )
+    words = "No permissions to create new namespace"
+    fake.write_text(f"#!/bin/sh\n[ \"$1\" = --help ] && exit 0\necho {words!r} >&2\nexit 1\n")
     fake.chmod(0o755)
     with pytest.raises(CannotRun, match=words):
         EmbeddedDriver(bubblewrap=str(fake)).start(spec("builtin/python"), Log())
