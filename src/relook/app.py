@@ -18,7 +18,7 @@ from relook.blobs.folder import FolderBlobs
 from relook.containers.drivers import Drivers, name_prefix
 from relook.containers.embedded.driver import EmbeddedDriver
 from relook.containers.engine.driver import EngineDriver
-from relook.containers.images import ImageTable
+from relook.containers.images import ImageTable, ImageTableError
 from relook.core.clock import system_clock
 from relook.datafolder import DataFolder
 from relook.fleet.pool import LocalFleet
@@ -33,7 +33,7 @@ from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
 from relook.services import lookoutvision, s3, sagemaker, sts
 from relook.services.lookoutvision.training import engine
-from relook.settings import Settings
+from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
 
 _log = logging.getLogger(__name__)
@@ -148,8 +148,11 @@ def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
 
 
 def _driver(settings: Settings) -> Drivers:
-    """What runs containers: our own runtimes in a sandbox, every other image in an engine."""
-    table = ImageTable(settings.images)
+    """What runs containers: our own runtimes in a sandbox, every other image in an engine. Raises SettingsError."""
+    try:
+        table = ImageTable(settings.images)
+    except ImageTableError as error:
+        raise SettingsError(f"the setting images: {error}") from error
     embedded = EmbeddedDriver(table, network=settings.sandbox_network)
     return Drivers([embedded, EngineDriver(settings.container_engine, settings.pull_images)], table)
 

@@ -57,3 +57,19 @@ def test_a_file_with_a_wrong_line_is_refused(tmp_path: Path, line: str) -> None:
 def test_children_get_the_very_settings(tmp_path: Path) -> None:
     settings = Settings(tmp_path / "ü ' folder", account="111122223333", relaxed_minimums=True)
     assert Settings.restore(settings.dump()) == settings
+
+
+def test_a_table_comes_from_the_file_or_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "relook.toml").write_text('[images]\n"mine:1" = "builtin/onnx"\n')
+    assert load(tmp_path).images == {"mine:1": "builtin/onnx"}
+    monkeypatch.setenv("RELOOK_IMAGES", '{"other": "engine"}')
+    settings = load(tmp_path)
+    assert settings.images == {"other": "engine"}
+    assert Settings.restore(settings.dump()) == settings
+
+
+@pytest.mark.parametrize("text", ["builtin/onnx", '{"a": 1}', "{"])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("RELOOK_IMAGES", text)
+    with pytest.raises(SettingsError, match=r"images is .*: it takes a table of"):
+        load(tmp_path)
