@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -13,6 +14,9 @@ from relook.core.names import Scope
 from relook.core.serving import ModelDefinition
 from relook.core.transforms import TRANSITIONS, TransformStatus, sources
 from relook.store.tables.sagemaker_transforms import transform_objects, transforms
+
+_ROWS = 1000
+"""How many are inserted at once."""
 
 
 class ObjectState(StrEnum):
@@ -137,7 +141,7 @@ def change_status(
 def begin(connection: Connection, transform_id: int, objects: Iterable[InputObject], now: int) -> None:
     """Write down when it started and what its inputs are, once for all attempts."""
     connection.execute(update(transforms).where(transforms.c.id == transform_id).values(started=now, listed=True))
-    rows = [
+    rows = (
         {
             "transform_id": transform_id,
             "position": each.position,
@@ -149,9 +153,9 @@ def begin(connection: Connection, transform_id: int, objects: Iterable[InputObje
             "reason": "",
         }
         for each in objects
-    ]
-    if rows:
-        connection.execute(insert(transform_objects), rows)
+    )
+    while some := list(islice(rows, _ROWS)):
+        connection.execute(insert(transform_objects), some)
 
 
 def pending(connection: Connection, transform_id: int, *, after: int, limit: int) -> list[InputObject]:

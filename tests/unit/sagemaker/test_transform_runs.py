@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -398,6 +400,44 @@ def test_a_job_that_can_do_no_more_says_whose_fault_it_was(world: World) -> None
     assert found["TransformJobStatus"] == "Failed"
     assert found["FailureReason"].startswith("InternalServerError: it was killed again and again")
     assert len(found["FailureReason"]) <= 1024
+
+
+def test_a_full_disk_is_waited_for(world: World) -> None:
+    world.model()
+    world.put("in/a", b"small")
+    world.put("in/b", b"x" * 5_000_000)
+    world.create()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, hard))
+    try:
+        world.crash()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert world.describe()["TransformJobStatus"] == "InProgress"
+    world.work()
+    assert world.describe()["TransformJobStatus"] == "Completed"
+    assert world.versions() == ["out/a.out", "out/b.out"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_objects_of_many_records_some_of_which_fail(world: World, seed: int) -> None:
+    chance = random.Random(seed)
+    world.model()
+    wanted = {}
+    for number in range(15):
+        lines = [b"line %d\n" % each for each in range(chance.randrange(0, 12))]
+        if chance.random() < 0.4:
+            lines.insert(chance.randrange(len(lines) + 1), b"bad\n")
+        else:
+            wanted[f"out/{number:02}.out"] = b"".join(b"<%s>" % line for line in lines)
+        world.put(f"in/{number:02}", b"\n" + b"".join(lines))
+    found = world.done(
+        TransformInput={"SplitType": "Line"},
+        BatchStrategy="SingleRecord",
+        MaxConcurrentTransforms=chance.choice((1, 3, 8)),
+    )
+    assert found["FailureReason"].startswith(f"ClientError: {15 - len(wanted)} of 15 input objects failed")
+    assert {key: world.read(key) for key in world.versions()} == wanted
 
 
 def test_a_pipeline_of_two_containers(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from batch_driver import ProcessDriver
 
 from relook.aws.operation import RequestContext
+from relook.blobs.errors import NoRoom
 from relook.blobs.folder import FolderBlobs
 from relook.blobs.listing import Query
 from relook.blobs.records import Versioning
@@ -83,6 +84,7 @@ class World:
     def close(self) -> None:
         self.store.close()
         assert self.driver.running() == []
+        assert list((self.folder / "objects" / "tmp").iterdir()) == []
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -161,13 +163,13 @@ class World:
                 queue.succeed(connection, job.claim, system_clock())
         return context
 
-    def crash(self, on_progress: Callable[[str, int], None]) -> None:
-        """Run the next job until `on_progress` raises Killed; the job is queued again, as after a kill."""
+    def crash(self, on_progress: Callable[[str, int], None] = lambda stage, done: None) -> None:
+        """Run the next job until `on_progress` raises Killed, or the disk is full; the job is queued again."""
         job = self._claim()
         assert job is not None
         try:
             self.kind.run(Context(self, job, on_progress), job.payload)
-        except Killed:
+        except (Killed, NoRoom):
             now = system_clock()
             with self.store.write() as connection:
                 queue.requeue(connection, job.claim, "killed", now=now, available=now)
