@@ -64,12 +64,12 @@ class Operator:
         context = known(exchange.context, "context")
         violations = validate(shape, exchange.members)
         if any(violation.required for violation in violations):
-            raise _refused(model, violations)
+            raise _refused(model, operation.name, violations)
         resource = operation.arn(context, exchange.members)
         if not self._authorizer.permits(context.principal, operation.action, resource):
             raise _denied(model, context.principal.arn, operation.action, resource)
         if violations:
-            raise _refused(model, violations)
+            raise _refused(model, operation.name, violations)
 
     async def _run(self, operation: Operation, exchange: Exchange) -> Any:
         context = known(exchange.context, "context")
@@ -96,11 +96,13 @@ def _require_length(exchange: Exchange) -> None:
         raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
 
 
-def _refused(model: ServiceModel, violations: Any) -> ServiceError:
+def _refused(model: ServiceModel, name: str, violations: Any) -> ServiceError:
     protocol = model.metadata["protocol"]
     if protocol == "rest-xml":
         missing = any(violation.required for violation in violations)
         return ValidationError("InvalidRequest" if missing else "InvalidArgument", violations)
+    if any(shape.name == "InvalidParameterException" for shape in model.operation_model(name).error_shapes):
+        return ValidationError("InvalidParameterException", violations)  # CloudWatch Logs
     modelled = {shape.name for shape in model.error_shapes}
     short = protocol == "query" or ("ValidationError" in modelled and "ValidationException" not in modelled)
     return ValidationError("ValidationError" if short else "ValidationException", violations)
