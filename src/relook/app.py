@@ -31,7 +31,7 @@ from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
-from relook.services import lookoutvision, logs, s3, sagemaker, sts
+from relook.services import logs, lookoutvision, s3, sagemaker, sts
 from relook.services.lookoutvision.training import engine
 from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
