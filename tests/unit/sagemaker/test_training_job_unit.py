@@ -13,6 +13,7 @@ from relook.core.batch.splitting import Split, records
 from relook.core.clock import system_clock
 from relook.core.training.states import Stage, TrainingStatus
 from relook.jobs.api import JobCancelled
+from relook.services.sagemaker.training_job import sweep
 from relook.store import sagemaker_training as trainings
 
 PROGRAMS = {
@@ -314,3 +315,10 @@ def test_a_script_in_a_bucket_is_brought_in(world: World) -> None:
     failed = world.run(world.create("test/echo", "other", HyperParameters=missing))
     assert failed.failure is not None
     assert "missing.tar.gz" in failed.failure
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
+    sweep(tmp_path / "training")
+    (tmp_path / "training" / "1.abc" / "model").mkdir(parents=True)
+    sweep(tmp_path / "training")
+    assert list((tmp_path / "training").iterdir()) == []
