@@ -15,6 +15,7 @@ from relook import processes
 from relook.aws.operation import Service
 from relook.aws.sdk_files import write_models
 from relook.blobs.folder import FolderBlobs
+from relook.containers.api import ContainerError
 from relook.containers.drivers import Drivers, name_prefix
 from relook.containers.embedded.driver import EmbeddedDriver
 from relook.containers.engine.driver import EngineDriver
@@ -72,6 +73,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         blobs.sweep()
         lookoutvision.sweep_artifacts(store, folder.artifacts)
         sagemaker.sweep_trainings(folder.training)
+        _clear_away(settings, folder)
     parts = _wired(settings, folder, store, blobs)
     gateway = build(
         parts.services,
@@ -145,6 +147,14 @@ def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
         invocations=sagemaker.InvocationLimits(body_bytes=settings.invocation_mib * 2**20),
     )
     return sagemaker.Hosts(store, blobs, _driver(settings), folder.serving, options)
+
+
+def _clear_away(settings: Settings, folder: DataFolder) -> None:
+    """What transforms of an earlier server have left. It is in nobody's way, so trouble with it is only told."""
+    try:
+        _driver(settings).reap(name_prefix(folder.root, "transform"))
+    except ContainerError as error:
+        _log.warning("containers of an earlier server may still run: %s", error)
 
 
 def _driver(settings: Settings) -> Drivers:

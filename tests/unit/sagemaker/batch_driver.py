@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from relook.containers.api import PORT, STOP_SECONDS, CannotRun, ContainerSpec, LogSink
+from relook.containers.api import PORT, STOP_SECONDS, CannotRun, ContainerSpec, EngineFailed, LogSink
 
 SCRIPT = Path(__file__).with_name("batch_container.py")
 
@@ -63,6 +63,7 @@ class ProcessDriver:
     def __init__(self) -> None:
         self.started: list[ProcessContainer] = []
         self.reaped: list[str] = []
+        self.engine_is_broken = False
 
     def runs(self, image: str) -> bool:
         return True
@@ -78,6 +79,8 @@ class ProcessDriver:
 
     def reap(self, prefix: str) -> None:
         self.reaped.append(prefix)
+        if self.engine_is_broken:
+            raise EngineFailed("the engine does not answer")
 
     def running(self) -> list[str]:
         return [each.name for each in self.started if each.wait(0) is None]

@@ -402,6 +402,17 @@ def test_a_job_that_can_do_no_more_says_whose_fault_it_was(world: World) -> None
     assert len(found["FailureReason"]) <= 1024
 
 
+def test_an_engine_that_clears_nothing_away_stops_no_job(world: World) -> None:
+    world.model()
+    world.put("in/x", b"x")
+    world.driver.engine_is_broken = True
+    world.create()
+    context = world.work()
+    assert world.describe()["TransformJobStatus"] == "Completed"
+    assert context is not None
+    assert "containers of earlier attempts may still run: the engine does not answer" in context.lines
+
+
 def test_a_full_disk_is_waited_for(world: World) -> None:
     world.model()
     world.put("in/a", b"small")

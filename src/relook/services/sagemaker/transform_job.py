@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.folder import FolderBlobs
 from relook.blobs.records import NULL_VERSION, UNCONDITIONAL, Condition, Target
+from relook.containers.api import ContainerError
 from relook.containers.serving.api import Instance, Launch, ServingError, Starter
 from relook.core.batch import BatchError
 from relook.core.batch.batching import Limits, Strategy, Wishes, limits
@@ -85,7 +86,7 @@ class TransformJobs:
         if job is None or job.status not in (TransformStatus.IN_PROGRESS, TransformStatus.STOPPING):
             return _nothing
         name = f"{self._prefix}{job.id}-"
-        self._reap(name)  # of an attempt that was killed
+        self._clear_away(context, name)
         if job.status is TransformStatus.STOPPING:
             return self._remove_outputs(context, job)
         try:
@@ -115,8 +116,15 @@ class TransformJobs:
             why = f"InternalServerError: its outputs could not be removed: {reason}"[:_MOST_REASON]
             transforms.change_status(connection, job.id, TransformStatus.STOPPED, self._clock(), why)
 
+    def _clear_away(self, context: JobContext, name: str) -> None:
+        """What an attempt that was killed has left; the next one's containers have other names, so it may fail."""
+        try:
+            self._reap(name)
+        except ContainerError as error:
+            context.log(f"containers of earlier attempts may still run: {error}")
+
     def _clean_up(self, connection: Connection, job: Transform) -> None:
-        if not transforms.tally(connection, job.id).done:
+        if not job.listed:  # it never began: there is neither an output nor a container
             transforms.change_status(connection, job.id, TransformStatus.STOPPED, self._clock())
             return
         subject = arn_of(job.scope, Kind.TRANSFORM_JOB, job.name)
