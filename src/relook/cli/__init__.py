@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": "relook.cli.doctor:doctor",
     "jobs": "relook.cli.jobs:jobs",
     "pretrain": "relook.cli.pretrain:pretrain",
+    "sagemaker": "relook.cli.sagemaker:sagemaker",
     "sdk": "relook.cli.sdk:sdk",
     "weights": "relook.cli.weights:weights",
     "_worker": "relook.cli.internal:worker",

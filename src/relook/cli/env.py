@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -23,15 +24,24 @@ def env(data: Path | None, as_json: bool) -> None:
 
     Exits with 1 as long as no server of the data folder answers, so it can be polled.
     """
-    try:
-        values = _environment(data)
-    except (SettingsError, DataFolderError, KeyFileError) as error:
-        fail(error)
+    announce(client_environment(data), as_json)
+
+
+def announce(values: Mapping[str, str], as_json: bool) -> None:
+    """Print variables, as exports of a shell or as JSON."""
     if as_json:
         click.echo(json.dumps(values, indent=2))
         return
     for name, value in values.items():
         click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def client_environment(data: Path | None) -> dict[str, str]:
+    """What leads boto3 and the AWS CLI to the server of a data folder; fails as a command does if there is none."""
+    try:
+        return _environment(data)
+    except (SettingsError, DataFolderError, KeyFileError) as error:
+        fail(error)
 
 
 def _environment(data: Path | None) -> dict[str, str]:
