@@ -125,7 +125,7 @@ name, model = sys.argv[1:]
 mounts = (Mount(Path(model), "/opt/ml/model"),)
 limits = Limits(memory_bytes=1 << 30)
 spec = ContainerSpec(name, "builtin/python", ("serve",), mounts=mounts, limits=limits)
-container = EmbeddedDriver().start(spec, print)
+container = EmbeddedDriver().start(spec, lambda line: None)
 link = container.connect()
 link.sendall(b"GET /ping HTTP/1.1\\r\\n\\r\\n")
 assert link.recv(100).startswith(b"HTTP/1.1 200")
@@ -172,7 +172,7 @@ def test_without_bubblewrap_nothing_runs_isolated_or_not(tmp_path: Path) -> None
 def test_a_bubblewrap_that_may_not_is_told_of_in_its_own_words(tmp_path: Path) -> None:
     fake = tmp_path / "bwrap"
     words = "No permissions to create new namespace"
-    fake.write_text(f"#!/bin/sh\n[ \"$1\" = --help ] && exit 0\necho {words!r} >&2\nexit 1\n")
+    fake.write_text(f'#!/bin/sh\n[ "$1" = --help ] && exit 0\necho {words!r} >&2\nexit 1\n')
     fake.chmod(0o755)
     with pytest.raises(CannotRun, match=words):
         EmbeddedDriver(bubblewrap=str(fake)).start(spec("builtin/python"), Log())
