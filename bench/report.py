@@ -25,7 +25,7 @@ ORDER = (
     "transform",
     "invoke",
 )
-STEPPED = ("accuracy", "fewshot", "peer", "scaling")
+STEPPED = ("accuracy", "fewshot", "peer", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)
