@@ -53,7 +53,11 @@ class ImageTable:
             _check(name, image)
 
     def resolve(self, image: str) -> str:
-        """What is to run in the image's place: `builtin/<runtime>`, or an image for the engine. One step, no chain."""
+        """What is to run in the image's place: `builtin/<runtime>`, or an image for the engine. One step, no chain; our
+        own names always mean what they say.
+        """
+        if image.startswith(PREFIX):
+            return image
         for pattern, target in self._entries.items():
             if fnmatchcase(image, pattern) or fnmatchcase(without_tag(image), pattern):
                 return image if target == AS_IS else target

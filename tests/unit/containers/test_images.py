@@ -61,6 +61,12 @@ def test_the_table_comes_first_and_its_longest_key_wins() -> None:
     assert table.resolve("111122223333.dkr.ecr.us-east-1.amazonaws.com/mine:9") == "registry.local:5000/mine:3"
 
 
+def test_our_own_names_mean_what_they_say_whatever_the_table() -> None:
+    table = ImageTable({"*": "builtin/python"})
+    assert table.resolve("builtin/onnx") == "builtin/onnx"
+    assert table.resolve(table.resolve("alpine")) == "builtin/python"
+
+
 @pytest.mark.parametrize("entry", [("a", "builtin/tensorflow"), ("", "x"), ("a b", "x"), ("a", ""), ("a", "x y")])
 def test_an_entry_that_cannot_be_used_is_named(entry: tuple[str, str]) -> None:
     with pytest.raises(ImageTableError, match="image table") as refusal:
