@@ -49,8 +49,8 @@ NOTES = (
     f"Image scores: the official split, means over the seeds {SEEDS}; differences are of calibrated scores, 0 to 1, "
     f"image by image, to f32. '{_SPREAD}' is what changing the seed alone does.",
     "Localisation: four folds of the training images, seed 0.",
-    f"Speed: from an image's bytes to the answer on one thread, median of {ROUNDS}; of each seed, its three models "
-    "asked turn and turn about; the median of the seeds. Training is not interleaved. Both contain much that is f32 in every precision.",
+    f"Speed: from an image's bytes to the answer on one thread, median of {ROUNDS}, a seed's models asked turn and "
+    "turn about; then the median of the seeds. Training is not interleaved. Much is f32 in every precision.",
     "int8: calibrated with training images; what is not a convolution of the backbone is f32.",
 )
 
