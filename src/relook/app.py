@@ -150,9 +150,10 @@ def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
 
 
 def _clear_away(settings: Settings, folder: DataFolder) -> None:
-    """What transforms of an earlier server have left. It is in nobody's way, so trouble with it is only told."""
+    """What jobs of an earlier server have left running. It is in nobody's way, so trouble with it is only told."""
     try:
-        _driver(settings).reap(name_prefix(folder.root, "transform"))
+        for use in ("train", "transform"):
+            _driver(settings).reap(name_prefix(folder.root, use))
     except ContainerError as error:
         _log.warning("containers of an earlier server may still run: %s", error)
 
