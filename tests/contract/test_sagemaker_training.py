@@ -359,3 +359,43 @@ def test_hyperparameters_the_algorithm_does_not_know_are_refused(sagemaker: Any)
         assert (code, shown in message) == ("ValidationException", True), message
     code, _, message = outcome(sagemaker.create_training_job, **base)
     assert "needs the channel training" in message
+
+
+@sandboxed
+def test_an_algorithm_of_ones_own_trains_with_its_defaults_and_metrics(stage: Stage, sagemaker: Any) -> None:
+    sagemaker.create_algorithm(
+        AlgorithmName="counter",
+        TrainingSpecification={
+            "TrainingImage": "builtin/python",
+            "SupportedTrainingInstanceTypes": ["ml.m5.large"],
+            "SupportedHyperParameters": [
+                {"Name": "step", "Type": "Integer", "DefaultValue": "7", "IsRequired": False},
+                {"Name": "sagemaker_program", "Type": "FreeText", "DefaultValue": "count.py", "IsRequired": False},
+            ],
+            "TrainingChannels": [
+                {
+                    "Name": "code",
+                    "IsRequired": True,
+                    "SupportedContentTypes": ["text/x-python"],
+                    "SupportedInputModes": ["File"],
+                }
+            ],
+            "MetricDefinitions": [{"Name": "step", "Regex": r"step=(\d+)"}],
+        },
+    )
+    stage.s3.put_object(Bucket=OUT, Key="counter/count.py", Body=b"import sys\nprint('step=%s' % sys.argv[-1])")
+    asked = request("counted", InputDataConfig=[channel(f"s3://{OUT}/counter/", "code")])
+    asked["AlgorithmSpecification"] = {"AlgorithmName": "counter", "TrainingInputMode": "File"}
+    sagemaker.create_training_job(**asked)
+    found = settled(sagemaker, "counted")
+    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
+    assert found["HyperParameters"] == {"step": "7", "sagemaker_program": "count.py"}
+    assert [(one["MetricName"], one["Value"]) for one in found["FinalMetricDataList"]] == [("step", 7.0)]
+    logs = stage.client("logs")
+    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="counted/")
+    (stream,) = [each["logStreamName"] for each in streams["logStreams"]]
+    assert stream.startswith("counted/algo-1-")
+    events = logs.get_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream, startFromHead=True)[
+        "events"
+    ]
+    assert "step=7" in [each["message"] for each in events]

@@ -54,7 +54,7 @@ def described(job: TrainingJob) -> dict[str, Any]:
     members |= {
         "TrainingJobName": job.name,
         "TrainingJobArn": arn(job),
-        # The location is known from the start on, though there is nothing at it before the end.
+        # Required by the model, and read by SDKs: empty while there is nothing.
         "ModelArtifacts": {"S3ModelArtifacts": job.artifacts or ""},
         "TrainingJobStatus": job.status.value,
         "SecondaryStatus": job.stage.value,
