@@ -1,1 +1,1 @@
-"""Containers without a container engine: our own handler host, in a bubblewrap sandbox (docs/sandbox.md)."""
+"""Containers without a container engine: our own handler host, in a bubblewrap sandbox (docs/operating.md)."""

@@ -21,5 +21,5 @@ def load(runtime: str, folder: Path, name: str, settings: HostSettings) -> Model
     handlers = choose(user, importlib.import_module(f"relook.containers.embedded.host.runtimes.{runtime}"))
     model = Model(handlers, Context(folder, name), settings.accept)
     whose = f"{runtime} runtime" + (f" with {file.name}" if file else "")
-    print(f"relook: model {name} loaded in {time.monotonic() - began:.2f} s by the {whose}", flush=True)
+    print(f"relook: {name} loaded in {time.monotonic() - began:.2f} s by the {whose}", flush=True)
     return model

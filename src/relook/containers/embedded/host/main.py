@@ -8,8 +8,9 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from relook.containers.embedded.host import program, training, worker
+from relook.containers.embedded.host import program, training
 from relook.containers.embedded.host.settings import HostSettings, SettingError
+from relook.containers.embedded.host.statuses import SERVER_GONE
 from relook.containers.embedded.host.supervisor import Supervisor
 
 
@@ -21,14 +22,14 @@ def main(arguments: Sequence[str]) -> int:
     os.set_inheritable(options.control, False)
     control = socket.socket(fileno=options.control)
     if _gone(control):
-        return worker.SERVER_GONE
+        return SERVER_GONE
     sys.path += program.paths(dict(os.environ))
     try:
         match options.command:
             case ["serve", *_]:
                 settings = HostSettings.read(os.environ)
                 return Supervisor(
-                    lambda: worker.run(options.runtime, settings, control), settings.workers, restart=True
+                    lambda: _work(options.runtime, settings, control), settings.workers, restart=True
                 ).run()
             case ["train", *_]:
                 return training.run(os.environ)
@@ -47,6 +48,12 @@ def _gone(control: socket.socket) -> bool:
         return not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False
+
+
+def _work(runtime: str, settings: HostSettings, control: socket.socket) -> None:
+    from relook.containers.embedded.host import worker  # brings NumPy, which the first process can do without
+
+    worker.run(runtime, settings, control)
 
 
 def _become(name: str, arguments: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from relook.containers.embedded.host import toolkit
 from relook.containers.embedded.host.settings import HostSettings, SettingError
 
 
@@ -46,6 +45,8 @@ def load(file: Path, folder: Path, alone: bool) -> ModuleType:
 
     With several models in one process (`alone` is false), what one model's folder gave is not taken for another's.
     """
+    from relook.containers.embedded.host import toolkit
+
     toolkit.install()
     if (folder / "requirements.txt").is_file():
         print("relook: code/requirements.txt is not installed here: what is imported must be in the server's Python")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from relook import processes
-from relook.containers.embedded.host.worker import NOT_LOADED, SERVER_GONE
+from relook.containers.embedded.host.statuses import NOT_LOADED, SERVER_GONE
 
 _RESTARTS, _RESTART_SECONDS = 5, 60.0
 """A worker that ended is replaced so often in so many seconds; then the container ends."""

@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable
 
 from relook.containers.embedded.host.http import Response
-
-EXPIRED = 75
-"""A worker's exit status after a call that took too long."""
+from relook.containers.embedded.host.statuses import EXPIRED
 
 
 class Watchdog:

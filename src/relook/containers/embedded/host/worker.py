@@ -17,12 +17,9 @@ from relook.containers.embedded.host.loading import load
 from relook.containers.embedded.host.registry import Registry
 from relook.containers.embedded.host.routes import ONLY, Routes
 from relook.containers.embedded.host.settings import HostSettings
+from relook.containers.embedded.host.statuses import NOT_LOADED, SERVER_GONE
 from relook.containers.embedded.host.watchdog import Watchdog
 
-NOT_LOADED = 3
-"""A worker's exit status when its model could not be loaded; another try would end the same way."""
-SERVER_GONE = 4
-"""A worker's exit status when nobody will ask any more."""
 _FLAGS = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
 _OTHERS_FIRST = 0.2
 """Seconds that a busy worker leaves a new connection to another one; then it takes it, so that /ping is answered."""
