@@ -19,6 +19,8 @@ from endpoint_world import archive
 from lookout_stage import Stage, outcome
 from sagemaker_calls import ROLE, arn
 
+from container_image import IMAGE
+from podman_service import PodmanService
 from relook.testing import LiveServer
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
@@ -258,3 +260,19 @@ def test_what_is_killed_goes_on_where_it_was(own: Stage) -> None:
     assert transforms.wait("killed")["TransformJobStatus"] == "Completed"
     found = {key: json.loads(value)["bytes"] for key, value in transforms.outputs("killed").items()}
     assert found == {f"{number:03}.out": number for number in range(1, 61)}
+
+
+def test_a_container_image_in_an_engine(podman: PodmanService, tmp_path: Path) -> None:
+    environment = {"RELOOK_CONTAINER_ENGINE": podman.setting}
+    with LiveServer(tmp_path / "data", environment=environment) as server:
+        stage = Stage(server)
+        transforms = Transforms(stage)
+        container = {"Image": IMAGE}
+        transforms.control.create_model(
+            ModelName="engine", ExecutionRoleArn=ROLE, PrimaryContainer=container, EnableNetworkIsolation=True
+        )
+        transforms.put("engine", a=b"one", sub__b=b"two")
+        transforms.create("engine", MaxConcurrentTransforms=2)
+        assert transforms.wait("engine")["TransformJobStatus"] == "Completed"
+        assert transforms.outputs("engine") == {"a.out": b"one", "sub/b.out": b"two"}
+        stage.close()
