@@ -20,8 +20,9 @@ from relook.services.sagemaker.async_dispatch import AsyncDispatcher
 from relook.services.sagemaker.async_invocations import AsyncInvocations
 from relook.services.sagemaker.capture import Capturer
 from relook.services.sagemaker.endpoints import Endpoints, drop_endpoint_tags
-from relook.services.sagemaker.hosting import Hosting, HostingOptions
+from relook.services.sagemaker.hosting import Hosting
 from relook.services.sagemaker.invocations import Invocations
+from relook.services.sagemaker.launches import HostingOptions
 from relook.services.sagemaker.routing import InvocationLimits, Router
 from relook.store import sagemaker_documents as documents
 from relook.store.engine import Store
@@ -67,7 +68,7 @@ class Stage:
         self.endpoints = Endpoints(store, self.hosting, instances=instances)
         self.router = Router(self.hosting)
         self.capturer = Capturer(self.blobs)
-        self.limits = InvocationLimits(body_bytes=1000, seconds=20.0, patience=20.0)
+        self.limits = InvocationLimits(body_bytes=1000, seconds=200.0, patience=200.0)
         self.invocations = Invocations(self.router, self.capturer, self.limits)
         self.dispatcher = AsyncDispatcher(store, self.blobs, self.hosting, self.router)
         self.asynchronous = AsyncInvocations(store, self.blobs, self.router, self.dispatcher.wake)

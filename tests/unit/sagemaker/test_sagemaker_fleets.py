@@ -43,7 +43,7 @@ def test_a_request_waits_for_the_first_instance() -> None:
             async with fleet.lease(0.01, 1.0):
                 pass
         starter.gate.set()
-        async with fleet.lease(20.0, 1.0) as lease:
+        async with fleet.lease(200.0, 1.0) as lease:
             assert lease.instance.healthy
         await fleet.close()
 
@@ -80,7 +80,7 @@ def test_whoever_waits_is_told_when_the_fleet_retires() -> None:
     async def scenario(starter: ProcessStarter) -> None:
         starter.gate.clear()
         fleet = Fleet(maker(starter), nothing, size=1)
-        waiting = asyncio.create_task(fleet.lease(20.0, 1.0).__aenter__())
+        waiting = asyncio.create_task(fleet.lease(200.0, 1.0).__aenter__())
         await until(lambda: bool(starter.launched))
         fleet.retire()
         with pytest.raises(Retired):
@@ -93,13 +93,13 @@ def test_whoever_waits_is_told_when_the_fleet_retires() -> None:
 def test_a_retired_instance_ends_after_its_last_request_or_its_time() -> None:
     async def scenario(starter: ProcessStarter) -> None:
         fleet = Fleet(maker(starter), nothing, size=1)
-        async with fleet.lease(20.0, 60.0):
+        async with fleet.lease(200.0, 200.0):
             fleet.retire()
             assert not fleet.gone
             assert len(starter.running) == 1
         await until(lambda: fleet.gone)
         hurried = Fleet(maker(starter), nothing, size=1)
-        async with hurried.lease(20.0, 60.0):
+        async with hurried.lease(200.0, 200.0):
             hurried.retire(within=0.01)
             await until(lambda: hurried.gone)
 
@@ -111,9 +111,9 @@ def test_an_instance_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatc
 
     async def scenario(starter: ProcessStarter) -> None:
         fleet = Fleet(maker(starter), nothing, size=1)
-        async with fleet.lease(20.0, 1.0):
+        async with fleet.lease(200.0, 1.0):
             with pytest.raises(Busy, match="1 requests wait"):
-                async with fleet.lease(20.0, 1.0):
+                async with fleet.lease(200.0, 1.0):
                     pass
         await fleet.close()
 

@@ -8,8 +8,8 @@ from relook.aws.operation import Service
 from relook.services.sagemaker.algorithms import Algorithms
 from relook.services.sagemaker.description import runtime_model, sagemaker_model
 from relook.services.sagemaker.endpoint_configs import EndpointConfigs
-from relook.services.sagemaker.hosting import HostingOptions
 from relook.services.sagemaker.hosts import Hosts, HostsOptions
+from relook.services.sagemaker.launches import HostingOptions
 from relook.services.sagemaker.models import Models
 from relook.services.sagemaker.package_groups import PackageGroups
 from relook.services.sagemaker.packages import Packages

@@ -18,7 +18,8 @@ from relook.containers.serving.api import Reply
 from relook.core.clock import Clock, system_clock
 from relook.core.locations import S3Location
 from relook.core.names import Scope
-from relook.services.sagemaker.hosting import Hosting, Live
+from relook.services.sagemaker.hosting import Hosting
+from relook.services.sagemaker.live import Live
 from relook.services.sagemaker.routing import ContainerLost, Router, invocation_of, told
 from relook.store import sagemaker_async as queue
 from relook.store.engine import StorageFull, Store

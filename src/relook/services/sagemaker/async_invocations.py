@@ -12,7 +12,7 @@ from relook.blobs.interface import Blobs
 from relook.core.locations import S3Location
 from relook.core.names import Scope
 from relook.services.sagemaker.errors import invocation_refused
-from relook.services.sagemaker.hosting import Live
+from relook.services.sagemaker.live import Live
 from relook.services.sagemaker.names import Kind, resource, scope_of
 from relook.services.sagemaker.routing import Router, read_body
 from relook.store import sagemaker_async as queue

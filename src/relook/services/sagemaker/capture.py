@@ -23,7 +23,7 @@ from relook.blobs.interface import Blobs
 from relook.containers.serving.api import Reply
 from relook.core.clock import as_datetime
 from relook.core.deployments import Capture, CapturePart
-from relook.services.sagemaker.hosting import Live
+from relook.services.sagemaker.live import Live
 from relook.store.engine import StorageFull
 
 _log = logging.getLogger(__name__)

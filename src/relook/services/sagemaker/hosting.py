@@ -11,20 +11,21 @@ import asyncio
 import logging
 import math
 import random
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from relook.containers.serving.api import Instance, Launch, Starter
+from relook.containers.serving.api import Starter
 from relook.core.clock import Clock, system_clock
-from relook.core.deployments import AsyncInference, Capture, Deployment, Variant
+from relook.core.deployments import Deployment, Variant
 from relook.core.endpoint_states import RUNNING, SERVING, EndpointStatus
 from relook.core.names import Scope
 from relook.services.sagemaker.fleets import Fleet
 from relook.services.sagemaker.invocation_counts import InvocationCounts
+from relook.services.sagemaker.launches import HostingOptions, Launcher, Logs
+from relook.services.sagemaker.live import Live, LiveVariant
 from relook.store import sagemaker_endpoints as endpoints
 from relook.store.engine import Store
 from relook.store.sagemaker_endpoints import Endpoint
@@ -33,61 +34,15 @@ _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _LAST_SECONDS = 60.0
 """What is being answered when its endpoint is deleted may take so long; an asynchronous request could take an hour."""
-_STARTS_AT_ONCE = 4
-"""Containers that load their models at one time: more only slow each other down."""
-GROUP = "/aws/sagemaker/Endpoints/"
 _STATUS_BYTES = 1024
 Address = tuple[str, str, str]
-
-
-class Logs(Protocol):
-    """`store.log_writer.LogWriter`."""
-
-    def sink(self, scope: Scope, group: str, stream: str) -> Callable[[str], None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class HostingOptions:
-    """`prefix` begins each container's name. `idle_seconds` without a request stop a variant's instances; 0 never."""
-
-    prefix: str = "relook-endpoint-"
-    idle_seconds: float = 0.0
-    look_seconds: float = 5.0
-    gpu: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LiveVariant:
-    """A variant that takes requests."""
-
-    variant: Variant
-    fleet: Fleet
-    counts: InvocationCounts
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """An endpoint that takes requests, as it is at this moment."""
-
-    id: int
-    scope: Scope
-    name: str
-    variants: tuple[LiveVariant, ...]
-    capture: Capture | None
-    asynchronous: AsyncInference | None
-
-    @property
-    def weights(self) -> list[float]:
-        return [each.variant.weight for each in self.variants]
-
-    def variant(self, name: str) -> LiveVariant | None:
-        return next((each for each in self.variants if each.variant.name == name), None)
 
 
 @dataclass(eq=False, slots=True)
 class _Hosted:
     """What runs for one endpoint: fleets by their names in the deployment."""
 
+    id: int
     address: Address
     fleets: dict[str, Fleet] = field(default_factory=dict)
     counts: dict[str, InvocationCounts] = field(default_factory=dict)
@@ -106,8 +61,7 @@ class Hosting:
     ) -> None:
         """`forget` is called inside the transaction that removes an endpoint."""
         self._store = store
-        self._starter: Starter | None = None
-        self._logs: Logs | None = None
+        self._launcher: Launcher | None = None
         self._options = options or HostingOptions()
         self._clock = clock
         self._forget = forget
@@ -116,14 +70,13 @@ class Hosting:
         self._live: dict[Address, Live] = {}
         self._withdrawn: set[int] = set()
         self._watchers: list[Callable[[], None]] = []
-        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, starter: Starter, logs: Logs) -> None:
         """Bring back what was there, finish what was under way, and go on from there."""
-        self._starter, self._logs = starter, logs
+        self._launcher = Launcher(starter, logs, self._options)
         self._loop = asyncio.get_running_loop()
         await self._reconcile(first=True)
         self._task = asyncio.create_task(self._run(), name="sagemaker-hosting")
@@ -210,7 +163,7 @@ class Hosting:
 
     def _send_to_sleep(self) -> None:
         before = time.monotonic() - self._options.idle_seconds
-        for live in self._live.values():
+        for live in self.all_live():
             for each in live.variants:
                 if each.fleet.used < before and not each.fleet.outstanding and each.fleet.settled:
                     each.fleet.sleep()
@@ -222,7 +175,7 @@ class Hosting:
             if not self._hosted[gone].fleets:
                 del self._hosted[gone]
         for row in rows:
-            hosted = self._hosted.setdefault(row.id, _Hosted(_address(row)))
+            hosted = self._hosted.setdefault(row.id, _Hosted(row.id, _address(row)))
             _drop_gone(hosted)
             await self._settle(row, hosted, first=first)
         for changed in self._watchers:
@@ -291,10 +244,11 @@ class Hosting:
         self, row: Endpoint, hosted: _Hosted, deployment: Deployment, *, asleep: bool = False, grow_only: bool = False
     ) -> None:
         """Have the fleets of a deployment, in its sizes."""
+        assert self._launcher is not None
         for variant in deployment.variants:
             fleet = hosted.fleets.get(variant.fleet)
             if fleet is None:
-                make = partial(self._start, row, variant)
+                make = partial(self._launcher.start, row.scope, row.name, variant)
                 hosted.fleets[variant.fleet] = Fleet(
                     make,
                     self._wake.set,
@@ -312,7 +266,8 @@ class Hosting:
         for name, fleet in hosted.fleets.items():
             if name not in kept and not fleet.retired:
                 fleet.retire(within)
-        if not kept:
+        live = self._live.get(hosted.address)
+        if not kept and live is not None and live.id == hosted.id:
             self._live.pop(hosted.address, None)
         _drop_gone(hosted)
 
@@ -334,29 +289,6 @@ class Hosting:
             if fault is not None:
                 return _reason(variant, fault)
         return None
-
-    async def _start(self, row: Endpoint, variant: Variant) -> Instance:
-        assert self._starter is not None
-        assert self._logs is not None
-        ident = f"i-{secrets.token_hex(8)}"
-        sink = self._logs.sink(row.scope, GROUP + row.name, f"{variant.name}/{ident}")
-        several = len(variant.model.containers) > 1
-
-        def log(container: str, line: str) -> None:
-            sink(f"[{container}] {line}" if several else line)
-
-        launch = Launch(
-            name=f"{self._options.prefix}{ident}",
-            account=row.scope.account,
-            model=variant.model,
-            gpu=self._options.gpu and _accelerated(variant.instance_type),
-        )
-        if variant.startup is not None:
-            launch = replace(launch, startup_timeout=float(variant.startup))
-        if variant.download is not None:
-            launch = replace(launch, download_timeout=float(variant.download))
-        async with self._starts:
-            return await self._starter.start(launch, log)
 
     async def _change(self, row: Endpoint, status: EndpointStatus, **columns: Any) -> bool:
         """False where the row has moved on meanwhile, as by DeleteEndpoint; the next look sees what to do then."""
@@ -400,7 +332,3 @@ def _larger(current: Deployment, pending: Deployment) -> Deployment:
 
 def _reason(variant: Variant, fault: str) -> str:
     return f"Production variant {variant.name}: {fault}"[:_STATUS_BYTES]
-
-
-def _accelerated(instance_type: str | None) -> bool:
-    return (instance_type or "").startswith(("ml.g", "ml.p"))

@@ -15,8 +15,9 @@ from relook.services.sagemaker.async_dispatch import AsyncDispatcher
 from relook.services.sagemaker.async_invocations import AsyncInvocations
 from relook.services.sagemaker.capture import Capturer
 from relook.services.sagemaker.endpoints import Endpoints, drop_endpoint_tags
-from relook.services.sagemaker.hosting import Hosting, HostingOptions
+from relook.services.sagemaker.hosting import Hosting
 from relook.services.sagemaker.invocations import Invocations
+from relook.services.sagemaker.launches import HostingOptions
 from relook.services.sagemaker.routing import InvocationLimits, Router
 from relook.store.engine import Store
 from relook.store.log_writer import LogWriter

@@ -35,7 +35,8 @@ from relook.services.sagemaker.errors import (
     unavailable,
 )
 from relook.services.sagemaker.fleets import Busy, Lease, NotReady, Retired
-from relook.services.sagemaker.hosting import Hosting, Live, LiveVariant
+from relook.services.sagemaker.hosting import Hosting
+from relook.services.sagemaker.live import Live, LiveVariant
 
 _NOT_OFFERED = {
     "EnableExplanations": "explainers are not there: leave it out",
