@@ -253,7 +253,7 @@ def test_what_is_killed_goes_on_where_it_was(own: Stage) -> None:
     transforms.model("killed", PAUSE="0.1")
     transforms.put("killed", **{f"{number:03}": b"x" * number for number in range(1, 61)})
     transforms.create("killed")
-    for least, kill in ((3, kill_server), (20, kill_job), (40, kill_server)):
+    for least, kill in ((3, kill_server), (15, Stage.restart), (27, kill_job), (40, kill_server)):
         eventually(lambda: len(transforms.outputs("killed")) >= least)  # noqa: B023 (called at once)
         kill(own)
         assert transforms.describe("killed")["TransformJobStatus"] == "InProgress"
