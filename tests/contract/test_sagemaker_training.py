@@ -1,25 +1,16 @@
-"""Training jobs through boto3: in the sandbox, and with the built-in algorithm."""
+"""Training jobs through boto3: in the sandbox, and what is refused."""
 
 from __future__ import annotations
 
-import io
-import json
-import shutil
-import tarfile
 from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import WaiterError
-from lookout_pictures import UNSEEN_ANOMALY, UNSEEN_NORMAL, Picture, pictures
-from lookout_stage import BUCKET, Stage, outcome, refused, until
-from sagemaker_calls import ROLE, arn
+from lookout_stage import Stage, outcome, refused, until
+from sagemaker_calls import arn
+from training_calls import ALGORITHM, FAST, OUT, channel, members_of, ready, request, running, sandboxed, settled
 
-ALGORITHM = "arn:aws:sagemaker:us-east-1:865070037744:algorithm/lfv-public-algorithm-2025-02-11-04c9f8ab"
-FAST = {"Delay": 1, "MaxAttempts": 110}
-OUT = "trained"
-ATTRIBUTES = ["source-ref", "anomaly-label-metadata", "anomaly-label"]
-MASKS = ["anomaly-mask-ref-metadata", "anomaly-mask-ref"]
 REACHING_OUT = """
 import socket
 way = socket.socket()
@@ -39,55 +30,11 @@ def end(number, frame):
 signal.signal(signal.SIGTERM, end)
 time.sleep(200)
 """
-sandboxed = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
 @pytest.fixture(scope="module")
 def sagemaker(stage: Stage) -> Any:
-    stage.s3.create_bucket(Bucket=OUT)
-    stage.s3.put_object(Bucket=OUT, Key="in/numbers.txt", Body=b"1\n2\n3\n")
-    return stage.client("sagemaker")
-
-
-def request(name: str, **more: Any) -> dict[str, Any]:
-    """CreateTrainingJob of a container that needs nothing but what is installed."""
-    specification = {"TrainingImage": "builtin/python", "TrainingInputMode": "File"}
-    return {
-        "TrainingJobName": name,
-        "RoleArn": ROLE,
-        "AlgorithmSpecification": specification | more.pop("AlgorithmSpecification", {}),
-        "OutputDataConfig": {"S3OutputPath": f"s3://{OUT}/"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 300},
-    } | more
-
-
-def running(stage: Stage, name: str, code: str, **more: Any) -> dict[str, Any]:
-    """The same for a container that runs this code, which comes in by a channel of its own."""
-    stage.s3.put_object(Bucket=OUT, Key=f"code/{name}/program.py", Body=code.encode())
-    channels = [channel(f"s3://{OUT}/code/{name}/", "code"), *more.pop("InputDataConfig", ())]
-    program = {
-        "ContainerEntrypoint": ["python3"],
-        "ContainerArguments": ["-u", "/opt/ml/input/data/code/program.py"],
-        "MetricDefinitions": more.pop("MetricDefinitions", []),
-    }
-    return request(name, AlgorithmSpecification=program, InputDataConfig=channels, **more)
-
-
-def channel(uri: str, name: str = "train", **more: Any) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri} | more.pop("source", {})
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}} | more
-
-
-def settled(sagemaker: Any, name: str) -> dict[str, Any]:
-    read = partial(sagemaker.describe_training_job, TrainingJobName=name)
-    return dict(until(read, lambda found: found["TrainingJobStatus"] not in ("InProgress", "Stopping")))
-
-
-def members_of(stage: Stage, key: str) -> dict[str, bytes]:
-    data = stage.s3.get_object(Bucket=OUT, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-        return {entry.name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}  # type: ignore[union-attr]
+    return ready(stage)
 
 
 @sandboxed
@@ -252,150 +199,3 @@ def test_lists_and_search(sagemaker: Any) -> None:
     code, _, message = outcome(sagemaker.search, Resource="Pipeline")
     assert code == "ValidationException"
     assert "TrainingJob" in message
-
-
-def uploaded(stage: Stage, name: str, chosen: list[Picture], masked: bool) -> str:
-    """A manifest in which every line has every attribute, as the notebooks write them; its address."""
-    lines = []
-    for picture in chosen:
-        line = json.loads(picture.line(BUCKET, masked=masked))
-        if masked and not picture.anomalous:
-            example = json.loads(Picture(500, True).line(BUCKET, masked=True))
-            line |= {each: example[each] for each in MASKS}
-        lines.append(json.dumps(line))
-    stage.manifest(name, lines)
-    return f"s3://{BUCKET}/{name}"
-
-
-@pytest.fixture(scope="module", params=["classification", "segmentation-robust"])
-def trained(request: pytest.FixtureRequest, stage: Stage, sagemaker: Any) -> dict[str, Any]:
-    """A job of the public algorithm, asked for as the notebooks do."""
-    kind: str = request.param
-    masked = kind.startswith("segmentation")
-    names = ATTRIBUTES + (MASKS if masked else [])
-    manifest = uploaded(stage, f"manifests/sagemaker-{kind}", pictures(20, 20 if masked else 10), masked)
-    piped = channel(
-        manifest,
-        "training",
-        source={
-            "S3DataType": "AugmentedManifestFile",
-            "S3DataDistributionType": "ShardedByS3Key",
-            "AttributeNames": names,
-        },
-        CompressionType="None",
-        RecordWrapperType="RecordIO",
-        InputMode="Pipe",
-    )
-    sagemaker.create_training_job(
-        TrainingJobName=f"defects-{kind}",
-        AlgorithmSpecification={
-            "AlgorithmName": ALGORITHM,
-            "TrainingInputMode": "File",
-            "EnableSageMakerMetricsTimeSeries": False,
-        },
-        RoleArn=ROLE,
-        HyperParameters={
-            "ModelType": kind,
-            "TrainingInputDataAttributeNames": ",".join(names),
-            "TestInputDataAttributeNames": ",".join(names),
-        },
-        InputDataConfig=[piped],
-        OutputDataConfig={"S3OutputPath": f"s3://{OUT}/models/"},
-        ResourceConfig={"InstanceType": "ml.g4dn.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 20},
-        EnableNetworkIsolation=True,
-        StoppingCondition={"MaxRuntimeInSeconds": 7200},
-    )
-    return settled(sagemaker, f"defects-{kind}")
-
-
-def test_the_algorithm_trains_on_an_augmented_manifest(stage: Stage, trained: dict[str, Any]) -> None:
-    assert trained["TrainingJobStatus"] == "Completed", trained.get("FailureReason")
-    name = trained["TrainingJobName"]
-    assert trained["AlgorithmSpecification"]["AlgorithmName"] == ALGORITHM
-    assert trained["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{OUT}/models/{name}/output/model.tar.gz"
-    members = members_of(stage, f"models/{name}/output/model.tar.gz")
-    assert sorted(members) == ["model.json", "model.onnx"]
-    kind = name.removeprefix("defects-").removesuffix("-robust")
-    assert json.loads(members["model.json"])["task"] == kind
-    metrics = {one["MetricName"]: one["Value"] for one in trained["FinalMetricDataList"]}
-    assert metrics["test:f1"] == 1.0
-    assert ("test:mean_iou" in metrics) == (kind == "segmentation")
-
-
-@sandboxed
-def test_what_it_trained_is_served(stage: Stage, sagemaker: Any, trained: dict[str, Any]) -> None:
-    name = trained["TrainingJobName"]
-    package = sagemaker.create_model_package(
-        ModelPackageName=name,
-        SourceAlgorithmSpecification={
-            "SourceAlgorithms": [
-                {"AlgorithmName": ALGORITHM, "ModelDataUrl": trained["ModelArtifacts"]["S3ModelArtifacts"]}
-            ]
-        },
-    )["ModelPackageArn"]
-    sagemaker.create_model(
-        ModelName=name, ExecutionRoleArn=ROLE, Containers=[{"ModelPackageName": package}], EnableNetworkIsolation=True
-    )
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=FAST)
-    runtime = stage.client("sagemaker-runtime")
-    for picture in (UNSEEN_NORMAL, UNSEEN_ANOMALY):
-        answer = runtime.invoke_endpoint(EndpointName=name, ContentType="application/octet-stream", Body=picture.png())
-        found = json.loads(answer["Body"].read())
-        assert found["Source"] == {"Type": "direct"}
-        assert found["IsAnomalous"] is picture.anomalous
-        assert 0 <= found["Confidence"] <= 1
-    sagemaker.delete_endpoint(EndpointName=name)
-
-
-def test_hyperparameters_the_algorithm_does_not_know_are_refused(sagemaker: Any) -> None:
-    by_name = {"AlgorithmName": ALGORITHM, "TrainingInputMode": "Pipe"}
-    base = request("wrong", ResourceConfig={"InstanceType": "ml.g4dn.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1})
-    base["AlgorithmSpecification"] = by_name
-    for given, shown in (({"ModelType": "detection"}, "ModelType"), ({"Epochs": "3"}, "Epochs")):
-        code, _, message = outcome(sagemaker.create_training_job, **base | {"HyperParameters": given})
-        assert (code, shown in message) == ("ValidationException", True), message
-    code, _, message = outcome(sagemaker.create_training_job, **base)
-    assert "needs the channel training" in message
-
-
-@sandboxed
-def test_an_algorithm_of_ones_own_trains_with_its_defaults_and_metrics(stage: Stage, sagemaker: Any) -> None:
-    sagemaker.create_algorithm(
-        AlgorithmName="counter",
-        TrainingSpecification={
-            "TrainingImage": "builtin/python",
-            "SupportedTrainingInstanceTypes": ["ml.m5.large"],
-            "SupportedHyperParameters": [
-                {"Name": "step", "Type": "Integer", "DefaultValue": "7", "IsRequired": False},
-                {"Name": "sagemaker_program", "Type": "FreeText", "DefaultValue": "count.py", "IsRequired": False},
-            ],
-            "TrainingChannels": [
-                {
-                    "Name": "code",
-                    "IsRequired": True,
-                    "SupportedContentTypes": ["text/x-python"],
-                    "SupportedInputModes": ["File"],
-                }
-            ],
-            "MetricDefinitions": [{"Name": "step", "Regex": r"step=(\d+)"}],
-        },
-    )
-    stage.s3.put_object(Bucket=OUT, Key="counter/count.py", Body=b"import sys\nprint('step=%s' % sys.argv[-1])")
-    asked = request("counted", InputDataConfig=[channel(f"s3://{OUT}/counter/", "code")])
-    asked["AlgorithmSpecification"] = {"AlgorithmName": "counter", "TrainingInputMode": "File"}
-    sagemaker.create_training_job(**asked)
-    found = settled(sagemaker, "counted")
-    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
-    assert found["HyperParameters"] == {"step": "7", "sagemaker_program": "count.py"}
-    assert [(one["MetricName"], one["Value"]) for one in found["FinalMetricDataList"]] == [("step", 7.0)]
-    logs = stage.client("logs")
-    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix="counted/")
-    (stream,) = [each["logStreamName"] for each in streams["logStreams"]]
-    assert stream.startswith("counted/algo-1-")
-    events = logs.get_log_events(logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream, startFromHead=True)[
-        "events"
-    ]
-    assert "step=7" in [each["message"] for each in events]

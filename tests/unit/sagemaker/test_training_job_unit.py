@@ -58,6 +58,7 @@ with open(ml / "input/data/train_3", "rb") as pipe:
 (ml / "model" / "kept").write_text("kept")
 (ml / "model" / "leak").symlink_to("/etc/hostname")
 os.mkfifo(ml / "model" / "pipe")
+(ml / "model" / os.fsdecode(b"z\\xff")).write_text("no name")
 """,
     "checkpoints": """
 count = ml / "checkpoints" / "deep" / "count"
@@ -199,11 +200,11 @@ def test_a_worker_that_goes_down_ends_the_container_and_the_next_attempt_starts_
     assert Stage.RESTARTING in [entry.stage for entry in job.stages]
 
 
-def test_links_and_pipes_in_the_model_are_left_out_and_said_to_be(world: World) -> None:
+def test_links_pipes_and_nameless_files_in_the_model_are_left_out_and_said_to_be(world: World) -> None:
     world.run(world.create("test/links"))
     assert unpacked(world.read("out/job/output/model.tar.gz")) == {"kept": b"kept"}
     left_out = [line for line in world.lines() if "left out" in line]
-    assert [line.split()[0] for line in left_out] == ["leak", "pipe"]
+    assert [line.split()[0] for line in left_out] == ["leak", "pipe", "z?"]
 
 
 def test_an_uncompressed_model_is_stored_file_by_file(world: World) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relook.containers.training.layout import Layout
 from relook.core.batch.splitting import Split, records
 from relook.core.training import TrainingInputError
 from relook.core.training.channels import channels
@@ -117,3 +119,24 @@ def test_every_status_leads_to_an_end() -> None:
     assert {TrainingStatus.COMPLETED, TrainingStatus.FAILED, TrainingStatus.STOPPED} == ENDED
     assert sources(TrainingStatus.STOPPED) == {TrainingStatus.IN_PROGRESS, TrainingStatus.STOPPING}
     assert all(after & (ENDED | {TrainingStatus.STOPPING}) for old, after in TRANSITIONS.items() if old not in ENDED)
+
+
+def test_a_container_may_write_to_its_results_and_to_channels_of_files_alone(tmp_path: Path) -> None:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://b/m"}
+    given = [
+        {"ChannelName": mode, "DataSource": {"S3DataSource": source}, "InputMode": mode}
+        for mode in ("File", "FastFile", "Pipe")
+    ]
+    layout = Layout(tmp_path, {"/opt/ml/checkpoints": tmp_path / "checkpoints"})
+    found = channels(given, "File")
+    layout.make(found)
+    mounts = layout.mounts(found)
+    assert {mount.target for mount in mounts if mount.read_only} == {"/opt/ml/input"}
+    assert {mount.target for mount in mounts if not mount.read_only} == {
+        "/opt/ml/model",
+        "/opt/ml/output",
+        "/opt/ml/checkpoints",
+        "/opt/ml/input/data/File",
+    }
+    assert all(mount.source.is_dir() for mount in mounts)
+    assert sorted(path.name for path in layout.data.iterdir()) == ["FastFile", "File"]

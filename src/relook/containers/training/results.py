@@ -12,7 +12,7 @@ from typing import IO, cast
 
 from relook.blobs.folder import FolderBlobs
 from relook.containers.training.objects import Sink, put_file, put_written
-from relook.containers.training.syncing import regular_files
+from relook.containers.training.syncing import is_text, regular_files
 
 _LEVEL = 6
 _FAILURE_CHARACTERS = 1024
@@ -35,7 +35,7 @@ def store_archive(
             _add(archive, folder)
 
     for name in _others(folder):
-        note(f"{name} is left out of {key}: it is no regular file")
+        note(f"{name} is left out of {key}: it is no regular file, or has no name in UTF-8")
     put_written(blobs, account, bucket, key, "application/x-tar", write)
 
 
@@ -44,7 +44,7 @@ def store_files(
 ) -> None:
     """Store every regular file below a folder under `prefix`, which ends in a slash. BlobError."""
     for name in _others(folder):
-        note(f"{name} is left out of {prefix}: it is no regular file")
+        note(f"{name} is left out of {prefix}: it is no regular file, or has no name in UTF-8")
     for found in regular_files(folder):
         with open(os.dup(found.descriptor), "rb") as source:
             put_file(blobs, account, bucket, prefix + found.name, source)
@@ -77,13 +77,14 @@ def _add(archive: tarfile.TarFile, folder: Path) -> None:
 
 
 def _others(folder: Path) -> list[str]:
-    """What is neither a regular file nor a folder."""
+    """What is neither a regular file nor a folder, or has a name that is no text."""
     if not stat.S_ISDIR(os.lstat(folder).st_mode):
         return [folder.name]
     found = []
     for path, folders, names, here in os.fwalk(folder):
         for name in sorted([*folders, *names]):
             mode = os.lstat(name, dir_fd=here).st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                found.append((Path(path) / name).relative_to(folder).as_posix())
+            relative = (Path(path) / name).relative_to(folder).as_posix()
+            if not is_text(relative) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                found.append(relative)
     return found

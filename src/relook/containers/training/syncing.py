@@ -71,7 +71,7 @@ def regular_files(folder: Path) -> Iterator[Found]:
         folders.sort()
         for name in sorted(names):
             relative = (Path(path) / name).relative_to(folder).as_posix()
-            descriptor = _opened(name, here) if _text(relative) else None
+            descriptor = _opened(name, here) if is_text(relative) else None
             if descriptor is None:
                 continue
             try:
@@ -90,7 +90,8 @@ def _opened(name: str, folder: int) -> int | None:
         return None  # a link, or gone by now
 
 
-def _text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Whether a file's name can be said in UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 

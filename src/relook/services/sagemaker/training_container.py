@@ -55,17 +55,37 @@ class ContainerWork:
             raise CannotRun(
                 f"nothing here runs the image {image}: set up a container engine, or map it to a built-in runtime"
             )
-        run = _Run(self._blobs, self._driver, job, monitor, folder)
-        run.name = f"{self._prefix}{job.job_id}"
-        run.gpu, run.stop_seconds = self._gpu and _wants_gpu(job), self._stop_seconds
+        run = _Run(
+            self._blobs,
+            self._driver,
+            job,
+            monitor,
+            folder,
+            name=f"{self._prefix}{job.job_id}",
+            gpu=self._gpu and _wants_gpu(job),
+            stop_seconds=self._stop_seconds,
+        )
         return run.result()
 
 
 class _Run:
-    def __init__(self, blobs: FolderBlobs, driver: Driver, job: TrainingJob, monitor: Monitor, folder: Path) -> None:
-        self.name = job.name
-        self.gpu = False
-        self.stop_seconds = STOP_SECONDS
+    """One attempt. The containers of all attempts at a job begin with `name`."""
+
+    def __init__(
+        self,
+        blobs: FolderBlobs,
+        driver: Driver,
+        job: TrainingJob,
+        monitor: Monitor,
+        folder: Path,
+        *,
+        name: str,
+        gpu: bool,
+        stop_seconds: float,
+    ) -> None:
+        self._name = name
+        self._gpu = gpu
+        self._stop_seconds = stop_seconds
         self._blobs = blobs
         self._driver = driver
         self._job = job
@@ -82,7 +102,7 @@ class _Run:
         self._place = place_of(definition["OutputDataConfig"]["S3OutputPath"])
 
     def result(self) -> Result:
-        self._driver.reap(self.name)  # what an attempt before this one has left
+        self._driver.reap(self._name)  # what an attempt before this one has left
         try:
             self._prepare()
         except Halted as early:
@@ -92,7 +112,7 @@ class _Run:
                 if channel.mode is InputMode.PIPE:
                     stack.callback(self._pipe(channel).close)
             self._monitor.enter(Stage.TRAINING)
-            status, halted = self._train(f"{self.name}-{self._monitor.attempt}")
+            status, halted = self._train(f"{self._name}-{self._monitor.attempt}")
         return self._finish(status, halted)
 
     def _kept(self) -> dict[str, str]:
@@ -151,7 +171,7 @@ class _Run:
             entrypoint=tuple(entrypoint) if entrypoint else None,
             hostname=HOST,
             isolated=self._isolated,
-            gpu=self.gpu,
+            gpu=self._gpu,
         )
 
     def _train(self, name: str) -> tuple[int, Halt | None]:
@@ -179,7 +199,7 @@ class _Run:
     def _stop(self, container: Container) -> int:
         """SIGTERM, and the time it has; while the worker is told that this goes on."""
         ended: list[int] = []
-        thread = threading.Thread(target=lambda: ended.append(container.stop(self.stop_seconds)), name="stop")
+        thread = threading.Thread(target=lambda: ended.append(container.stop(self._stop_seconds)), name="stop")
         thread.start()
         while thread.is_alive():
             self._monitor.report("stopping")
