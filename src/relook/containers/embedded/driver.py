@@ -141,4 +141,4 @@ def _environment(spec: ContainerSpec) -> dict[str, str]:
 
 
 def _programs() -> list[str]:
-    return [f"{folder}/bin" for folder in sandbox.python_folders() if os.path.isdir(f"{folder}/bin")]
+    return [folder for folder in sandbox.python_folders() if os.path.basename(folder) == "bin"]

@@ -34,6 +34,7 @@ _FOR_NETWORK = (
 )
 _HARDWARE = ("/sys/devices/system/cpu", "/sys/devices/system/node")
 """How many cores and caches there are: numeric libraries plan their threads by it."""
+_OF_PYTHON = ("bin", "lib", "lib32", "lib64", "pyvenv.cfg")
 _SHELL = 'mount --bind /dev /dev && mount -o remount,bind,ro /dev && exec "$@"'
 _READ_ONLY_DEVICES = ["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c", _SHELL, "sh"]
 SEARCHED = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -100,13 +101,12 @@ def accounts() -> dict[str, bytes]:
 
 
 def python_folders() -> list[str]:
-    """Where the interpreter, its libraries and our package lie."""
-    prefixes = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
-    folders = {Path(each) for each in prefixes} | {Path(each).resolve() for each in prefixes}
-    folders |= {Path(sys.executable).resolve().parent.parent, Path(relook.__file__).parent}
-    if len(shortest := min(folders, key=lambda each: len(each.parts)).parts) < 2:
-        raise RuntimeError(f"Python lies in {shortest}, which would show a sandbox the whole machine; use a venv")
-    return sorted(str(each) for each in folders if not each.is_relative_to("/usr"))
+    """Where the interpreter, its libraries and our package lie. Not whole prefixes: a data folder may lie in one."""
+    prefixes = {Path(each) for each in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)}
+    prefixes |= {each.resolve() for each in prefixes} | {Path(sys.executable).resolve().parent.parent}
+    parts = {prefix / part for prefix in prefixes for part in _OF_PYTHON}
+    shown = {part for part in parts if part.exists()} | {Path(relook.__file__).parent}
+    return sorted(str(each) for each in shown if not each.is_relative_to("/usr"))
 
 
 def why_not(bubblewrap: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ def _shown() -> list[str]:
     from relook.containers.embedded.sandbox import python_folders
 
     return python_folders()
+
+
+def test_of_pythons_own_folders_only_programs_and_libraries_are_there(sandboxes: Sandboxes) -> None:
+    if Path(sys.prefix).is_relative_to("/usr"):
+        pytest.skip("this Python is the system's, which is shown whole")
+    (names,) = evaluate(sandboxes, f"os.listdir({sys.prefix!r})")
+    assert set(names) <= {"bin", "lib", "lib64", "lib32", "pyvenv.cfg"} | _below(sys.prefix)  # type: ignore[call-overload]
+    assert set(os.listdir(sys.prefix)) - set(names), "there is nothing here to be hidden"  # type: ignore[call-overload]
+
+
+def _below(folder: str) -> set[str]:
+    """What has to be there for the way to something else of Python's."""
+    depth = len(Path(folder).parts)
+    return {Path(each).parts[depth] for each in _shown() if Path(each).is_relative_to(folder)}
 
 
 def test_nothing_but_its_own_places_can_be_written(sandboxes: Sandboxes) -> None:
