@@ -96,3 +96,15 @@ def wait_for(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.02)
+
+
+def test_idle_endpoints_stop_and_the_next_request_starts_them(tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "data", environment={"RELOOK_ENDPOINT_IDLE_SECONDS": "1"}) as server:
+        stage = stage_on(server)
+        endpoints = Endpoints(stage)
+        endpoints.serve("sleepy")
+        wait_for(lambda: sandboxes(stage) == [])
+        assert endpoints.describe("sleepy")["EndpointStatus"] == "InService"
+        assert endpoints.ask("sleepy") == b"sleepy"
+        assert len(sandboxes(stage)) == 1
+        stage.close()

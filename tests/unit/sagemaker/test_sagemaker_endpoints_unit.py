@@ -187,6 +187,8 @@ def test_weights_and_capacities_change_without_new_instances(tmp_path: Path) -> 
         await until(lambda: len(stage.starter.running) == 2)
         with pytest.raises(ServiceError, match="no production variant C; it has A, B"):
             await stage.resize("ab", {"VariantName": "C", "DesiredWeight": 1.0})
+        with pytest.raises(ServiceError, match="Every variant of endpoint ab would have weight 0"):
+            await stage.resize("ab", {"VariantName": "B", "DesiredWeight": 0.0})
         with pytest.raises(ServiceError, match="DesiredInstanceCount 0"):
             await stage.resize("ab", {"VariantName": "B", "DesiredInstanceCount": 0})
 

@@ -130,6 +130,8 @@ class Endpoints:
             if endpoint.current.asynchronous is None and 0 in counts.values():
                 raise validation("DesiredInstanceCount 0 is for asynchronous endpoints alone; delete the endpoint")
             wanted = resized(endpoint.current, weights, counts)
+            if weights and not any(each.weight for each in wanted.variants):
+                raise validation(f"Every variant of endpoint {name} would have weight 0; give one more than 0")
             check_limit(connection, wanted, self._instances, endpoint)
             rows.change_status(connection, endpoint.id, EndpointStatus.UPDATING, now, pending=wanted, failure=None)
         self._hosting.notify()
