@@ -151,7 +151,7 @@ def test_each_kind_of_endpoint_is_invoked_its_own_way(tmp_path: Path) -> None:
         with pytest.raises(ServiceError, match="invoke it with InvokeEndpointAsync"):
             await stage.invoke("later", b"x")
         await stage.serving("now")
-        with pytest.raises(ServiceError, match="it with InvokeEndpoint$"):
+        with pytest.raises(ServiceError, match=r"it with InvokeEndpoint$"):
             await send(stage, b"x", EndpointName="now")
 
     play(tmp_path, scenario)
