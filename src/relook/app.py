@@ -32,7 +32,7 @@ from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
-from relook.services import logs, lookoutvision, s3, sagemaker, sts
+from relook.services import iam, logs, lookoutvision, s3, sagemaker, sts
 from relook.services.lookoutvision.training import engine
 from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
@@ -132,8 +132,8 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
     trainings = sagemaker.TrainingJobs(store, blobs, worker.wake)
     nouns = (*hosts.nouns, trainings, sagemaker.Transforms(store, worker.wake))
     endpoints = sagemaker.services(store=store, nouns=nouns, runtime=hosts.runtime)
-    services = (vision, s3.service(blobs, system_clock), sts.service(), logs.service(store), *endpoints)
-    return _Parts(fleet, hosting, hosts, worker, services)
+    around = (s3.service(blobs, system_clock), sts.service(), logs.service(store), iam.service(store))
+    return _Parts(fleet, hosting, hosts, worker, (vision, *around, *endpoints))
 
 
 def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> sagemaker.Hosts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relook.store.tables import (
+    iam,
     jobs,
     logs,
     lookoutvision,
@@ -15,6 +16,7 @@ from relook.store.tables import (
 from relook.store.tables.base import metadata
 
 __all__ = [
+    "iam",
     "jobs",
     "logs",
     "lookoutvision",
