@@ -24,6 +24,7 @@ ORDER = (
     "gpu",
     "transform",
     "invoke",
+    "hosting",
 )
 STEPPED = ("accuracy", "fewshot", "peer", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
