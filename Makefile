@@ -31,6 +31,9 @@ BOTOCORE_STAMP := $(OLD_BOTOCORE)/.installed
 SAGEMAKER2_VERSION := 2.257.7
 SAGEMAKER2    := .cache/sagemaker-2
 SAGEMAKER2_STAMP := $(SAGEMAKER2)/.installed-$(SAGEMAKER2_VERSION)
+SAGEMAKER3_VERSION := 3.27.0
+SAGEMAKER3    := .cache/sagemaker-3
+SAGEMAKER3_STAMP := $(SAGEMAKER3)/.installed-$(SAGEMAKER3_VERSION)
 ANOMALIB      := .cache/anomalib
 ANOMALIB_STAMP := $(ANOMALIB)/.installed
 TORCH_VERSION := 2.13.0
@@ -67,7 +70,7 @@ test: lint $(TESTS) ## style, types, layering and the tests: what a change must 
 	@$(BIN)/python -m pytest -q -m 'not slow and not clients' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-all
-test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
+test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(SAGEMAKER3_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
 	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
 	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
 	@$(BIN)/python -m pytest -q -m 'not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
@@ -154,6 +157,12 @@ $(SAGEMAKER2_STAMP): $(BASE)
 	@echo 'installing the SageMaker SDK $(SAGEMAKER2_VERSION) into $(SAGEMAKER2) (about 300 MB of disk)'
 	@rm -rf $(SAGEMAKER2) && $(BIN)/python -m venv $(SAGEMAKER2)
 	@$(SAGEMAKER2)/bin/python -m pip --disable-pip-version-check --quiet install 'sagemaker==$(SAGEMAKER2_VERSION)' || { $(PIP_FAILED); }
+	@touch $@
+
+$(SAGEMAKER3_STAMP): $(BASE)
+	@echo 'installing the SageMaker SDK $(SAGEMAKER3_VERSION) into $(SAGEMAKER3) (about 1 GB of disk)'
+	@rm -rf $(SAGEMAKER3) && $(BIN)/python -m venv $(SAGEMAKER3)
+	@$(SAGEMAKER3)/bin/python -m pip --disable-pip-version-check --quiet install 'sagemaker==$(SAGEMAKER3_VERSION)' || { $(PIP_FAILED); }
 	@touch $@
 
 # The peer of `python -m bench peer`. torch comes first and is then held: left free, pip would take the newest torchvision
