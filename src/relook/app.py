@@ -32,7 +32,7 @@ from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
-from relook.services import iam, logs, lookoutvision, s3, sagemaker, sts
+from relook.services import autoscaling, iam, logs, lookoutvision, s3, sagemaker, sts
 from relook.services.lookoutvision.training import engine
 from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
@@ -86,8 +86,10 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     try:
         await parts.hosting.start()
         await parts.hosts.start()
+        parts.autoscaler.start()
         yield App(gateway, parts.hosting, parts.worker)
     finally:
+        await parts.autoscaler.close()
         await parts.hosts.close()
         await parts.hosting.close()
         await parts.fleet.close()
@@ -112,6 +114,7 @@ class _Parts:
     fleet: LocalFleet
     hosting: lookoutvision.Hosting
     hosts: sagemaker.Hosts
+    autoscaler: autoscaling.Autoscaler
     worker: Worker
     services: tuple[Service, ...]
 
@@ -133,7 +136,9 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
     nouns = (*hosts.nouns, trainings, sagemaker.Transforms(store, worker.wake))
     endpoints = sagemaker.services(store=store, nouns=nouns, runtime=hosts.runtime)
     around = (s3.service(blobs, system_clock), sts.service(), logs.service(store), iam.service(store))
-    return _Parts(fleet, hosting, hosts, worker, (vision, *around, *endpoints))
+    scaling = autoscaling.service(store, hosts.scaling)
+    autoscaler = autoscaling.Autoscaler(store, hosts.scaling)
+    return _Parts(fleet, hosting, hosts, autoscaler, worker, (vision, *around, *endpoints, scaling))
 
 
 def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> sagemaker.Hosts:

@@ -12,7 +12,7 @@ from process_starter import ProcessStarter
 from relook.aws.errors import ServiceError
 from relook.aws.operation import RequestContext
 from relook.blobs.folder import FolderBlobs
-from relook.core.clock import system_clock
+from relook.core.clock import Clock, system_clock
 from relook.core.identity import Principal
 from relook.core.names import Scope
 from relook.core.serving import ContainerDefinition, ModelDefinition
@@ -59,12 +59,15 @@ class Lines:
 
 
 class Stage:
-    def __init__(self, store: Store, folder: Path, *, instances: int = 8, **options: Any) -> None:
+    def __init__(
+        self, store: Store, folder: Path, *, instances: int = 8, clock: Clock = system_clock, **options: Any
+    ) -> None:
         self.store = store
+        self.clock = clock
         self.blobs = FolderBlobs(store, folder / "objects", system_clock)
         self.starter = ProcessStarter()
         self.logs = Lines()
-        self.hosting = Hosting(store, options=HostingOptions(**options), forget=drop_endpoint_tags)
+        self.hosting = Hosting(store, options=HostingOptions(**options), clock=clock, forget=drop_endpoint_tags)
         self.endpoints = Endpoints(store, self.hosting, instances=instances)
         self.router = Router(self.hosting)
         self.capturer = Capturer(self.blobs)
@@ -75,7 +78,7 @@ class Stage:
 
     def context(self) -> RequestContext:
         principal = Principal(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
-        return RequestContext(ACCOUNT, REGION, principal, "id", system_clock(), "http://127.0.0.1")
+        return RequestContext(ACCOUNT, REGION, principal, "id", self.clock(), "http://127.0.0.1")
 
     def model(self, name: str, **environment: str) -> None:
         container = ContainerDefinition(image="test", environment={"WHO": name, **environment})

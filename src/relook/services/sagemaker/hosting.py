@@ -275,9 +275,10 @@ class Hosting:
         """From now on requests go to this deployment."""
         if row.id in self._withdrawn:
             return
+        for each in deployment.variants:
+            hosted.counts.setdefault(each.name, InvocationCounts(lambda: self._clock() / 1000))
         variants = tuple(
-            LiveVariant(each, hosted.fleets[each.fleet], hosted.counts.setdefault(each.name, InvocationCounts()))
-            for each in deployment.variants
+            LiveVariant(each, hosted.fleets[each.fleet], hosted.counts[each.name]) for each in deployment.variants
         )
         self._live[hosted.address] = Live(
             row.id, row.scope, row.name, variants, deployment.capture, deployment.asynchronous

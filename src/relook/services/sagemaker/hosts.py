@@ -19,6 +19,7 @@ from relook.services.sagemaker.hosting import Hosting
 from relook.services.sagemaker.invocations import Invocations
 from relook.services.sagemaker.launches import HostingOptions
 from relook.services.sagemaker.routing import InvocationLimits, Router
+from relook.services.sagemaker.scaling import VariantScaling
 from relook.store.engine import Store
 from relook.store.log_writer import LogWriter
 
@@ -50,6 +51,7 @@ class Hosts:
         self._prefix = chosen.hosting.prefix
         self.hosting = Hosting(store, options=chosen.hosting, forget=drop_endpoint_tags)
         self.endpoints = Endpoints(store, self.hosting, instances=chosen.instances)
+        self.scaling = VariantScaling(store, self.endpoints, self.hosting)
         router = Router(self.hosting)
         self._capturer = Capturer(blobs, seconds=chosen.capture_seconds)
         self._dispatcher = AsyncDispatcher(store, blobs, self.hosting, router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relook.store.tables import (
+    autoscaling,
     iam,
     jobs,
     logs,
@@ -16,6 +17,7 @@ from relook.store.tables import (
 from relook.store.tables.base import metadata
 
 __all__ = [
+    "autoscaling",
     "iam",
     "jobs",
     "logs",

@@ -1,0 +1,125 @@
+"""The loop that acts on scalable targets: looks at each every few seconds, and wants another number of instances."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from relook.aws.errors import ServiceError
+from relook.core.clock import Clock, system_clock
+from relook.core.scaling import IN_MINUTES, Bounds, Decision, Past, VariantState, decide
+from relook.services.autoscaling.policies import tracking_of
+from relook.services.autoscaling.resources import Scalable, VariantName, variant_of
+from relook.store import autoscaling as rows
+from relook.store.autoscaling import Target
+from relook.store.engine import Store
+
+_log = logging.getLogger(__name__)
+_MINUTE = 60_000
+_AFTER_FAILURE = 5 * _MINUTE
+
+
+class Autoscaler:
+    """`seconds` lie between two looks. Minutes before it was made count for nothing: nobody counted requests then."""
+
+    def __init__(self, store: Store, scalable: Scalable, *, clock: Clock = system_clock, seconds: float = 10.0) -> None:
+        self._store = store
+        self._scalable = scalable
+        self._clock = clock
+        self._seconds = seconds
+        self._since = clock()
+        self._failed: dict[int, tuple[int, int]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look; needs a running event loop."""
+        self._task = asyncio.create_task(self._run(), name="autoscaling")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def look(self) -> None:
+        """Look at every target once, and act."""
+        with self._store.read() as connection:
+            found = [(target, rows.policies_of(connection, target)) for target in rows.every_target(connection)]
+        for target, policies in found:
+            variant = variant_of(target.resource)
+            state = self._scalable.state(target.scope, *variant)
+            if state is None:
+                self._forget(target)
+            elif not state.changing:
+                self._settle(target, state)
+                rules = {policy.name: tracking_of(policy.configuration) for policy in policies}
+                now = self._clock()
+                metric = self._metric(target, variant, now) if rules else []
+                past = Past(target.scaled_out, target.scaled_in)
+                decision = decide(state.count, _bounds(target), rules, metric, past, now)
+                if decision is not None:
+                    self._act(target, variant, state, decision, now)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception:
+                # As with every controller: the next look may go well, and the log tells what did not.
+                _log.exception("a look at the scalable targets failed")
+
+    def _metric(self, target: Target, variant: VariantName, now: int) -> list[float]:
+        since = max(self._since, target.created)
+        whole = now // _MINUTE - -(-since // _MINUTE)
+        if whole <= 0:
+            return []
+        return self._scalable.invocations(target.scope, *variant, min(whole, IN_MINUTES))
+
+    def _settle(self, target: Target, state: VariantState) -> None:
+        """The change that was in progress has ended, well or not."""
+        with self._store.write() as connection:
+            activity = rows.open_activity(connection, target)
+            if activity is None:
+                return
+            if state.count == activity.count:
+                done = f"Successfully set desired instance count to {activity.count}. Change successfully fulfilled."
+                rows.end_activity(connection, activity.id, rows.SUCCESSFUL, done, self._clock())
+            else:
+                failed = f"The endpoint has {state.count} instances; its FailureReason may tell why"
+                rows.end_activity(connection, activity.id, rows.FAILED, failed, self._clock())
+
+    def _act(self, target: Target, variant: VariantName, state: VariantState, decision: Decision, now: int) -> None:
+        wanted, last = self._failed.get(target.id, (None, 0))
+        if wanted == decision.count and now - last < _AFTER_FAILURE:
+            return
+        failure = None
+        try:
+            self._scalable.scale(target.scope, *variant, decision.count)
+            self._failed.pop(target.id, None)
+        except ServiceError as error:
+            failure = error.message
+            self._failed[target.id] = (decision.count, now)
+        with self._store.write() as connection:
+            rows.add_activity(connection, target, decision.count, decision.cause, now, failure)
+            if failure is None:
+                rows.change_target(
+                    connection, target.id, **{"scaled_out" if decision.count > state.count else "scaled_in": now}
+                )
+
+    def _forget(self, target: Target) -> None:
+        """Its variant is gone for good."""
+        with self._store.write() as connection:
+            if (activity := rows.open_activity(connection, target)) is not None:
+                rows.end_activity(connection, activity.id, rows.FAILED, "The variant was deleted", self._clock())
+            rows.remove_target(connection, target.id)
+        self._failed.pop(target.id, None)
+
+
+def _bounds(target: Target) -> Bounds:
+    return Bounds(
+        target.least,
+        target.most,
+        in_suspended=target.suspended.get("DynamicScalingInSuspended", False),
+        out_suspended=target.suspended.get("DynamicScalingOutSuspended", False),
+    )
