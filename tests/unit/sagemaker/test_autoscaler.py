@@ -73,11 +73,12 @@ class World:
             self.clock.wind()
 
     async def settled(self) -> int:
-        """The number of instances once nothing changes any more."""
-        found = await self.stage.becomes("busy", "InService")
-        (told,) = found["ProductionVariants"]
-        assert told["CurrentInstanceCount"] == told["DesiredInstanceCount"]
-        return int(told["CurrentInstanceCount"])
+        """The number of instances once nothing changes any more; those taken away are drained after the change."""
+        while True:
+            (told,) = (await self.stage.becomes("busy", "InService"))["ProductionVariants"]
+            if told["CurrentInstanceCount"] == told["DesiredInstanceCount"]:
+                return int(told["CurrentInstanceCount"])
+            await asyncio.sleep(0.005)
 
 
 def run(folder: Path, scenario: Any, **options: Any) -> None:
@@ -196,5 +197,18 @@ def test_a_target_goes_with_its_variant(tmp_path: Path) -> None:
         assert listed["ScalableTargets"] == []
         with pytest.raises(ServiceError, match="There is no production variant"):
             world.register(MinCapacity=1, MaxCapacity=2)
+
+    run(tmp_path, scenario)
+
+
+def test_a_change_that_somebody_else_undid_is_told_as_failed(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.register(MinCapacity=2, MaxCapacity=3)
+        await world.look()
+        await world.settled()
+        await asyncio.to_thread(world.scaling.scale, SCOPE, "busy", "AllTraffic", 3)
+        await world.settled()
+        await world.look()
+        assert world.activities() == [(setting(2), "Failed")]
 
     run(tmp_path, scenario)

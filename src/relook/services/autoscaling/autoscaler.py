@@ -78,16 +78,16 @@ class Autoscaler:
 
     def _settle(self, target: Target, state: VariantState) -> None:
         """The change that was in progress has ended, well or not."""
-        with self._store.write() as connection:
+        with self._store.read() as connection:
             activity = rows.open_activity(connection, target)
-            if activity is None:
-                return
-            if state.count == activity.count:
-                done = f"Successfully set desired instance count to {activity.count}. Change successfully fulfilled."
-                rows.end_activity(connection, activity.id, rows.SUCCESSFUL, done, self._clock())
-            else:
-                failed = f"The endpoint has {state.count} instances; its FailureReason may tell why"
-                rows.end_activity(connection, activity.id, rows.FAILED, failed, self._clock())
+        if activity is None:
+            return
+        status, message = rows.FAILED, f"The endpoint has {state.count} instances; its FailureReason may tell why"
+        if state.count == activity.count:
+            done = f"Successfully set desired instance count to {activity.count}. Change successfully fulfilled."
+            status, message = rows.SUCCESSFUL, done
+        with self._store.write() as connection:
+            rows.end_activity(connection, activity.id, status, message, self._clock())
 
     def _act(self, target: Target, variant: VariantName, state: VariantState, decision: Decision, now: int) -> None:
         wanted, last = self._failed.get(target.id, (None, 0))
