@@ -57,3 +57,7 @@ def test_what_was_on_the_path_stays_there_and_runs(stage: Stage, tmp_path: Path)
 def test_the_configuration_of_the_sdk_opts_out_of_telemetry(stage: Stage) -> None:
     config = Path(exports(stage)["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text()
     assert config.splitlines()[-1].strip() == "TelemetryOptOut: true"
+
+
+def test_the_sdk_v3_is_told_not_to_ask_what_a_role_may_do(stage: Stage) -> None:
+    assert exports(stage)["SAGEMAKER_VALIDATE_ROLE"] == "false"

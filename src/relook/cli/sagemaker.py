@@ -24,9 +24,9 @@ def sagemaker() -> None:
 def env(data: Path | None, as_json: bool) -> None:
     """Print the exports for the SageMaker SDK, v2 and v3: eval "$(relook sagemaker env)".
 
-    Those of `relook env`; PYTHONPATH with a sitecustomize that leads the SDK's hard-wired STS clients here; and a
-    configuration of the SDK that opts out of its telemetry. Exits with 1 as long as no server of the data folder
-    answers.
+    Those of `relook env`; PYTHONPATH with a sitecustomize that leads the SDK's hard-wired STS clients here; a
+    configuration of the SDK that opts out of its telemetry; and v3 told not to check roles. Exits with 1 as long as no
+    server of the data folder answers.
     """
     announce(client_environment(data) | _of_the_sdk(), as_json)
 
@@ -37,4 +37,5 @@ def _of_the_sdk() -> dict[str, str]:
     return {
         "PYTHONPATH": os.pathsep.join(path),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_HELP / "config.yaml"),
+        "SAGEMAKER_VALIDATE_ROLE": "false",  # v3 would ask IAM what the role may do, which here is not looked at yet
     }

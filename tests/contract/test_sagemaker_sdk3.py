@@ -1,0 +1,82 @@
+"""The SageMaker SDK v3, unmodified, on the way from labelled pictures to answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lookout_pictures import UNSEEN_ANOMALY, UNSEEN_NORMAL, Picture, pictures
+from lookout_stage import ACCOUNT, BUCKET, Stage
+from sagemaker_calls import ROLE, arn
+from sagemaker_sdk import exports, run_script
+
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
+]
+PUBLIC = arn("algorithm", "lfv-public-algorithm-2025-02-0a1b2c3d", "865070037744")
+LABEL = ["source-ref", "anomaly-label-metadata", "anomaly-label"]
+MASK = ["anomaly-mask-ref-metadata", "anomaly-mask-ref"]
+SEEN = {"normal.png": UNSEEN_NORMAL, "anomaly.png": UNSEEN_ANOMALY}
+
+
+def prepare(stage: Stage, folder: Path, bucket: str, *, masked: bool) -> dict[str, Any]:
+    """Labelled pictures, and two to look at in `bucket` and in `folder`; what the scripts want to be told."""
+    stage.s3.create_bucket(Bucket=bucket)
+    for name, picture in SEEN.items():
+        stage.s3.put_object(Bucket=bucket, Key=f"look/{name}", Body=picture.png())
+        (folder / name).write_bytes(picture.png())
+    template = json.loads(Picture(500, True).line(BUCKET, masked=True))
+    lines = []
+    for picture in pictures(20, 20 if masked else 10):
+        line = json.loads(picture.line(BUCKET, masked=masked))
+        if masked and not picture.anomalous:
+            line |= {name: template[name] for name in MASK}
+        lines.append(json.dumps(line))
+    stage.manifest(f"manifests/{bucket}", lines)
+    return {
+        "algorithm": PUBLIC,
+        "role": ROLE,
+        "type": "segmentation" if masked else "classification",
+        "manifest": f"s3://{BUCKET}/manifests/{bucket}",
+        "attributes": LABEL + (MASK if masked else []),
+        "images": f"s3://{bucket}/look/",
+        "pictures": [str(folder / name) for name in SEEN],
+    }
+
+
+def check_answers(found: dict[str, Any], *, masked: bool) -> None:
+    by_transform = [found["transformed"][f"transformed/{name}.out"] for name in SEEN]
+    for answers in (by_transform, found["answers"]):
+        assert [each["IsAnomalous"] for each in answers] == [False, True]
+        assert all(each["Source"] == {"Type": "direct"} for each in answers)
+        assert all(("AnomalyMask" in each) == masked for each in answers)
+
+
+def test_trainer_and_builder(stage: Stage, tmp_path: Path) -> None:
+    given = prepare(stage, tmp_path, "sdk3-trainer", masked=False)
+    found = run_script("trainer.py", exports(stage), tmp_path, version=3, **given)
+    assert found["bucket"] == f"sagemaker-us-east-1-{ACCOUNT}"  # the SDK made it up from what STS said
+    assert found["status"] == "Completed"
+    assert found["data"] == f"s3://{found['bucket']}/plates/{found['job']}/output/model.tar.gz"
+    check_answers(found, masked=False)
+    assert found["left"] == []
+
+
+def test_the_resource_classes(stage: Stage, tmp_path: Path) -> None:
+    given = prepare(stage, tmp_path, "sdk3-resources", masked=True)
+    found = run_script(
+        "resources.py", exports(stage), tmp_path, version=3, bucket="sdk3-resources", job="sdk3-way", **given
+    )
+    assert found["algorithm"][1] == "Completed"
+    assert found["algorithm"][0]  # a product of the marketplace: isolated
+    assert (found["status"], found["isolated"]) == ("Completed", True)
+    assert found["jobs"] == ["sdk3-way"]
+    assert found["data"] == "s3://sdk3-resources/out/sdk3-way/output/model.tar.gz"
+    check_answers(found, masked=True)
+    assert found["weight"] == 2
+    assert found["left"] == []
