@@ -65,6 +65,18 @@ def test_what_cannot_start_fails_with_the_reason_and_can_only_be_deleted(tmp_pat
     play(tmp_path, scenario)
 
 
+def test_a_reason_too_long_to_be_told_keeps_its_end(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.simple("bad", FAULT="Traceback\n" + "  File x\n" * 300 + "ValueError: why")
+        await stage.create("bad")
+        reason = (await stage.becomes("bad", "Failed"))["FailureReason"]
+        assert len(reason) == 1024
+        assert reason.startswith("Production variant AllTraffic: Traceback")
+        assert reason.endswith("ValueError: why")
+
+    play(tmp_path, scenario)
+
+
 def test_deleting_while_creating_leaves_nothing(tmp_path: Path) -> None:
     async def scenario(stage: Stage) -> None:
         stage.starter.gate.clear()

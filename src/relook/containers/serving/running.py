@@ -25,6 +25,7 @@ from relook.containers.serving.api import (
 from relook.containers.serving.client import Answer, Client
 from relook.containers.serving.client import Parts as ClientParts
 from relook.containers.serving.connection import ConnectFailed, Head, HttpError, Lost, Request, TooLarge
+from relook.core.clipping import clip
 
 _log = logging.getLogger(__name__)
 _LAST_LINES = 10
@@ -197,7 +198,7 @@ class Running:
     # Being told of its end.
 
     def _line(self, line: str) -> None:
-        self._last.append(line[:_LINE_LENGTH])
+        self._last.append(clip(line, _LINE_LENGTH))
         self._log(self.label, line)
 
     def _connect(self, seconds: float) -> socket.socket:

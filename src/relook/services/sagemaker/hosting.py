@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from relook.containers.serving.api import Starter
+from relook.core.clipping import clip
 from relook.core.clock import Clock, system_clock
 from relook.core.deployments import Deployment, Variant
 from relook.core.endpoint_states import RUNNING, SERVING, EndpointStatus
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _LAST_SECONDS = 60.0
 """What is being answered when its endpoint is deleted may take so long; an asynchronous request could take an hour."""
-_STATUS_BYTES = 1024
+_REASON_CHARACTERS = 1024
 Address = tuple[str, str, str]
 
 
@@ -332,4 +333,4 @@ def _larger(current: Deployment, pending: Deployment) -> Deployment:
 
 
 def _reason(variant: Variant, fault: str) -> str:
-    return f"Production variant {variant.name}: {fault}"[:_STATUS_BYTES]
+    return clip(f"Production variant {variant.name}: {fault}", _REASON_CHARACTERS)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from relook.blobs.errors import BlobError, NoRoom
 from relook.containers.api import CannotRun, ContainerError
+from relook.core.clipping import clip
 from relook.core.clock import Clock
 from relook.core.training import TrainingInputError
 from relook.core.training.metrics import Metric
@@ -87,7 +88,7 @@ class TrainingWork:
             trainings.change_status(connection, training, TrainingStatus.STOPPED, Stage.STOPPED, now)
             return
         text = reason if reason.startswith(_KNOWN) else f"InternalServerError: {reason}"
-        failure = text[:_REASON_CHARACTERS]
+        failure = clip(text, _REASON_CHARACTERS)
         trainings.change_status(connection, training, TrainingStatus.FAILED, Stage.FAILED, now, failure=failure)
 
     def _begin(self, context: JobContext, payload: Payload) -> TrainingJob | None:

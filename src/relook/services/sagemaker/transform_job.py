@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sys
-import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 
@@ -18,6 +17,7 @@ from relook.containers.api import ContainerError
 from relook.containers.serving.api import Instance, Launch, ServingError, Starter
 from relook.core.batch import BatchError
 from relook.core.batch.batching import Limits, Strategy, Wishes, limits
+from relook.core.clipping import clip
 from relook.core.clock import Clock
 from relook.core.transforms import TransformStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
@@ -108,7 +108,7 @@ class TransformJobs:
             return
         if job.status is not TransformStatus.STOPPING:
             whose = "" if reason.startswith(_KNOWN) else "InternalServerError: "
-            text = textwrap.shorten(whose + reason, _MOST_REASON, placeholder="...")
+            text = clip(" ".join((whose + reason).split()), _MOST_REASON)
             transforms.change_status(connection, job.id, TransformStatus.FAILED, self._clock(), text)
         elif reason == CANCELLED_REASON:
             self._clean_up(connection, job)

@@ -84,6 +84,21 @@ def test_a_script_that_fails_leaves_its_last_words(sandboxes: Sandboxes) -> None
     assert "ValueError: no good" in str(running.log)
 
 
+def test_a_long_traceback_keeps_its_end_and_leaves_room_for_the_rest(sandboxes: Sandboxes) -> None:
+    code = """
+    def raising(times):
+        return other(times) if times else int("9" * 100 + "no number")
+    def other(times):
+        return raising(times - 1)
+    other(20)
+    """
+    running = train(sandboxes, code, {"sagemaker_program": "go.py", "long": "x" * 3000})
+    assert running.container.wait(SECONDS) == 1
+    failure = (sandboxes.folder / "ml/output/failure").read_text()
+    assert len(failure) < 960
+    assert 'no number\'\n"\nCommand "' in failure
+
+
 def test_a_failure_that_the_script_tells_itself_stays(sandboxes: Sandboxes) -> None:
     running = train(sandboxes, "open('/opt/ml/output/failure', 'w').write('mine')\nraise SystemExit(4)")
     assert running.container.wait(SECONDS) == 4

@@ -19,6 +19,8 @@ from relook.containers.embedded.host.supervisor import Supervisor
 
 _KEPT_LINES = 20
 """Of what the script wrote to standard error last, for the failure's reason."""
+_KEPT_CHARACTERS, _COMMAND_CHARACTERS = 600, 200
+"""The reason has 1024 for all; a traceback ends in what went wrong, so its end is kept."""
 
 
 class TrainingSetupError(Exception):
@@ -84,10 +86,8 @@ def _watch(command: list[str], folder: Path, environment: dict[str, str], base: 
         last.append(line.decode("utf-8", "replace"))
     status = process.wait()
     if status != 0:
-        text = (
-            f'ExecuteUserScriptError:\nExitCode {status}\nErrorMessage "{"".join(last)}"\nCommand "{" ".join(command)}"'
-        )
-        _failure(base, text)
+        said, asked = "".join(last)[-_KEPT_CHARACTERS:], " ".join(command)[:_COMMAND_CHARACTERS]
+        _failure(base, f'ExecuteUserScriptError:\nExitCode {status}\nErrorMessage "{said}"\nCommand "{asked}"')
     return status if status >= 0 else 128 - status
 
 
