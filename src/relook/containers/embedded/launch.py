@@ -123,7 +123,7 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     options = ["--info-fd", str(gate.telling.fileno()), "--block-fd", str(gate.waiting.fileno())]
     passed = [gate.telling.fileno(), gate.waiting.fileno(), control.fileno()]
-    for path, text in sandbox.accounts().items():
+    for path, text in sandbox.own_files(plan.view).items():
         file = closing.enter_context(_in_memory(text))
         passed.append(file.fileno())
         options += ["--perms", "0444", "--ro-bind-data", str(file.fileno()), path]

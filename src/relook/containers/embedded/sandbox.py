@@ -92,12 +92,16 @@ def arguments(bubblewrap: str, view: View) -> list[str]:
     return every
 
 
-def accounts() -> dict[str, bytes]:
-    """The two files by which programs look up their own user's name; nobody of this machine is in them."""
-    return {
-        "/etc/passwd": f"root:x:0:0::/:/bin/false\nsandbox:x:{USER}:{USER}::/tmp:/bin/sh\n".encode(),
-        "/etc/group": f"root:x:0:\nsandbox:x:{USER}:\n".encode(),
+def own_files(view: View) -> dict[str, bytes]:
+    """By which programs look up their own user and host; nobody and no host of this machine is in them."""
+    files = {
+        "/etc/passwd": f"root:x:0:0::/:/bin/false\nsandbox:x:{USER}:{USER}::/tmp:/bin/sh\n",
+        "/etc/group": f"root:x:0:\nsandbox:x:{USER}:\n",
+        "/etc/hosts": f"127.0.0.1 {' '.join(dict.fromkeys(['localhost', view.hostname]))}\n::1 localhost\n",
     }
+    if not view.network:  # with one it is the machine's, see _FOR_NETWORK
+        files["/etc/nsswitch.conf"] = "hosts: files\n"
+    return {path: text.encode() for path, text in files.items()}
 
 
 def python_folders() -> list[str]:

@@ -61,6 +61,14 @@ def test_without_isolation_there_is_no_network_either_unless_the_driver_was_told
         assert "ConnectionRefusedError" in str(sandboxes.serve(RUN, isolated=True, driver=driver).invoke(reach).value)
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_its_own_names_lead_to_its_own_loopback(sandboxes: Sandboxes, network: bool) -> None:
+    names = "[socket.gethostbyname(name) for name in ('localhost', socket.gethostname())]"
+    running = sandboxes.serve(RUN, isolated=False, driver=EmbeddedDriver(network=network), hostname="algo-1")
+    assert running.invoke("socket.gethostname()").value == "algo-1"
+    assert running.invoke(names).value == ["127.0.0.1", "127.0.0.1"]
+
+
 def test_an_abstract_socket_of_this_machine_is_out_of_reach(sandboxes: Sandboxes) -> None:
     with socket.socket(socket.AF_UNIX) as ours:
         name = f"\0relook-test-{os.getpid()}"
@@ -87,7 +95,8 @@ def test_files_of_this_machine_are_not_there(sandboxes: Sandboxes) -> None:
     for path, names in dict(listed).items():  # type: ignore[call-overload]
         depth = len(Path(path).parts)
         assert set(names) <= {parts[depth] for parts in python if len(parts) > depth}, path
-    assert set(etc) <= {"passwd", "group", "ld.so.cache", "alternatives", "localtime"}  # type: ignore[call-overload]
+    own = {"passwd", "group", "hosts", "nsswitch.conf"}
+    assert set(etc) <= own | {"ld.so.cache", "alternatives", "localtime"}  # type: ignore[call-overload]
     assert str(passwd).count("\n") == 2
 
 
