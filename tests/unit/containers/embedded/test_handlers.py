@@ -14,7 +14,7 @@ import pytest
 
 from relook.containers.embedded.host import codecs
 from relook.containers.embedded.host.context import Context
-from relook.containers.embedded.host.errors import InferenceError, UnsupportedFormat
+from relook.containers.embedded.host.errors import InferenceError, MalformedBody, UnsupportedFormat
 from relook.containers.embedded.host.handlers import HandlerError, Model, choose
 from relook.containers.embedded.host.http import Request, Response
 from relook.containers.embedded.host.runtimes import python
@@ -253,3 +253,28 @@ def test_what_json_cannot_say_is_a_type_error() -> None:
         codecs.encode({"a": {1}}, JSON)
     with pytest.raises(UnsupportedFormat):
         codecs.decode(b"", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        *((body, JSON) for body in (b"{", b"", b"[[1], [2, 3]]", b"\xff")),
+        *((body, CSV) for body in (b"1,2\n3\n", b"\xff")),
+        *((body, kind) for body in (b"", b"junk") for kind in (NPY, "application/x-npz")),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_the_callers_mistake(body: bytes, content_type: str) -> None:
+    answer = invoke(body, content_type, predict_fn=lambda data, model: data)
+    assert answer.status == 400
+    assert answer.body.startswith(f"the {content_type} body cannot be read: ".encode())
+
+
+def test_scripts_that_catch_what_the_toolkits_decoder_raises_go_on() -> None:
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        codecs.decode("", JSON)
+    assert isinstance(caught.value, MalformedBody)
+
+
+def test_what_would_be_supported_is_told() -> None:
+    with pytest.raises(UnsupportedFormat, match=r"which knows application/json, text/csv, application/x-npy\)"):
+        codecs.encode([1], "image/png")

@@ -6,16 +6,19 @@ import contextlib
 import csv
 import io
 import json
+import zipfile
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from relook.containers.embedded.host.errors import UnsupportedFormat
+from relook.containers.embedded.host.errors import MalformedBody, UnsupportedFormat
 
 JSON, CSV, NPY, NPZ = "application/json", "text/csv", "application/x-npy", "application/x-npz"
 UTF8 = (JSON, CSV)
 """Bodies of these types reach input_fn as text, all others as bytes."""
+_WRITTEN = (JSON, CSV, NPY)
+_READ = (*_WRITTEN, NPZ)
 
 
 def kind(content_type: str | None) -> str:
@@ -24,7 +27,14 @@ def kind(content_type: str | None) -> str:
 
 
 def decode(body: str | bytes, content_type: str | None) -> npt.NDArray[Any]:
-    """An array; sparse matrices of .npz come as what SciPy makes of them. UnsupportedFormat; ValueError."""
+    """An array; sparse matrices of .npz come as what SciPy makes of them. UnsupportedFormat; MalformedBody."""
+    try:
+        return _decoded(body, content_type)
+    except (ValueError, EOFError, csv.Error, zipfile.BadZipFile) as error:
+        raise MalformedBody(kind(content_type), error) from error
+
+
+def _decoded(body: str | bytes, content_type: str | None) -> npt.NDArray[Any]:
     match kind(content_type):
         case "application/json":
             return np.array(json.loads(body))
@@ -32,12 +42,12 @@ def decode(body: str | bytes, content_type: str | None) -> npt.NDArray[Any]:
             rows = list(csv.reader(io.StringIO(_text(body))))
             return _numeric([row for row in rows if row])
         case "application/x-npy":
-            array: npt.NDArray[Any] = np.load(io.BytesIO(_bytes(body)), allow_pickle=False)
+            array: npt.NDArray[Any] = np.lib.format.read_array(io.BytesIO(_bytes(body)), allow_pickle=False)
             return array
         case "application/x-npz":
             matrix: npt.NDArray[Any] = _npz(_bytes(body))
             return matrix
-    raise UnsupportedFormat(content_type)
+    raise UnsupportedFormat(content_type, _READ)
 
 
 def encode(value: Any, content_type: str | None) -> str | bytes:
@@ -51,7 +61,7 @@ def encode(value: Any, content_type: str | None) -> str | bytes:
             room = io.BytesIO()
             np.save(room, np.asarray(value), allow_pickle=False)
             return room.getvalue()
-    raise UnsupportedFormat(content_type)
+    raise UnsupportedFormat(content_type, _WRITTEN)
 
 
 def _numeric(rows: list[list[str]]) -> npt.NDArray[Any]:

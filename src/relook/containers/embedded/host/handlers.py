@@ -16,7 +16,7 @@ from typing import Any
 
 from relook.containers.embedded.host import codecs
 from relook.containers.embedded.host.context import Context
-from relook.containers.embedded.host.errors import InferenceError
+from relook.containers.embedded.host.errors import InferenceError, MalformedBody
 from relook.containers.embedded.host.http import Request, Response
 
 _ANY = "*/*"
@@ -103,7 +103,7 @@ class Model:
             accept = self._accept
         body: str | bytes = request.body
         if codecs.kind(content_type) in codecs.UTF8:
-            body = request.body.decode("utf-8")
+            body = _text(request.body, content_type)
         answer, content_type = self._transform(body, content_type, accept, context), accept
         if isinstance(answer, tuple) and len(answer) == 2:
             answer, content_type = answer
@@ -124,6 +124,13 @@ def failure(status: int, message: str, phrase: str | None = None) -> Response:
     trace = traceback.format_exc()
     print(trace, end="", flush=True)
     return Response(status, f"{message}\n{trace}".encode(), content_type="text/plain", phrase=phrase)
+
+
+def _text(body: bytes, content_type: str | None) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedBody(codecs.kind(content_type), error) from error
 
 
 def _as_body(answer: Any) -> tuple[bytes, Iterable[bytes] | None]:

@@ -15,6 +15,7 @@ from relook.vision.predict import Predictor
 from relook.vision.samples import ImageError, Prediction
 
 _LINES = "application/jsonlines"
+_IMAGES = ("image/jpeg", "image/png")
 _NO_IMAGES = ("text/", "application/json", "application/x-np")
 
 
@@ -30,7 +31,7 @@ def model_fn(model_dir: str) -> Predictor:
 def input_fn(body: bytes | str, content_type: str | None) -> bytes:
     """Bytes of whatever kind: the image's own first bytes tell what it is. UnsupportedFormat for text."""
     if isinstance(body, str) or kind(content_type).startswith(_NO_IMAGES):
-        raise UnsupportedFormat(content_type)
+        raise UnsupportedFormat(content_type, _IMAGES)
     return body
 
 
@@ -61,4 +62,4 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
         return text, JSON
     if _LINES in accepted:
         return text + b"\n", _LINES
-    raise UnsupportedFormat(accept)
+    raise UnsupportedFormat(accept, (JSON, _LINES))
