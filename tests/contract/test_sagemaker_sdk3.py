@@ -80,3 +80,36 @@ def test_the_resource_classes(stage: Stage, tmp_path: Path) -> None:
     check_answers(found, masked=True)
     assert found["weight"] == 2
     assert found["left"] == []
+
+
+TRAIN = """
+import json, os, sys
+
+given = json.loads(os.environ["SM_HPS"])
+with open(os.path.join(os.environ["SM_CHANNEL_NUMBERS"], "numbers.txt")) as file:
+    total = sum(int(line) for line in file)
+model = {"sum": total * given["factor"], "name": given["name"], "colour": os.environ["COLOUR"], "args": sys.argv[1:]}
+with open(os.path.join(os.environ["SM_MODEL_DIR"], "model.json"), "w") as file:
+    json.dump(model, file)
+"""
+SERVE = """
+import json, os
+
+def model_fn(model_dir):
+    with open(os.path.join(model_dir, "model.json")) as file:
+        return json.load(file)
+
+def transform_fn(model, data, content_type, accept):
+    return json.dumps(model | {"sum": model["sum"] + int(data)}), "application/json"
+"""
+
+
+def test_scripts_of_ones_own(stage: Stage, tmp_path: Path) -> None:
+    for name, text in {"training/train.py": TRAIN, "serving/inference.py": SERVE, "data/numbers.txt": "1\n2\n"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    folders = {name: str(tmp_path / name) for name in ("training", "serving", "data")}
+    found = run_script("scripts.py", exports(stage), tmp_path, version=3, role=ROLE, **folders)
+    learned = {"name": "three fold", "colour": "red", "args": ["--factor", "3", "--name", "three fold"]}
+    assert json.loads(found["answer"]) == learned | {"sum": 14}
+    assert json.loads(found["later"]) == learned | {"sum": 16}

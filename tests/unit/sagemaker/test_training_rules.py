@@ -121,7 +121,7 @@ def test_every_status_leads_to_an_end() -> None:
     assert all(after & (ENDED | {TrainingStatus.STOPPING}) for old, after in TRANSITIONS.items() if old not in ENDED)
 
 
-def test_a_container_may_write_to_its_results_and_to_channels_of_files_alone(tmp_path: Path) -> None:
+def test_a_container_may_write_to_its_results_to_channels_of_files_and_beside_its_input(tmp_path: Path) -> None:
     source = {"S3DataType": "S3Prefix", "S3Uri": "s3://b/m"}
     given = [
         {"ChannelName": mode, "DataSource": {"S3DataSource": source}, "InputMode": mode}
@@ -131,12 +131,14 @@ def test_a_container_may_write_to_its_results_and_to_channels_of_files_alone(tmp
     found = channels(given, "File")
     layout.make(found)
     mounts = layout.mounts(found)
-    assert {mount.target for mount in mounts if mount.read_only} == {"/opt/ml/input"}
+    assert {mount.target for mount in mounts if mount.read_only} == {"/opt/ml/input/config", "/opt/ml/input/data"}
     assert {mount.target for mount in mounts if not mount.read_only} == {
         "/opt/ml/model",
         "/opt/ml/output",
         "/opt/ml/checkpoints",
+        "/opt/ml/input",
         "/opt/ml/input/data/File",
     }
     assert all(mount.source.is_dir() for mount in mounts)
+    assert all(mount.source.stat().st_mode & 0o777 == (0o755 if mount.read_only else 0o777) for mount in mounts)
     assert sorted(path.name for path in layout.data.iterdir()) == ["FastFile", "File"]

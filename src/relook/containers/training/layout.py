@@ -43,11 +43,12 @@ class Layout:
         for folder in (self.model, self.output, self.output / "data", *self.extra.values()):
             folder.mkdir()
             folder.chmod(0o777)
+        config.parent.chmod(0o777)
         for channel in channels:
             if channel.mode is not InputMode.PIPE:
                 (self.data / channel.name).mkdir()
                 (self.data / channel.name).chmod(0o777)
-        for folder in (self.root, self.root / "input", self.data, config):
+        for folder in (self.root, self.data, config):
             folder.chmod(0o755)
 
     def configure(self, name: str, content: Mapping[str, Any]) -> None:
@@ -57,15 +58,18 @@ class Layout:
         path.chmod(0o644)
 
     def mounts(self, channels: Iterable[Channel]) -> tuple[Mount, ...]:
-        """The input is read-only but for the channels in mode File; pipes can be read all the same."""
-        writable = {_MODEL: self.model, _OUTPUT: self.output} | {
+        """Configuration and data are read-only but for the channels in mode File; pipes can be read all the same.
+
+        Beside them it may write: the SDK v3 has its own drivers leave /opt/ml/input/sm_training.env there.
+        """
+        fixed = {f"{_INPUT}/config": self.root / "input" / "config", f"{_INPUT}/data": self.data}
+        writable = {_INPUT: self.root / "input", _MODEL: self.model, _OUTPUT: self.output} | {
             f"{_INPUT}/data/{channel.name}": self.data / channel.name
             for channel in channels
             if channel.mode is InputMode.FILE
         }
-        writable |= self.extra
-        inside = (Mount(source, target, read_only=False) for target, source in sorted(writable.items()))
-        return Mount(self.root / "input", _INPUT), *inside
+        every = fixed | writable | dict(self.extra)
+        return tuple(Mount(source, target, target in fixed) for target, source in sorted(every.items()))
 
 
 def resource_config(instance_type: str, isolated: bool) -> dict[str, Any]:
