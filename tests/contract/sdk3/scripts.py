@@ -47,12 +47,14 @@ def builder() -> ModelBuilder:
 
 plain = builder()
 plain.build(model_name="sums")
-endpoint = plain.deploy(endpoint_name="sums")
+endpoint = plain.deploy(endpoint_name="sums", wait=False)  # its own waiting begins with 30 seconds of sleep
+endpoint.wait_for_status("InService", poll=1, timeout=60)
 answer = endpoint.invoke(body=b"5", content_type="text/plain").body.read().decode()
 
 later = builder()
 later.build(model_name="sums-later")
-waiting = later.deploy(endpoint_name="sums-later", inference_config=AsyncInferenceConfig())
+waiting = later.deploy(endpoint_name="sums-later", inference_config=AsyncInferenceConfig(), wait=False)
+waiting.wait_for_status("InService", poll=1, timeout=60)
 s3.put_object(Bucket=session.default_bucket(), Key="asked", Body=b"7")
 place = waiting.invoke_async(
     input_location=f"s3://{session.default_bucket()}/asked", content_type="text/plain"
