@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from endpoint_world import Endpoints
-from lookout_stage import ACCOUNT, REGION, Stage, outcome, pages, until
+from lookout_stage import ACCOUNT, REGION, Stage, outcome, pages, stage_on, until
 from sagemaker_calls import variant
+
+from relook.testing import LiveServer
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
 METRIC = "SageMakerVariantInvocationsPerInstance"
@@ -155,3 +158,29 @@ def test_what_is_not_offered_has_a_name(scaling: Any) -> None:
     code, status, message = outcome(scaling.describe_scheduled_actions, **NAMESPACE)
     assert (code, status) == ("UnknownOperationException", 404)
     assert "DescribeScheduledActions" in message
+
+
+def test_a_killed_server_ends_what_it_began(tmp_path: Path) -> None:
+    """The change is asked for before the kill, and told as done after it."""
+    with LiveServer(tmp_path / "data") as server:
+        stage = stage_on(server)
+        endpoints = Endpoints(stage)
+        endpoints.serve("scaled")
+        scaling = stage.client("application-autoscaling")
+        scaling.register_scalable_target(**named("scaled"), MinCapacity=2, MaxCapacity=2)
+        until(lambda: scaling.describe_scaling_activities(**NAMESPACE)["ScalingActivities"], bool)
+        stage.close()
+        server.kill()
+        server.start()
+        again = stage.client("application-autoscaling")
+
+        def told() -> list[tuple[str, str]]:
+            found = again.describe_scaling_activities(**NAMESPACE)["ScalingActivities"]
+            return [(each["Description"], each["StatusCode"]) for each in found]
+
+        assert until(told, lambda found: found[0][1] != "InProgress") == [
+            ("Setting desired instance count to 2.", "Successful")
+        ]
+        (variant_told,) = endpoints.in_service("scaled")["ProductionVariants"]
+        assert variant_told["DesiredInstanceCount"] == 2
+        stage.close()
