@@ -174,7 +174,7 @@ def play(folder: Path, scenario: Scenario, **options: Any) -> None:
         try:
             await stage.hosting.start(stage.starter, stage.logs)
             stage.dispatcher.start()
-            stage.capturer.start()
+            stage.capturer.start(stage.logs)
             await scenario(stage)
         finally:
             await stage.dispatcher.close()

@@ -206,6 +206,10 @@ def test_capture_that_cannot_be_written_fails_no_invocation(tmp_path: Path, capl
         assert await stage.ask("c", b"x") == b"x"
         await stage.capturer.flush()
         assert "data capture of c: 1 records are lost" in caplog.text
+        told = [(stream, line) for group, stream, line in stage.logs.lines if group == "/aws/sagemaker/Endpoints/c"]
+        stream, line = told[-1]
+        assert stream.endswith("/data-capture")
+        assert "data capture to s3://nowhere/x: 1 records are lost: bucket nowhere: There is no bucket" in line
 
     play(tmp_path, scenario)
 

@@ -1,7 +1,7 @@
 """Data capture: what endpoints were asked and answered, as JSON lines in S3.
 
 An invocation only leaves its record in memory. One task writes files, each of them whole; what does not fit in memory
-while it cannot write is dropped and counted in the log, for no invocation may wait or fail over its record.
+while it cannot write is dropped and counted in the logs, for no invocation may wait or fail over its record.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from relook.blobs.interface import Blobs
 from relook.containers.serving.api import Reply
 from relook.core.clock import as_datetime
 from relook.core.deployments import Capture, CapturePart
+from relook.core.names import Scope
+from relook.services.sagemaker.launches import GROUP, Logs
 from relook.services.sagemaker.live import Live
 from relook.store.engine import StorageFull
 
@@ -30,8 +32,8 @@ _log = logging.getLogger(__name__)
 _MOST_BYTES = 64 * 2**20
 _FILE_BYTES = 8 * 2**20
 _TYPE = "application/x-jsonlines"
-Target = tuple[str, str, str, str]
-"""Account, destination, endpoint, variant."""
+Target = tuple[Scope, str, str, str]
+"""Account and region, destination, endpoint, variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,11 @@ class Capturer:
         self._dropped = 0
         self._early = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._logs: Logs | None = None
 
-    def start(self) -> None:
+    def start(self, logs: Logs) -> None:
+        """What is lost, the endpoint's own log tells, too."""
+        self._logs = logs
         self._task = asyncio.create_task(self._run(), name="sagemaker-capture")
 
     async def close(self) -> None:
@@ -110,7 +115,7 @@ class Capturer:
         if self._size + record.size > self._most_bytes:
             self._dropped += 1
             return
-        batch = self._batches.setdefault((context.account, capture.destination, live.name, variant), _Batch())
+        batch = self._batches.setdefault((live.scope, capture.destination, live.name, variant), _Batch())
         batch.records.append(record)
         batch.size += record.size
         self._size += record.size
@@ -124,12 +129,19 @@ class Capturer:
             try:
                 await asyncio.to_thread(self._write, target, batch.records)
             except (BlobError, StorageFull, OSError) as error:
-                _log.error("data capture of %s: %d records are lost: %s", target[2], len(batch.records), error)
+                self._tell(target, f"{len(batch.records)} records are lost: {error}")
             finally:
                 self._size -= batch.size
         if self._dropped:
             _log.error("data capture: %d records are lost: they came faster than they were written", self._dropped)
             self._dropped = 0
+
+    def _tell(self, target: Target, text: str) -> None:
+        scope, destination, endpoint, variant = target
+        _log.error("data capture of %s: %s", endpoint, text)
+        if self._logs is not None:
+            sink = self._logs.sink(scope, GROUP + endpoint, f"{variant}/data-capture")
+            sink(f"relook: data capture to {destination}: {text}")
 
     async def _run(self) -> None:
         while True:
@@ -142,11 +154,11 @@ class Capturer:
             await self.flush()
 
     def _write(self, target: Target, records: list[_Record]) -> None:
-        account, destination, endpoint, variant = target
+        scope, destination, endpoint, variant = target
         bucket, _, prefix = destination.partition("://")[2].partition("/")
         lines = b"".join(line_of(record) for record in records)
         parts = [prefix.strip("/"), endpoint, variant, _file_name(as_datetime(records[0].now))]
-        self._blobs.put(account, bucket, "/".join(part for part in parts if part), lines, _TYPE)
+        self._blobs.put(scope.account, bucket, "/".join(part for part in parts if part), lines, _TYPE)
 
 
 def _file_name(time: datetime) -> str:

@@ -75,7 +75,7 @@ class Hosts:
         self._logs = LogWriter(self._store)
         await self.hosting.start(self._starter, self._logs)
         self._dispatcher.start()
-        self._capturer.start()
+        self._capturer.start(self._logs)
 
     async def close(self) -> None:
         """End every container. Safe after a start that failed halfway."""
