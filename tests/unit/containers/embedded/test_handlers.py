@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -278,3 +279,16 @@ def test_scripts_that_catch_what_the_toolkits_decoder_raises_go_on() -> None:
 def test_what_would_be_supported_is_told() -> None:
     with pytest.raises(UnsupportedFormat, match=r"which knows application/json, text/csv, application/x-npy\)"):
         codecs.encode([1], "image/png")
+    assert invoke(content_type="", predict_fn=lambda data, model: data).body.startswith(b"Content type (none given) is")
+
+
+def test_a_script_that_closes_standard_output_goes_on_telling_its_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict_fn(data: Any, model: Any) -> None:
+        sys.stdout.close()
+        raise ValueError("no good")
+
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert invoke(predict_fn=predict_fn).body.startswith(b"no good\nTraceback")
+    assert "ValueError: no good" in capsys.readouterr().err

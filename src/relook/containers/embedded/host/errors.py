@@ -26,7 +26,7 @@ class UnsupportedFormat(InferenceError):
     def __init__(self, content_type: object, known: Sequence[str] = ()) -> None:
         """`known` are the types that would do."""
         which = f" (which knows {', '.join(known)})" if known else ""
-        text = f"Content type {content_type} is not supported by this runtime{which}"
+        text = f"Content type {content_type or '(none given)'} is not supported by this runtime{which}"
         super().__init__(415, f"{text}: write an input_fn or output_fn for it", "Unsupported Media Type")
 
 

@@ -7,6 +7,7 @@ handler gets the context if it has one parameter more than it needs.
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class Model:
 def failure(status: int, message: str, phrase: str | None = None) -> Response:
     """The answer for the exception being handled; also printed, for the log."""
     trace = traceback.format_exc()
-    print(trace, end="", flush=True)
+    print(trace, end="", file=sys.stderr if sys.stdout.closed else sys.stdout, flush=True)  # a script may close it
     return Response(status, f"{message}\n{trace}".encode(), content_type="text/plain", phrase=phrase)
 
 
