@@ -20,7 +20,7 @@ NONE = "none"
 SCHEME = "unix://"
 FIX = (
     "install Docker or Podman and start its service (systemctl start docker, or podman.socket), "
-    "or name its socket in the setting container_engine"
+    "name its socket in the setting container_engine, or have a built-in runtime stand in (the setting images)"
 )
 ERRORS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
 """What the library raises, if it does not pass through what the system raised."""
