@@ -20,11 +20,8 @@ REPEATS = 5
 """Scorers are compared over this many ways to deal out the folds: one way is luck with a few dozen images."""
 PLANTED_MARGIN = 0.2
 """By so much a candidate must find planted defects better to be taken for that."""
-MARGIN = 0.02
-"""A costlier candidate must be better by this much. Less cannot be told from luck with a few dozen images: on 22 random
-halves of three sets .02 made models a fifth cheaper than .005 (5, 38 and 52 %), and no worse."""
-MASK_MARGIN = 0.005
-"""The same with masks, whose overlap is steadier: it is of all cells, not of whole images."""
+MARGIN = 0.005
+"""A costlier candidate must be better by this much."""
 
 Raw = npt.NDArray[np.float64]
 
@@ -86,7 +83,7 @@ def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
 
 
 def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
-    """The best; within `margin` the cheaper views and the plainer score.
+    """The best; within MARGIN the cheaper views and the plainer score.
 
     With `planted` defects all views together and the plainest score are taken unless another is better by
     PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
@@ -102,12 +99,7 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None)
         known = ", ".join(dict.fromkeys(each.scorer.name for each in found))
         raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
     highest = max(each.quality for each in named)
-    return next(each for each in named if each.quality >= highest - margin(named))
-
-
-def margin(found: Sequence[Candidate]) -> float:
-    """By how much a costlier one of these must be better."""
-    return MARGIN if all(each.overlap is None for each in found) else MASK_MARGIN
+    return next(each for each in named if each.quality >= highest - MARGIN)
 
 
 def _usable(problem: Problem, layout: Layout) -> list[Scorer]:

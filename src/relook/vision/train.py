@@ -18,7 +18,7 @@ from relook.vision import artifact, graph, int8, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
-from relook.vision.candidates import REPEATS, Candidate, choose, compare, margin, tried
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.metrics import PixelCounts, image_metrics
@@ -227,7 +227,7 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
         )
     return (
         f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: "
-        f"within {margin([chosen])} the cheaper wins."
+        f"within {MARGIN} the cheaper wins."
     )
 
 

@@ -10,7 +10,6 @@ import pytest
 from relook.vision import descriptor
 from relook.vision.candidates import (
     MARGIN,
-    MASK_MARGIN,
     PLANTED_MARGIN,
     REPEATS,
     Candidate,
@@ -103,14 +102,6 @@ def test_the_cheaper_views_win_within_the_margin_and_the_better_beyond_it() -> N
     assert choose(near, planted=False) is near[0]
     far = [rated(0.9, small), rated(0.9 + 1.1 * MARGIN, large)]
     assert choose(far, planted=False) is far[1]
-
-
-def test_masks_are_worth_a_costlier_view_sooner() -> None:
-    small, large = [view(64, True, 0.5)], [view(128, True, 0.5)]
-    near = [rated(0.9, small), rated(0.9 + 0.9 * MASK_MARGIN, large)]
-    assert choose(near, planted=False) is near[0]
-    between = [rated(0.9, small), rated(0.9 + (MASK_MARGIN + MARGIN) / 2, large)]
-    assert choose(between, planted=False) is between[1]
 
 
 def test_within_the_views_the_plainer_score_wins_within_the_margin() -> None:
