@@ -21,7 +21,8 @@ REPEATS = 5
 PLANTED_MARGIN = 0.2
 """By so much a candidate must find planted defects better to be taken for that."""
 MARGIN = 0.005
-"""A costlier candidate must be better by this much."""
+"""A costlier candidate must be better by this much. With .02 models were a fifth cheaper, but on boards the AUROC by
+cross-validation fell from .945 to .938 (with our own weights from .983 to .953), and F1 from .92 to .87."""
 
 Raw = npt.NDArray[np.float64]
 
