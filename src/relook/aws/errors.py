@@ -12,7 +12,10 @@ from typing import Any
 
 
 class ServiceError(Exception):
-    """An error answer. `members` are the modelled members beside the message, under their wire names."""
+    """An error answer. `members` are the modelled members beside the message, under their wire names.
+
+    `logged` stands in the server's log in the message's place, where that quotes what is not the server's to keep.
+    """
 
     def __init__(
         self,
@@ -22,10 +25,12 @@ class ServiceError(Exception):
         *,
         members: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        logged: str | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.logged = message if logged is None else logged
         self.status = status
         self.members = dict(members or {})
         self.headers = dict(headers or {})

@@ -28,7 +28,7 @@ def failure(exchange: Exchange, error: Exception) -> HttpResponse:
     """The answer to a request that ended in an exception; sets `error_code` and `error_message`."""
     model = exchange.service.model if exchange.service is not None else None
     told = _as_service_error(exchange, error, model)
-    exchange.error_code, exchange.error_message = told.code, told.message
+    exchange.error_code, exchange.error_message = told.code, told.logged
     head = exchange.sent.method == "HEAD"
     if model is None:
         return _unlocated(exchange, told, head)

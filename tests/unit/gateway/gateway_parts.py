@@ -117,7 +117,8 @@ class Things:
     def put(self, context: RequestContext, members: Members) -> Members:
         name = members["Name"]
         if name == "gone":
-            raise ServiceError("ResourceNotFoundException", "no such thing", members={"ResourceId": "gone"})
+            members = {"ResourceId": "gone"}
+            raise ServiceError("ResourceNotFoundException", "no such thing", members=members, logged="not there")
         if name == "bug":
             raise ZeroDivisionError("the secret reason")
         if name == "full":

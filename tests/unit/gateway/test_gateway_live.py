@@ -201,7 +201,7 @@ def test_every_request_leaves_one_record(live: Live, monkeypatch: pytest.MonkeyP
     }
     assert (first.bytes_in, first.bytes_out, first.error_code) == (12, len(answer.body), None)
     assert 0 < first.duration_ms < 20_000
-    assert (second.status, second.error_code) == (404, "ResourceNotFoundException")
+    assert (second.status, second.error_code, second.error_message) == (404, "ResourceNotFoundException", "not there")
 
 
 def test_health_is_for_the_unsigned(live: Live) -> None:

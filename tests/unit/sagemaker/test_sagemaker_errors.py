@@ -49,6 +49,7 @@ def test_a_model_error_carries_what_the_container_said() -> None:
     )
     status, kind, body = told(error, runtime=True)
     assert (status, kind) == (424, "ModelError")
+    assert error.logged == "Received server error (500) from primary"
     assert body["OriginalStatusCode"] == 500
     assert body["OriginalMessage"] == "no"
     assert body["Message"] == (

@@ -157,7 +157,7 @@ class AsyncDispatcher:
         except NoRoom:
             raise
         except ServiceError as error:
-            await self._fail(scope, request, error.message)
+            await self._fail(scope, request, error.message, error.logged)
         except (BlobError, ValueError) as error:
             await self._fail(scope, request, str(error))
 
@@ -187,8 +187,8 @@ class AsyncDispatcher:
             raise ValueError(f"{request.input} has {size} bytes; the most is {self._limits.body_bytes}")
         return self._blobs.read(scope.account, location.bucket, location.key)
 
-    async def _fail(self, scope: Scope, request: QueuedInvocation, message: str) -> None:
-        _log.info("asynchronous invocation %s failed: %s", request.inference_id, message)
+    async def _fail(self, scope: Scope, request: QueuedInvocation, message: str, logged: str | None = None) -> None:
+        _log.info("asynchronous invocation %s failed: %s", request.inference_id, logged or message)
         if request.failure is None:
             return
         try:

@@ -101,17 +101,18 @@ def unavailable(message: str) -> ServiceError:
 
 
 def model_error(*, container: str, status: int, body: str, endpoint: str, region: str, account: str) -> ServiceError:
-    """A container answered with `status`; `container` is `primary` or the name of a container of several."""
+    """A container answered with `status`; `container` is `primary` or the name of a container of several.
+
+    With the status 0 there was no answer, and `body` is the server's own text; else it is the model's, and not logged.
+    """
     whose = "client" if 400 <= status < 500 else "server"
     group = f"/aws/sagemaker/Endpoints/{endpoint}"
     log = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group}"
-    message = (
-        f'Received {whose} error ({status}) from {container} with message "{body}". '
-        f"See {log} in account {account} for more information."
-    )
+    what = f"Received {whose} error ({status}) from {container}"
+    message = f'{what} with message "{body}". See {log} in account {account} for more information.'
     members = {
         "OriginalStatusCode": status,
         "OriginalMessage": body,
         "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
     }
-    return ServiceError("ModelError", message, 424, members=members)
+    return ServiceError("ModelError", message, 424, members=members, logged=what if status else None)
