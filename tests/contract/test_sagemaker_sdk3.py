@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lookout_pictures import UNSEEN_ANOMALY, UNSEEN_NORMAL, Picture, pictures
-from lookout_stage import ACCOUNT, BUCKET, Stage
-from sagemaker_calls import ROLE, arn
+from lookout_pictures import UNSEEN_ANOMALY, UNSEEN_NORMAL
+from lookout_stage import ACCOUNT, Stage
+from sagemaker_calls import ROLE
+from sagemaker_pictures import COOKIE, LABEL, MASK, PUBLIC, cookies, manifest
 from sagemaker_sdk import exports, run_script
 
 pytestmark = [
@@ -18,9 +19,6 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
-PUBLIC = arn("algorithm", "lfv-public-algorithm-2025-02-0a1b2c3d", "865070037744")
-LABEL = ["source-ref", "anomaly-label-metadata", "anomaly-label"]
-MASK = ["anomaly-mask-ref-metadata", "anomaly-mask-ref"]
 SEEN = {"normal.png": UNSEEN_NORMAL, "anomaly.png": UNSEEN_ANOMALY}
 
 
@@ -30,19 +28,11 @@ def prepare(stage: Stage, folder: Path, bucket: str, *, masked: bool) -> dict[st
     for name, picture in SEEN.items():
         stage.s3.put_object(Bucket=bucket, Key=f"look/{name}", Body=picture.png())
         (folder / name).write_bytes(picture.png())
-    template = json.loads(Picture(500, True).line(BUCKET, masked=True))
-    lines = []
-    for picture in pictures(20, 20 if masked else 10):
-        line = json.loads(picture.line(BUCKET, masked=masked))
-        if masked and not picture.anomalous:
-            line |= {name: template[name] for name in MASK}
-        lines.append(json.dumps(line))
-    stage.manifest(f"manifests/{bucket}", lines)
     return {
         "algorithm": PUBLIC,
         "role": ROLE,
         "type": "segmentation" if masked else "classification",
-        "manifest": f"s3://{BUCKET}/manifests/{bucket}",
+        "manifest": manifest(stage, bucket, masked=masked),
         "attributes": LABEL + (MASK if masked else []),
         "images": f"s3://{bucket}/look/",
         "pictures": [str(folder / name) for name in SEEN],
@@ -50,7 +40,7 @@ def prepare(stage: Stage, folder: Path, bucket: str, *, masked: bool) -> dict[st
 
 
 def check_answers(found: dict[str, Any], *, masked: bool) -> None:
-    by_transform = [found["transformed"][f"transformed/{name}.out"] for name in SEEN]
+    by_transform = [found["transformed"][f"{name}.out"] for name in SEEN]
     for answers in (by_transform, found["answers"]):
         assert [each["IsAnomalous"] for each in answers] == [False, True]
         assert all(each["Source"] == {"Type": "direct"} for each in answers)
@@ -59,11 +49,42 @@ def check_answers(found: dict[str, Any], *, masked: bool) -> None:
 
 def test_trainer_and_builder(stage: Stage, tmp_path: Path) -> None:
     given = prepare(stage, tmp_path, "sdk3-trainer", masked=False)
-    found = run_script("trainer.py", exports(stage), tmp_path, version=3, **given)
+    found = run_script("trainer.py", exports(stage), tmp_path, version=3, job="plates", content="image/png", **given)
     assert found["bucket"] == f"sagemaker-us-east-1-{ACCOUNT}"  # the SDK made it up from what STS said
     assert found["status"] == "Completed"
     assert found["data"] == f"s3://{found['bucket']}/plates/{found['job']}/output/model.tar.gz"
     check_answers(found, masked=False)
+    assert found["left"] == []
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+@pytest.mark.skipif(not COOKIE.exists(), reason="needs ../shared/data/lookout_cookie")
+@pytest.mark.parametrize("kind", ["classification", "segmentation"])
+def test_trainer_and_builder_with_the_cookies_of_the_notebook(stage: Stage, tmp_path: Path, kind: str) -> None:
+    masked = kind == "segmentation"
+    bucket = f"sdk3-cookie-{kind}"
+    stage.s3.create_bucket(Bucket=bucket)
+    found = run_script(
+        "trainer.py",
+        exports(stage),
+        tmp_path,
+        version=3,
+        job=f"cookies-v3-{kind}",
+        algorithm=PUBLIC,
+        role=ROLE,
+        type=kind,
+        manifest=cookies(stage, bucket, masked=masked),
+        attributes=LABEL + (MASK if masked else []),
+        images=f"s3://{bucket}/test-images/",
+        pictures=[str(COOKIE / "test-images" / f"test-{name}-1.jpg") for name in ("normal", "anomaly")],
+        content="image/jpeg",
+    )
+    assert [answer["IsAnomalous"] for answer in found["answers"]] == [False, True]
+    outcomes = {key: answer["IsAnomalous"] for key, answer in found["transformed"].items()}
+    assert len(outcomes) == 22
+    assert sum(anomalous == ("anomaly" in key) for key, anomalous in outcomes.items()) >= 20, outcomes
+    assert all(("AnomalyMask" in answer) == masked for answer in found["transformed"].values())
     assert found["left"] == []
 
 

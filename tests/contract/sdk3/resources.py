@@ -71,7 +71,7 @@ transform = TransformJob.create(
 )
 transform.wait(poll=1, logs=True)
 keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="transformed/")["Contents"]]
-transformed = {key: json.load(s3.get_object(Bucket=bucket, Key=key)["Body"]) for key in keys}
+transformed = {key.rpartition("/")[2]: json.load(s3.get_object(Bucket=bucket, Key=key)["Body"]) for key in keys}
 
 variant = shapes.ProductionVariant(
     variant_name="AllTraffic", model_name=name, initial_instance_count=1, instance_type="ml.c5.2xlarge"

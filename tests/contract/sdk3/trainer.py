@@ -20,7 +20,7 @@ s3, control = boto3.client("s3"), boto3.client("sagemaker")
 trainer = ModelTrainer(
     algorithm_name=given["algorithm"],
     role=given["role"],
-    base_job_name="plates",
+    base_job_name=given["job"],
     compute=Compute(instance_type="ml.g4dn.2xlarge", instance_count=1, volume_size_in_gb=30),
     networking=Networking(enable_network_isolation=True),
     training_input_mode="Pipe",
@@ -49,15 +49,15 @@ builder = ModelBuilder(
     instance_type="ml.c5.2xlarge",
     sagemaker_session=session,
 )
-model = builder.build(model_name="plates-v3")
-transformer = builder.transformer(1, "ml.c5.2xlarge", output_path=f"s3://{bucket}/transformed")
-transformer.transform(given["images"], content_type="image/png", wait=True, logs=True)
-keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="transformed/")["Contents"]]
-transformed = {key: json.load(s3.get_object(Bucket=bucket, Key=key)["Body"]) for key in keys}
+model = builder.build(model_name=given["job"])
+transformer = builder.transformer(1, "ml.c5.2xlarge", output_path=f"s3://{bucket}/{given['job']}/transformed")
+transformer.transform(given["images"], content_type=given["content"], wait=True, logs=True)
+keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix=f"{given['job']}/transformed/")["Contents"]]
+transformed = {key.rpartition("/")[2]: json.load(s3.get_object(Bucket=bucket, Key=key)["Body"]) for key in keys}
 
-endpoint = builder.deploy(endpoint_name="plates-v3", initial_instance_count=1)
+endpoint = builder.deploy(endpoint_name=given["job"], initial_instance_count=1)
 pictures = [Path(path).read_bytes() for path in given["pictures"]]
-replies = [endpoint.invoke(body=picture, content_type="image/png") for picture in pictures]
+replies = [endpoint.invoke(body=picture, content_type=given["content"]) for picture in pictures]
 answers = [json.loads(reply.body.read()) for reply in replies]
 endpoint.delete()
 endpoint.wait_for_delete(poll=1, timeout=60)
@@ -72,8 +72,8 @@ print(
             "data": job.model_artifacts.s3_model_artifacts,
             "transformed": transformed,
             "answers": answers,
-            "left": [each["EndpointName"] for each in control.list_endpoints()["Endpoints"]]
-            + [each["ModelName"] for each in control.list_models(NameContains="plates-v3")["Models"]],
+            "left": [each["EndpointName"] for each in control.list_endpoints(NameContains=given["job"])["Endpoints"]]
+            + [each["ModelName"] for each in control.list_models(NameContains=given["job"])["Models"]],
         }
     )
 )
