@@ -41,4 +41,4 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy)
 @click.version_option(relook.__version__, prog_name="relook")
 def main() -> None:
-    """A self-hosted machine-vision service that speaks the AWS APIs of Lookout for Vision."""
+    """A self-hosted machine-vision service that speaks the AWS APIs of Lookout for Vision and SageMaker."""
