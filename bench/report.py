@@ -93,7 +93,7 @@ def provenance(result: dict[str, Any]) -> str:
     """Where, when and how it was measured."""
     machine = result["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
-    seeds = ", ".join(f"{name} {seed}" for name, seed in result["seeds"].items())
+    seeds = ", ".join(f"{name} {seed}" for name, seed in result["seeds"].items()) or "none"
     return (
         f"`{result['command']}` on {result['date']} at {result['commit']}; {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB, {machine['precision']}, {machine['system']}; load average at the end "
