@@ -33,9 +33,9 @@ from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
 from relook.services import autoscaling, iam, logs, lookoutvision, s3, sagemaker, sts
-from relook.services.lookoutvision.training import engine
 from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
+from relook.vision.trainer import engine
 
 _log = logging.getLogger(__name__)
 DATASET_JOBS = 2

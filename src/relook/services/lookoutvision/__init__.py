@@ -26,8 +26,9 @@ from relook.services.lookoutvision.packaging import Packaging
 from relook.services.lookoutvision.projects import Projects
 from relook.services.lookoutvision.tags import Tags
 from relook.services.lookoutvision.training import LANE as TRAINING_LANE
-from relook.services.lookoutvision.training import Trainer, Training, engine
+from relook.services.lookoutvision.training import Training
 from relook.store.engine import Store
+from relook.vision.trainer import Trainer, engine
 
 __all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "service", "sweep_artifacts"]
 

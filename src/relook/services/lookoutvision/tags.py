@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext, operation
+from relook.core import tags as rules
 from relook.core.names import parse_model_arn
 from relook.services.lookoutvision.errors import Quota, ResourceType, not_found, quota_exceeded, validation
 from relook.services.lookoutvision.limits import Limits
@@ -16,8 +17,6 @@ from relook.store import lookoutvision_models as models
 from relook.store import lookoutvision_tags as tags
 from relook.store.engine import Store
 from relook.store.lookoutvision_models import Model
-
-_RESERVED = "aws:"
 
 
 def _named(context: RequestContext, members: Members) -> str:
@@ -58,15 +57,10 @@ class Tags:
 
 def tag_map(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """A TagList as a mapping; ValidationException for a key that is there twice or reserved."""
-    found: dict[str, str] = {}
-    for tag in given:
-        key = tag["Key"]
-        if key in found:
-            raise validation(f"Tags holds the key {key!r} twice; each key may be given once")
-        if key.lower().startswith(_RESERVED):
-            raise validation(f"The tag key {key!r} starts with {_RESERVED}, which is reserved; choose another")
-        found[key] = tag["Value"]
-    return found
+    try:
+        return rules.tag_map((tag["Key"], tag["Value"]) for tag in given)
+    except rules.TagError as error:
+        raise validation(str(error)) from None
 
 
 def check_count(wanted: Mapping[str, str], limits: Limits, model: str) -> None:

@@ -1,24 +1,20 @@
-"""The job that trains a model and writes its evaluation. The engine is loaded only when it runs."""
+"""The job that trains a model and writes its evaluation."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from sqlalchemy import Connection
 
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
-from relook.core.datasets import MAX_IMAGE_BYTES, DatasetLimits, DatasetType
+from relook.core.datasets import DatasetLimits, DatasetType
 from relook.core.evaluation import Detection, Evaluation, evaluation_manifest, evaluation_result, output_key
 from relook.core.locations import S3Location
-from relook.core.manifest import Label, ManifestEntry
 from relook.core.minimums import Minimums
 from relook.core.states import ModelStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
@@ -27,76 +23,13 @@ from relook.services.lookoutvision.artifacts import fresh_folder, make_durable
 from relook.store import lookoutvision_models as models
 from relook.store.engine import Store
 from relook.store.lookoutvision_models import Model, Outcome
+from relook.vision.entries import Source
 from relook.vision.plan import Plan, PlanError, make_plan
-from relook.vision.samples import (
-    DefectClass,
-    ImageError,
-    MaskSource,
-    Progress,
-    Sample,
-    Task,
-    TestResult,
-    TrainingError,
-    TrainingResult,
-)
+from relook.vision.samples import ImageError, Task, TestResult, TrainingError, TrainingResult
+from relook.vision.trainer import Trainer
 
 LANE = "training"
 JOB = "training"
-
-
-class Trainer(Protocol):
-    """The engine: `relook.vision.train.train` with its weights chosen."""
-
-    def __call__(
-        self,
-        training: Sequence[Sample],
-        test: Sequence[Sample],
-        *,
-        task: Task,
-        classes: Sequence[DefectClass],
-        output: Path,
-        seed: int,
-        progress: Progress,
-    ) -> TrainingResult: ...
-
-
-def engine(data: Path, precision: str = "auto") -> Trainer:
-    """The vision engine with the best weights of the data folder; imported at the first training.
-
-    `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice.
-    """
-
-    def train(
-        training: Sequence[Sample],
-        test: Sequence[Sample],
-        *,
-        task: Task,
-        classes: Sequence[DefectClass],
-        output: Path,
-        seed: int,
-        progress: Progress,
-    ) -> TrainingResult:
-        from relook.vision import train as vision
-        from relook.vision import weights
-        from relook.vision.runtime import Precision
-
-        try:
-            backbone = weights.choose(data)
-        except weights.WeightsError as error:
-            raise TrainingError(str(error)) from error
-        return vision.train(
-            training,
-            test,
-            task=task,
-            classes=classes,
-            backbone=backbone,
-            output=output,
-            seed=seed,
-            progress=progress,
-            options=None if precision == "auto" else vision.Options(Precision(precision)),
-        )
-
-    return train
 
 
 class Training:
@@ -131,9 +64,10 @@ class Training:
         if model is None or model.status is not ModelStatus.TRAINING:
             return _nothing
         try:
-            plan = self._plan(context, model)
+            source = self._source(model)
+            plan = self._plan(context, model, source)
             folder = fresh_folder(self._artifacts, model.artifact_id)
-            return self._train(context, model, plan, folder)
+            return self._train(context, model, source, plan, folder)
         except NoRoom:
             raise  # the machine's trouble, not the data's: the worker tries again later
         except (PlanError, TrainingError, ImageError, BlobError) as error:
@@ -145,32 +79,24 @@ class Training:
         models.change_status(connection, model_id, ModelStatus.TRAINING_FAILED, message)
         models.drop_snapshot(connection, model_id)
 
-    def _plan(self, context: JobContext, model: Model) -> Plan:
+    def _plan(self, context: JobContext, model: Model, source: Source) -> Plan:
         with self._store.read() as connection:
             train = models.snapshot_entries(connection, model.id, DatasetType.TRAIN)
             test = models.snapshot_entries(connection, model.id, DatasetType.TEST)
-        read = 0
-
-        def content(entry: ManifestEntry) -> str:
-            nonlocal read
-            read += 1
-            context.progress("reading the images", read, len(train))
-            return hashlib.sha256(self._image(model, entry)).hexdigest()
-
         return make_plan(
             train,
             test if model.separate_test else None,
             minimums=self._minimums,
             limits=self._limits,
-            content=content,
+            content=source.hasher(len(train), context.progress),
             seed=model.seed,
         )
 
-    def _train(self, context: JobContext, model: Model, plan: Plan, folder: Path) -> Completion:
+    def _train(self, context: JobContext, model: Model, source: Source, plan: Plan, folder: Path) -> Completion:
         try:
             result = self._trainer(
-                [self._sample(model, entry) for entry in plan.training],
-                [self._sample(model, entry) for entry in plan.test],
+                source.samples(plan.training, plan.task),
+                source.samples(plan.test, plan.task),
                 task=plan.task,
                 classes=plan.classes,
                 output=folder,
@@ -191,22 +117,9 @@ class Training:
 
         return complete
 
-    def _image(self, model: Model, entry: ManifestEntry) -> bytes:
-        account, image = model.name.scope.account, entry.image
-        size = self._blobs.size(account, image.bucket, image.key)
-        if size > MAX_IMAGE_BYTES:
-            raise TrainingError(f"{image} has {size} bytes; an image has at most {MAX_IMAGE_BYTES} (8 MB)")
-        return self._blobs.read(account, image.bucket, image.key)
-
-    def _sample(self, model: Model, entry: ManifestEntry) -> Sample:
-        anomalous = entry.label is Label.ANOMALY
-        mask = None
-        # A normal image may come with an empty mask, and with a colour map that lists every class: neither says more.
-        if anomalous and entry.mask is not None:
-            location = entry.mask.location
-            load = partial(self._blobs.read, model.name.scope.account, location.bucket, location.key)
-            mask = MaskSource(load, dict(entry.mask.colours))
-        return Sample(entry.source_ref, partial(self._image, model, entry), anomalous, mask)
+    def _source(self, model: Model) -> Source:
+        account = model.name.scope.account
+        return Source(partial(self._blobs.size, account), partial(self._blobs.read, account))
 
     def _write_evaluation(self, model: Model, plan: Plan, result: TrainingResult) -> Outcome:
         """Put the evaluation files into the output location; the same training puts the same again."""

@@ -8,13 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext, operation
+from relook.core import tags as rules
 from relook.services.sagemaker.errors import does_not_exist, validation
 from relook.services.sagemaker.names import Kind, ResourceName, parse_arn, scope_of
 from relook.store import sagemaker_tags as rows
 from relook.store.engine import Store
 
 _MOST = 50
-_RESERVED = "aws:"
 
 
 @runtime_checkable
@@ -93,15 +93,10 @@ def drop_tags(connection: Connection, arn: str) -> None:
 
 def tag_map(given: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """A TagList as a mapping; ValidationException for a key that is there twice or reserved."""
-    found: dict[str, str] = {}
-    for tag in given:
-        key = tag["Key"]
-        if key in found:
-            raise validation(f"Tags holds the key {key!r} twice; each key may be given once")
-        if key.lower().startswith(_RESERVED):
-            raise validation(f"The tag key {key!r} starts with {_RESERVED}, which is reserved; choose another")
-        found[key] = tag["Value"]
-    return found
+    try:
+        return rules.tag_map((tag["Key"], tag["Value"]) for tag in given)
+    except rules.TagError as error:
+        raise validation(str(error)) from None
 
 
 def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:

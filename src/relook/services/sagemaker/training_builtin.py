@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from relook.blobs.folder import FolderBlobs
 from relook.containers.training import results
-from relook.core.datasets import MAX_IMAGE_BYTES, DatasetLimits
-from relook.core.manifest import Label, ManifestEntry, ManifestError, parse_line
+from relook.core.datasets import DatasetLimits
+from relook.core.manifest import ManifestEntry, ManifestError, parse_line
 from relook.core.minimums import Minimums
 from relook.core.training import TrainingInputError
 from relook.core.training.channels import Channel, DataType, channels
@@ -30,36 +28,13 @@ from relook.services.sagemaker.training_job import Result
 from relook.services.sagemaker.training_monitor import Halt, Halted, Monitor
 from relook.services.sagemaker.training_request import place_of
 from relook.store.sagemaker_training import TrainingJob
+from relook.vision.entries import Source
 from relook.vision.plan import Plan, PlanError, make_plan
-from relook.vision.samples import (
-    DefectClass,
-    ImageError,
-    MaskSource,
-    Progress,
-    Sample,
-    Task,
-    TrainingError,
-    TrainingResult,
-)
+from relook.vision.samples import ImageError, Task, TrainingError, TrainingResult
+from relook.vision.trainer import Trainer
 
 _SEED = 0
 _ROBUST = "-robust"
-
-
-class Trainer(Protocol):
-    """The engine: `relook.vision.train.train` with its weights chosen."""
-
-    def __call__(
-        self,
-        training: Sequence[Sample],
-        test: Sequence[Sample],
-        *,
-        task: Task,
-        classes: Sequence[DefectClass],
-        output: Path,
-        seed: int,
-        progress: Progress,
-    ) -> TrainingResult: ...
 
 
 class BuiltInWork:
@@ -86,12 +61,13 @@ class BuiltInWork:
         given = job.definition.get("HyperParameters") or {}
         model_type = given.get(MODEL_TYPE, MODEL_TYPES[0])
         _say(monitor, model_type)
-        plan = self._plan(job, monitor, given, Task(model_type.removesuffix(_ROBUST)))
+        source = self._source(job)
+        plan = self._plan(job, monitor, source, given, Task(model_type.removesuffix(_ROBUST)))
         monitor.enter(Stage.TRAINING)
         output = folder / "model"
         trained = self._trainer(
-            [self._sample(job, plan, entry) for entry in plan.training],
-            [self._sample(job, plan, entry) for entry in plan.test],
+            source.samples(plan.training, plan.task),
+            source.samples(plan.test, plan.task),
             task=plan.task,
             classes=plan.classes,
             output=output,
@@ -101,7 +77,7 @@ class BuiltInWork:
         _report(monitor, trained)
         return self._store(job, monitor, output)
 
-    def _plan(self, job: TrainingJob, monitor: Monitor, given: Mapping[str, str], task: Task) -> Plan:
+    def _plan(self, job: TrainingJob, monitor: Monitor, source: Source, given: Mapping[str, str], task: Task) -> Plan:
         mode = job.definition["AlgorithmSpecification"]["TrainingInputMode"]
         by_name = {each.name: each for each in channels(job.definition.get("InputDataConfig") or (), mode)}
         if TRAINING_CHANNEL not in by_name:
@@ -110,14 +86,7 @@ class BuiltInWork:
         test = None
         if TEST_CHANNEL in by_name:
             test = self._entries(job, by_name[TEST_CHANNEL], given.get(TEST_ATTRIBUTES))
-        seen = 0
-
-        def content(entry: ManifestEntry) -> str:
-            nonlocal seen
-            seen += 1
-            monitor.progress("reading the images", seen, len(train))
-            return hashlib.sha256(self._image(job, entry)).hexdigest()
-
+        content = source.hasher(len(train), monitor.progress)
         return make_plan(
             train, test, minimums=self._minimums, limits=self._limits, content=content, seed=_SEED, task=task
         )
@@ -141,21 +110,9 @@ class BuiltInWork:
         # An image that a manifest names twice counts once, as its last line says.
         return list({entry.source_ref: entry for entry in found if entry.label is not None}.values())
 
-    def _image(self, job: TrainingJob, entry: ManifestEntry) -> bytes:
-        account, image = job.scope.account, entry.image
-        size = self._blobs.size(account, image.bucket, image.key)
-        if size > MAX_IMAGE_BYTES:
-            raise TrainingError(f"{image} has {size} bytes; an image has at most {MAX_IMAGE_BYTES} (8 MB)")
-        return self._blobs.read(account, image.bucket, image.key)
-
-    def _sample(self, job: TrainingJob, plan: Plan, entry: ManifestEntry) -> Sample:
-        anomalous = entry.label is Label.ANOMALY
-        mask = None
-        if anomalous and entry.mask is not None and plan.task is Task.SEGMENTATION:
-            location = entry.mask.location
-            load: Callable[[], bytes] = partial(self._blobs.read, job.scope.account, location.bucket, location.key)
-            mask = MaskSource(load, dict(entry.mask.colours))
-        return Sample(entry.source_ref, partial(self._image, job, entry), anomalous, mask)
+    def _source(self, job: TrainingJob) -> Source:
+        account = job.scope.account
+        return Source(partial(self._blobs.size, account), partial(self._blobs.read, account))
 
     def _store(self, job: TrainingJob, monitor: Monitor, model: Path) -> Result:
         monitor.enter(Stage.UPLOADING)

@@ -11,11 +11,12 @@ from relook.core.datasets import DatasetLimits
 from relook.core.minimums import RELAXED, Minimums
 from relook.jobs.api import JobKind
 from relook.services.sagemaker.public_algorithm import TRAINING_IMAGE
-from relook.services.sagemaker.training_builtin import BuiltInWork, Trainer
+from relook.services.sagemaker.training_builtin import BuiltInWork
 from relook.services.sagemaker.training_container import ContainerWork, image_of
 from relook.services.sagemaker.training_job import TrainingWork, Work
 from relook.store.engine import Store
 from relook.store.sagemaker_training import TrainingJob
+from relook.vision.trainer import Trainer
 
 
 def training_kind(

@@ -1,0 +1,64 @@
+"""The engine as the jobs of the services see it: one call that trains. It is loaded only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from relook.vision.samples import DefectClass, Progress, Sample, Task, TrainingError, TrainingResult
+
+
+class Trainer(Protocol):
+    """The engine: `relook.vision.train.train` with its weights chosen."""
+
+    def __call__(
+        self,
+        training: Sequence[Sample],
+        test: Sequence[Sample],
+        *,
+        task: Task,
+        classes: Sequence[DefectClass],
+        output: Path,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingResult: ...
+
+
+def engine(data: Path, precision: str = "auto") -> Trainer:
+    """The vision engine with the best weights of the data folder; imported at the first training.
+
+    `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice.
+    """
+
+    def train(
+        training: Sequence[Sample],
+        test: Sequence[Sample],
+        *,
+        task: Task,
+        classes: Sequence[DefectClass],
+        output: Path,
+        seed: int,
+        progress: Progress,
+    ) -> TrainingResult:
+        from relook.vision import train as vision
+        from relook.vision import weights
+        from relook.vision.runtime import Precision
+
+        try:
+            backbone = weights.choose(data)
+        except weights.WeightsError as error:
+            raise TrainingError(str(error)) from error
+        return vision.train(
+            training,
+            test,
+            task=task,
+            classes=classes,
+            backbone=backbone,
+            output=output,
+            seed=seed,
+            progress=progress,
+            options=None if precision == "auto" else vision.Options(Precision(precision)),
+        )
+
+    return train
