@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert
 
 from relook.core.names import Scope
+from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_models import documents
 
 
@@ -40,11 +41,7 @@ def create(
 
 def find(connection: Connection, scope: Scope, kind: DocumentKind, name: str) -> Document | None:
     """By a name in any case."""
-    table = documents.c
-    query = select(documents).where(
-        table.account == scope.account, table.region == scope.region, of_kind(kind), table.key == name.lower()
-    )
-    row = connection.execute(query).one_or_none()
+    row = rows.find(connection, documents, scope, name, of_kind(kind))
     return None if row is None else document(row)
 
 

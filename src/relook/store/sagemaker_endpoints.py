@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, null, select, update
 from relook.core.deployments import Deployment
 from relook.core.endpoint_states import EndpointStatus, sources
 from relook.core.names import Scope
+from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_endpoints import endpoints
 
 
@@ -55,15 +56,13 @@ def create(connection: Connection, scope: Scope, name: str, deployment: Deployme
 
 
 def find(connection: Connection, scope: Scope, name: str) -> Endpoint | None:
-    query = select(endpoints).where(
-        endpoints.c.account == scope.account, endpoints.c.region == scope.region, endpoints.c.key == name.lower()
-    )
-    row = connection.execute(query).one_or_none()
+    """By a name in any case."""
+    row = rows.find(connection, endpoints, scope, name)
     return None if row is None else endpoint(row)
 
 
 def get(connection: Connection, endpoint_id: int) -> Endpoint | None:
-    row = connection.execute(select(endpoints).where(endpoints.c.id == endpoint_id)).one_or_none()
+    row = rows.get(connection, endpoints, endpoint_id)
     return None if row is None else endpoint(row)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, insert, select, update
 
 from relook.core.names import Scope
+from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_models import package_groups, packages
 
 
@@ -61,11 +62,7 @@ def create_group(connection: Connection, scope: Scope, name: str, description: s
 
 
 def find_group(connection: Connection, scope: Scope, name: str) -> Group | None:
-    table = package_groups.c
-    query = select(package_groups).where(
-        table.account == scope.account, table.region == scope.region, table.key == name.lower()
-    )
-    row = connection.execute(query).one_or_none()
+    row = rows.find(connection, package_groups, scope, name)
     return None if row is None else group(row)
 
 

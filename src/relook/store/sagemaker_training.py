@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from relook.core.names import Scope
 from relook.core.training.metrics import Metric
 from relook.core.training.states import ENDED, MESSAGES, Stage, TrainingStatus, sources
+from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_training import training_jobs
 
 
@@ -82,14 +83,12 @@ def set_job(connection: Connection, training_id: int, job_id: str) -> None:
 
 def find(connection: Connection, scope: Scope, name: str) -> TrainingJob | None:
     """By a name in any case."""
-    table = training_jobs.c
-    mine = (table.account == scope.account, table.region == scope.region, table.key == name.lower())
-    row = connection.execute(select(training_jobs).where(*mine)).one_or_none()
+    row = rows.find(connection, training_jobs, scope, name)
     return None if row is None else training_job(row)
 
 
 def get(connection: Connection, training_id: int) -> TrainingJob | None:
-    row = connection.execute(select(training_jobs).where(training_jobs.c.id == training_id)).one_or_none()
+    row = rows.get(connection, training_jobs, training_id)
     return None if row is None else training_job(row)
 
 
@@ -102,7 +101,7 @@ def everything(connection: Connection, scope: Scope) -> list[TrainingJob]:
 
 def enter(connection: Connection, training_id: int, stage: Stage, now: int, message: str | None = None) -> bool:
     """Record a stage of work; False where the job has ended. Training begins, for the record, only once."""
-    row = connection.execute(select(training_jobs).where(training_jobs.c.id == training_id)).one_or_none()
+    row = rows.get(connection, training_jobs, training_id)
     if row is None or row.status in ENDED:
         return False
     values = _entered(row, stage, now, message or MESSAGES[stage])
@@ -116,7 +115,7 @@ def change_status(
     connection: Connection, training_id: int, new: TrainingStatus, stage: Stage, now: int, **columns: Any
 ) -> bool:
     """Move on by the table of transitions; False, and nothing written, where that is not possible (any more)."""
-    row = connection.execute(select(training_jobs).where(training_jobs.c.id == training_id)).one_or_none()
+    row = rows.get(connection, training_jobs, training_id)
     if row is None or row.status not in sources(new):
         return False
     values = _entered(row, stage, now, MESSAGES[stage]) | {"status": new.value} | columns

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from relook.core.names import Scope
 from relook.core.serving import ModelDefinition
 from relook.core.transforms import TRANSITIONS, TransformStatus, sources
+from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_transforms import transform_objects, transforms
 
 _ROWS = 1000
@@ -109,15 +110,13 @@ def set_job(connection: Connection, transform_id: int, job_id: str) -> None:
 
 
 def find(connection: Connection, scope: Scope, name: str) -> Transform | None:
-    query = select(transforms).where(
-        transforms.c.account == scope.account, transforms.c.region == scope.region, transforms.c.key == name.lower()
-    )
-    row = connection.execute(query).one_or_none()
+    """By a name in any case."""
+    row = rows.find(connection, transforms, scope, name)
     return None if row is None else transform_of(row)
 
 
 def get(connection: Connection, transform_id: int) -> Transform | None:
-    row = connection.execute(select(transforms).where(transforms.c.id == transform_id)).one_or_none()
+    row = rows.get(connection, transforms, transform_id)
     return None if row is None else transform_of(row)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from perfect_trainer import PerfectTrainer
 from relook.aws.errors import ServiceError
 from relook.aws.operation import Answer, RequestContext
 from relook.aws.protocol import serialise, serialise_error, validate
@@ -23,25 +24,13 @@ from relook.jobs import queue
 from relook.jobs.api import JobFailed
 from relook.services.lookoutvision import Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
-from relook.vision.samples import (
-    ClassMetrics,
-    DefectClass,
-    Metrics,
-    Prediction,
-    Progress,
-    Region,
-    Sample,
-    Task,
-    TestResult,
-    TrainingResult,
-)
+from relook.vision.samples import Prediction
 
 ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
 START = 1_600_000_000_123
 HOURS = 3_600_000
 BUCKET = "pictures"
 OUTPUT = {"S3Location": {"Bucket": BUCKET, "Prefix": "out/"}}
-PIXEL = b"\x89PNG mask"
 
 
 class Incoming:
@@ -100,49 +89,6 @@ class BenchFleet:
 
     async def close(self) -> None:
         self.deployed.clear()
-
-
-class PerfectTrainer:
-    """Learns nothing and knows the truth of every test image; keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.training: Sequence[Sample] = ()
-        self.test: Sequence[Sample] = ()
-        self.task: Task | None = None
-        self.classes: Sequence[DefectClass] = ()
-        self.fails: Exception | None = None
-
-    def __call__(
-        self,
-        training: Sequence[Sample],
-        test: Sequence[Sample],
-        *,
-        task: Task,
-        classes: Sequence[DefectClass],
-        output: Path,
-        seed: int,
-        progress: Progress,
-    ) -> TrainingResult:
-        self.training, self.test, self.task, self.classes = training, test, task, classes
-        progress("features", 1, 4)
-        (output / "model.json").write_text(json.dumps({"seed": seed}))
-        if self.fails is not None:
-            raise self.fails
-        for sample in (*training, *test):
-            assert sample.load()
-        tests = tuple(TestResult(one.key, one.anomalous, self._predict(one)) for one in test)
-        per_class = tuple(ClassMetrics(one.name, 0.5, 0.25, 0.75, 0.125) for one in classes)
-        metrics = Metrics(1.0, 0.875, 0.9375, 0.99, 0.98, per_class)
-        notes = ("The images have mixed sizes.",)
-        return TrainingResult(output, metrics, tests, len(training), len(test), notes, {"level": 0.95})
-
-    def _predict(self, sample: Sample) -> Prediction:
-        score = 0.9 if sample.anomalous else 0.2
-        confidence = score if sample.anomalous else 1 - score
-        if self.task is Task.CLASSIFICATION:
-            return Prediction(score, 0.5, sample.anomalous, confidence, 4, 4)
-        regions = [Region("background", "#FFFFFF", 0.75), *(Region(c.name, c.colour, 0.25) for c in self.classes[:1])]
-        return Prediction(score, 0.5, sample.anomalous, confidence, 4, 4, tuple(regions), PIXEL)
 
 
 class Context:

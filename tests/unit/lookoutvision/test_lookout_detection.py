@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from hosting_stage import JPEG, MODEL, Stage, image, play
-from lookout_world import OTHER_ACCOUNT, PIXEL, Incoming, World
+from lookout_world import OTHER_ACCOUNT, Incoming, World
 
+from perfect_trainer import PIXEL
 from relook.fleet.api import BadInput, FleetError, Overloaded, UnitLost
 from relook.services.lookoutvision import Limits
 from relook.vision.samples import Prediction, Region

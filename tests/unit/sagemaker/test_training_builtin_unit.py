@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from training_world import BUCKET, Context, World, channel, unpacked
 
+from perfect_trainer import PerfectTrainer
 from relook.core.clock import system_clock
 from relook.core.datasets import DatasetLimits
 from relook.core.minimums import RELAXED
@@ -20,41 +21,10 @@ from relook.services.sagemaker.training_builtin import BuiltInWork
 from relook.services.sagemaker.training_job import TrainingWork
 from relook.store import sagemaker_training as trainings
 from relook.store.sagemaker_training import TrainingJob
-from relook.vision.samples import DefectClass, Metrics, Progress, Sample, Task, TrainingResult
+from relook.vision.samples import Task
 
 LABEL = ["source-ref", "anomaly-label-metadata", "anomaly-label"]
 MASK = ["anomaly-mask-ref-metadata", "anomaly-mask-ref"]
-
-
-class Engine:
-    """Takes down what it is asked for, and writes a file as its artifact."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, Any] = {}
-
-    def __call__(
-        self,
-        training: Sequence[Sample],
-        test: Sequence[Sample],
-        *,
-        task: Task,
-        classes: Sequence[DefectClass],
-        output: Path,
-        seed: int,
-        progress: Progress,
-    ) -> TrainingResult:
-        self.asked = {
-            "task": task,
-            "classes": [each.name for each in classes],
-            "keys": [each.key for each in (*training, *test)],
-            "masks": sum(each.mask is not None for each in (*training, *test)),
-            "tested": len(test),
-        }
-        progress("fit", 1, 1)
-        output.mkdir()
-        (output / "model.onnx").write_bytes(training[0].load())
-        metrics = Metrics(precision=1.0, recall=0.5, f1=2 / 3, roc_auc=None, average_precision=None)
-        return TrainingResult(output, metrics, (), len(training), len(test), ("noted",))
 
 
 @pytest.fixture
@@ -92,8 +62,8 @@ def piped(name: str, uri: str, attributes: list[str], **more: Any) -> dict[str, 
     return channel(name, uri, InputMode="Pipe", RecordWrapperType="RecordIO", source=source | more)
 
 
-def train(world: World, *channels: dict[str, Any], **hyperparameters: str) -> tuple[TrainingJob, Engine]:
-    engine = Engine()
+def train(world: World, *channels: dict[str, Any], **hyperparameters: str) -> tuple[TrainingJob, PerfectTrainer]:
+    engine = PerfectTrainer()
     work = BuiltInWork(world.blobs, engine, minimums=RELAXED, limits=DatasetLimits())
     kind = TrainingWork(world.store, system_clock, world.root, lambda job: work).kind()
     made = world.create(TRAINING_IMAGE, InputDataConfig=list(channels), HyperParameters=hyperparameters)
@@ -122,21 +92,25 @@ def test_classification_leaves_masks_unused_and_splits(world: World) -> None:
         world, piped("training", uri, LABEL), ModelType="classification", TrainingInputDataAttributeNames=attributes
     )
     assert job.status is TrainingStatus.COMPLETED, job.failure
-    assert (engine.asked["task"], engine.asked["classes"], engine.asked["masks"]) == (Task.CLASSIFICATION, [], 0)
-    assert len(set(engine.asked["keys"])) == 20
-    assert engine.asked["tested"] > 0
-    assert [(one.name, round(one.value, 3)) for one in job.metrics] == [
-        ("test:f1", 0.667), ("test:precision", 1.0), ("test:recall", 0.5),
+    assert (engine.task, engine.classes) == (Task.CLASSIFICATION, ())
+    samples = [*engine.training, *engine.test]
+    assert [one.mask for one in samples] == [None] * 20
+    assert len({one.key for one in samples}) == 20
+    assert engine.test
+    assert [(one.name, one.value) for one in job.metrics] == [
+        ("test:f1", 0.9375), ("test:precision", 1.0), ("test:recall", 0.875), ("test:roc_auc", 0.99),
     ]  # fmt: skip
-    assert list(unpacked(world.read("out/job/output/model.tar.gz"))) == ["model.onnx"]
-    assert "noted" in world.lines()
+    assert list(unpacked(world.read("out/job/output/model.tar.gz"))) == ["model.json"]
+    assert "The images have mixed sizes." in world.lines()
 
 
 def test_robust_is_said_to_change_nothing_and_attributes_may_come_from_the_channel(world: World) -> None:
     uri = manifest(world, lines_of(world))
     job, engine = train(world, piped("training", uri, LABEL + MASK), ModelType="segmentation-robust")
     assert job.status is TrainingStatus.COMPLETED, job.failure
-    assert (engine.asked["task"], engine.asked["classes"]) == (Task.SEGMENTATION, ["crack"])
+    assert (engine.task, [each.name for each in engine.classes]) == (Task.SEGMENTATION, ["crack"])
+    assert [one.mask is not None for one in engine.training] == [one.anomalous for one in engine.training]
+    assert {one.name: one.value for one in job.metrics}["test:mean_iou"] == 0.125
     assert any("-robust changes nothing" in each for each in world.lines())
 
 
@@ -145,8 +119,7 @@ def test_a_channel_for_tests_is_used_as_it_is(world: World) -> None:
     training, test = manifest(world, given[:14], "a"), manifest(world, [*given[14:], given[14]], "b")
     job, engine = train(world, piped("training", training, LABEL), piped("test", test, LABEL))
     assert job.status is TrainingStatus.COMPLETED, job.failure
-    assert engine.asked["tested"] == 6  # one of them is there twice
-    assert engine.asked["keys"][14:] == [each["source-ref"] for each in given[14:]]
+    assert [one.key for one in engine.test] == [each["source-ref"] for each in given[14:]]  # one is there twice
 
 
 def test_segmentation_needs_masks_and_lines_their_attributes(world: World) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 import tarfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from process_container import ProcessContainer
 from relook.blobs.folder import FolderBlobs
 from relook.containers.api import Container, ContainerSpec, Driver, LogSink
 from relook.core.clock import system_clock
@@ -30,49 +27,8 @@ BUCKET = "data"
 ROLE = f"arn:aws:iam::{SCOPE.account}:role/training"
 
 
-class ProcessContainer:
-    """A process whose /opt/ml is the folder that ROOT names."""
-
-    def __init__(self, name: str, process: subprocess.Popen[str], log: LogSink) -> None:
-        self._name = name
-        self._process = process
-        self._log = log
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    def connect(self, port: int = 8080, timeout: float = 2.0) -> Any:
-        raise OSError("a training listens nowhere")
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        try:
-            status = self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return None
-        self._thread.join()
-        return status if status >= 0 else 128 - status
-
-    def stop(self, grace: float = 30.0) -> int:
-        self._process.terminate()
-        status = self.wait(grace)
-        if status is None:
-            self._process.kill()
-            status = self.wait()
-        assert status is not None
-        return status
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as lines:
-            for line in lines:
-                self._log(line.rstrip("\n"))
-
-
 class ProcessDriver:
-    """Images are `test/<name>`; `programs` says what Python each of them runs, after a preamble."""
+    """Images are `test/<name>`; `programs` says what Python each runs, after a preamble; ROOT has its /opt/ml."""
 
     def __init__(self, folder: Path, programs: Mapping[str, str]) -> None:
         self._folder = folder
@@ -92,15 +48,9 @@ class ProcessDriver:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(mount.source)
         program = PREAMBLE + self._programs[spec.image.removeprefix("test/")]
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", program, *spec.command],
-            env={**spec.environment, "ROOT": str(root), "PATH": os.environ["PATH"]},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        return ProcessContainer(spec.name, process, log)
+        container = ProcessContainer(spec, ["-u", "-c", program], {"ROOT": str(root)})
+        container.log_to(log)
+        return container
 
     def reap(self, prefix: str) -> None:
         self.reaped.append(prefix)
