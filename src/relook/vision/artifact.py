@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from relook.vision.calibration import Calibration
 from relook.vision.images import Size
@@ -21,6 +21,8 @@ from relook.vision.samples import DefectClass, Task
 FORMAT = 2
 GRAPH = "model.onnx"
 CARD = "model.json"
+
+C = TypeVar("C")
 
 
 class ArtifactError(Exception):
@@ -60,29 +62,58 @@ class Card:
 
 def write(folder: Path, graph: bytes, card: Card) -> None:
     """Create or replace the artifact; the card is written last and names the graph's hash."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / GRAPH).exists() or (folder / GRAPH).read_bytes() != graph:
-        _replace(folder / GRAPH, graph)
-    _replace(folder / CARD, json.dumps(_to_json(card), indent=1, sort_keys=True).encode() + b"\n")
+    write_files(folder, graph, _to_json(card))
 
 
 def read(folder: Path) -> tuple[bytes, Card]:
     """The graph's bytes and the card; ArtifactError."""
+    return read_files(folder, FORMAT, _from_json, lambda card: card.graph_sha256)
+
+
+def write_files(folder: Path, graph: bytes, card: Mapping[str, Any]) -> None:
+    """Both files of an artifact of any kind, `card` as JSON's types and last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / GRAPH).exists() or (folder / GRAPH).read_bytes() != graph:
+        _replace(folder / GRAPH, graph)
+    _replace(folder / CARD, json.dumps(card, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def read_files(
+    folder: Path, version: int, understand: Callable[[dict[str, Any]], C], digest: Callable[[C], str]
+) -> tuple[bytes, C]:
+    """The graph's bytes and what `understand` makes of a card of format `version`; `digest` is the graph's by the card.
+
+    Raises ArtifactError, also where `understand` raises KeyError, TypeError or ValueError.
+    """
     try:
         graph = (folder / GRAPH).read_bytes()
-        content = json.loads((folder / CARD).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{folder} is not a whole model: {error}; train or copy it again") from error
-    version = content.get("format") if isinstance(content, dict) else None
-    if version != FORMAT:
-        raise ArtifactError(f"{folder / CARD} has format {version!r}; this version reads format {FORMAT}: train again")
+    except OSError as error:
+        raise _not_whole(folder, error) from error
+    content = read_json(folder)
+    if content.get("format") != version:
+        raise ArtifactError(
+            f"{folder / CARD} has format {content.get('format')!r}; this version reads format {version}: train again"
+        )
     try:
-        card = _from_json(content)
+        card = understand(content)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder / CARD} is damaged ({error!r}); train or copy the model again") from error
-    if hashlib.sha256(graph).hexdigest() != card.graph_sha256:
+    if hashlib.sha256(graph).hexdigest() != digest(card):
         raise ArtifactError(f"{folder / GRAPH} is not the graph that {CARD} describes; train or copy the model again")
     return graph, card
+
+
+def read_json(folder: Path) -> dict[str, Any]:
+    """What is in the card of an artifact of any kind; empty when it is no object. Raises ArtifactError."""
+    try:
+        content = json.loads((folder / CARD).read_bytes())
+    except (OSError, ValueError) as error:
+        raise _not_whole(folder, error) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _not_whole(folder: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{folder} is not a whole model: {error}; train or copy it again")
 
 
 def _to_json(card: Card) -> dict[str, Any]:
