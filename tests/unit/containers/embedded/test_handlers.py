@@ -184,7 +184,17 @@ def test_an_error_may_choose_its_status() -> None:
         raise InferenceError(422, "too blue", "Unprocessable")
 
     answer = invoke(predict_fn=predict_fn)
-    assert (answer.status, answer.phrase, answer.body.split(b"\n")[0]) == (422, "Unprocessable", b"too blue")
+    assert (answer.status, answer.phrase, answer.body) == (422, "Unprocessable", b"InferenceError: too blue")
+
+
+def test_who_is_to_blame_is_not_told_where_our_files_lie(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = invoke(b"[1,", predict_fn=lambda data, model: data)
+    assert (answer.status, answer.body.split(b":")[0]) == (400, b"MalformedBody")
+    assert b"Traceback" not in answer.body
+    assert b".py" not in answer.body
+    logged = capsys.readouterr().out
+    assert "Traceback" in logged
+    assert "codecs.py" in logged
 
 
 def test_exit_ends_the_call_alone() -> None:
@@ -197,7 +207,8 @@ def test_exit_ends_the_call_alone() -> None:
 def test_an_unsupported_type_is_415_in_and_out() -> None:
     assert invoke(content_type="x/y", predict_fn=lambda d, m: d).status == 415
     answer = invoke(accept="x/y", predict_fn=lambda d, m: d)
-    assert (answer.status, answer.body.split(b"\n")[0][:37]) == (415, b"Content type x/y is not supported by ")
+    assert answer.status == 415
+    assert answer.body.startswith(b"UnsupportedFormat: Content type x/y is not supported by ")
 
 
 def test_a_missing_handler_is_named() -> None:
@@ -267,7 +278,7 @@ def test_what_json_cannot_say_is_a_type_error() -> None:
 def test_a_body_that_cannot_be_read_is_the_callers_mistake(body: bytes, content_type: str) -> None:
     answer = invoke(body, content_type, predict_fn=lambda data, model: data)
     assert answer.status == 400
-    assert answer.body.startswith(f"the {content_type} body cannot be read: ".encode())
+    assert answer.body.startswith(f"MalformedBody: the {content_type} body cannot be read: ".encode())
 
 
 def test_scripts_that_catch_what_the_toolkits_decoder_raises_go_on() -> None:
@@ -279,7 +290,7 @@ def test_scripts_that_catch_what_the_toolkits_decoder_raises_go_on() -> None:
 def test_what_would_be_supported_is_told() -> None:
     with pytest.raises(UnsupportedFormat, match=r"which knows application/json, text/csv, application/x-npy\)"):
         codecs.encode([1], "image/png")
-    assert invoke(content_type="", predict_fn=lambda data, model: data).body.startswith(b"Content type (none given) is")
+    assert b"Content type (none given) is" in invoke(content_type="", predict_fn=lambda data, model: data).body
 
 
 def test_a_script_that_closes_standard_output_goes_on_telling_its_errors(

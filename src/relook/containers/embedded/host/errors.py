@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 
 class InferenceError(Exception):
-    """`message` begins the answer's body, `phrase` goes into its status line."""
+    """`message` is told in the answer's body, `phrase` in its status line."""
 
     def __init__(self, status_code: int, message: str, phrase: str) -> None:
         super().__init__(status_code, message, phrase)

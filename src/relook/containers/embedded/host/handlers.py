@@ -87,7 +87,7 @@ class Model:
             handlers.call("model_warmup_fn", context, folder, self._model)
 
     def invoke(self, request: Request) -> Response:
-        """Never raises: what the handlers raise becomes an answer, "<message>\\n<trace>"."""
+        """Never raises: what the handlers raise becomes an answer, see `failure`."""
         context = Context(self._context.model_dir, self._context.model_name, request.headers)
         try:
             return self._answer(request, context)
@@ -121,10 +121,17 @@ class Model:
 
 
 def failure(status: int, message: str, phrase: str | None = None) -> Response:
-    """The answer for the exception being handled; also printed, for the log."""
+    """The answer for the exception being handled, whose trace is printed, for the log.
+
+    "<type>: <message>" where the caller is to blame, who has no use for our files' names; else "<message>\\n<trace>", as
+    SageMaker's toolkit answers.
+    """
     trace = traceback.format_exc()
     print(trace, end="", file=sys.stderr if sys.stdout.closed else sys.stdout, flush=True)  # a script may close it
-    return Response(status, f"{message}\n{trace}".encode(), content_type="text/plain", phrase=phrase)
+    kind = sys.exc_info()[0]
+    name = kind.__name__ if kind is not None else "error"
+    text = f"{name}: {message}" if 400 <= status < 500 else f"{message}\n{trace}"
+    return Response(status, text.encode(), content_type="text/plain", phrase=phrase)
 
 
 def _text(body: bytes, content_type: str | None) -> str:
