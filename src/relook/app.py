@@ -32,7 +32,7 @@ from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
 from relook.jobs.worker import Worker
-from relook.services import autoscaling, iam, logs, lookoutvision, s3, sagemaker, sts
+from relook.services import autoscaling, iam, logs, lookoutvision, rekognition, s3, sagemaker, sts
 from relook.settings import Settings, SettingsError
 from relook.store.engine import Store
 from relook.vision.trainer import engine
@@ -131,14 +131,32 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
+    labels = rekognition.service(
+        store=store,
+        blobs=blobs,
+        artifacts_root=folder.artifacts,
+        wake_jobs=worker.wake,
+        limits=_label_limits(settings),
+    )
     hosts = _hosts(settings, folder, store, blobs)
     trainings = sagemaker.TrainingJobs(store, blobs, worker.wake)
-    nouns = (*hosts.nouns, trainings, sagemaker.Transforms(store, worker.wake))
+    nouns = (*hosts.nouns, trainings, sagemaker.Transforms(store, blobs, worker.wake))
     endpoints = sagemaker.services(store=store, nouns=nouns, runtime=hosts.runtime)
     around = (s3.service(blobs, system_clock), sts.service(), logs.service(store), iam.service(store))
     scaling = autoscaling.service(store, hosts.scaling)
     autoscaler = autoscaling.Autoscaler(store, hosts.scaling)
-    return _Parts(fleet, hosting, hosts, autoscaler, worker, (vision, *around, *endpoints, scaling))
+    return _Parts(fleet, hosting, hosts, autoscaler, worker, (vision, labels, *around, *endpoints, scaling))
+
+
+def _label_limits(settings: Settings) -> rekognition.Limits:
+    return rekognition.Limits(
+        projects=settings.label_projects,
+        versions=settings.label_versions,
+        trainings=settings.trainings,
+        running=settings.label_running,
+        inference_units=settings.inference_units,
+        policies=settings.label_policies,
+    )
 
 
 def _hosts(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBlobs) -> sagemaker.Hosts:
@@ -188,6 +206,14 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         relaxed_minimums=settings.relaxed_minimums,
         precision=settings.precision,
     )
+    labels = rekognition.job_kinds(
+        store=store,
+        blobs=blobs,
+        clock=system_clock,
+        artifacts_root=folder.artifacts,
+        data=folder.root,
+        limits=_label_limits(settings),
+    )
     training = sagemaker.training_kind(
         store=store,
         blobs=blobs,
@@ -208,7 +234,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         prefix=name_prefix(folder.root, "transform"),
         gpu=_NVIDIA.exists(),
     )
-    return [*vision, training, transform]
+    return [*vision, *labels, training, transform]
 
 
 def run_worker(settings: Settings, server: int) -> None:
@@ -226,6 +252,8 @@ def run_worker(settings: Settings, server: int) -> None:
         lanes={
             lookoutvision.DATASET_LANE: DATASET_JOBS,
             lookoutvision.TRAINING_LANE: settings.trainings,
+            rekognition.DATASET_LANE: DATASET_JOBS,
+            rekognition.TRAINING_LANE: settings.trainings,
             sagemaker.TRAINING_LANE: settings.trainings,
             sagemaker.TRANSFORM_LANE: TRANSFORM_JOBS,
         },

@@ -1,0 +1,45 @@
+"""Amazon Rekognition (2016-06-27), of which Custom Labels alone: image classifiers and object detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from relook.aws.models import botocore_model
+from relook.aws.operation import Service
+from relook.blobs.interface import Blobs
+from relook.core.clock import Clock
+from relook.jobs.api import JobKind
+from relook.services.rekognition.limits import Limits
+from relook.store.engine import Store
+
+__all__ = ["DATASET_LANE", "TRAINING_LANE", "Limits", "job_kinds", "service"]
+
+DATASET_LANE = "label-dataset"
+TRAINING_LANE = "label-training"
+
+
+def service(
+    *,
+    store: Store,
+    blobs: Blobs,
+    artifacts_root: Path,
+    wake_jobs: Callable[[], None],
+    limits: Limits | None = None,
+) -> Service:
+    """The API over its parts. `wake_jobs` is called, from a worker thread, after a job was committed to the queue."""
+    nouns: tuple[object, ...] = ()
+    return Service(botocore_model("rekognition"), nouns)
+
+
+def job_kinds(
+    *,
+    store: Store,
+    blobs: Blobs,
+    clock: Clock,
+    artifacts_root: Path,
+    data: Path,
+    limits: Limits | None = None,
+) -> list[JobKind]:
+    """The jobs of this service, to be made in the process that runs them. `data` is where weights are looked for."""
+    return []
