@@ -1,7 +1,8 @@
 """Bytes to pixels: the one way in for training and serving alike.
 
-Pixels are taken as they are stored: an EXIF orientation is not applied, because masks are drawn on stored pixels and
-the answers' masks must have the stored width and height.
+For anomaly models (`load`, `decode`) pixels are taken as they are stored: an EXIF orientation is not applied, because
+masks are drawn on stored pixels and the answers' masks must have the stored width and height. For models of labels
+(`load_upright`) it is: boxes are drawn on upright pictures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from relook.vision.samples import ImageError
+from relook.vision.samples import ImageError, ImageFault
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3) RGB, 0..255."""
@@ -26,6 +27,9 @@ Pixels = npt.NDArray[np.uint8]
 SMALLEST_SIDE = 64
 LARGEST_SIDE = 4096
 LARGEST_FILE = 8 * 1024 * 1024
+LARGEST_UPRIGHT_FILE = 15 * 1024 * 1024
+LONGEST_SHAPE = 20
+"""The longer side over the shorter one, at most, of images for models of labels."""
 LARGEST_WORKING_SIDE = 1024
 """Nothing is looked at larger than this."""
 CELL = 16
@@ -35,6 +39,7 @@ MOST_SCANS = 64
 """Of a JPEG. Encoders make about ten; each costs a pass over all pixels, and takes 33 bytes to ask for."""
 
 _FORMATS = ("JPEG", "PNG")
+_ORIENTATION = 0x0112
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
 _MOST_SEGMENTS = 4096
@@ -61,12 +66,24 @@ def load(data: bytes) -> Loaded:
     keeps LARGEST_WORKING_SIDE pixels: its cosines give that for a part of the time. What comes out depends on nothing
     but the bytes, so that training and serving see the same."""
     with _open(data) as image:
-        size = Size(image.height, image.width)
-        if image.format == "JPEG":
-            _check_scans(data)
-            if image.mode in ("RGB", "L"):
-                return Loaded(_decode_jpeg(data, _shrunk(size)), size)
-        return Loaded(_decode_pillow(image), size)
+        return _loaded(data, image)
+
+
+def load_upright(data: bytes) -> Loaded:
+    """As `load`, for models of labels: up to 15 MB, no longer than 20:1, a JPEG turned as its EXIF orientation says.
+
+    `size` is that of the upright image. Raises ImageError with its fault.
+    """
+    with _open_upright(data) as image:
+        turn = _orientation(image)
+        loaded = _loaded(data, image)
+    return loaded if turn == 1 else Loaded(_turned(loaded.pixels, turn), _turned_size(loaded.size, turn))
+
+
+def upright_size(data: bytes) -> Size:
+    """The size that `load_upright` will tell, from the header alone; ImageError if that shows a broken rule."""
+    with _open_upright(data) as image:
+        return _turned_size(Size(image.height, image.width), _orientation(image))
 
 
 def size_of(data: bytes) -> Size:
@@ -104,9 +121,12 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((size.width, size.height), how))
 
 
-def _open(data: bytes) -> Image.Image:
-    if len(data) > LARGEST_FILE:
-        raise ImageError(f"the image has {len(data):,} bytes; at most {LARGEST_FILE:,} (8 MB) are accepted")
+def _open(data: bytes, largest: int = LARGEST_FILE) -> Image.Image:
+    if len(data) > largest:
+        raise ImageError(
+            f"the image has {len(data):,} bytes; at most {largest:,} ({largest // 2**20} MB) are accepted",
+            ImageFault.TOO_LARGE,
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size warnings: the limit below is stricter
@@ -117,9 +137,55 @@ def _open(data: bytes) -> Image.Image:
         raise ImageError("the bytes are not a JPEG or PNG image; only these two formats are accepted") from error
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in image.size):
         raise ImageError(
-            f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}"
+            f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}",
+            ImageFault.TOO_LARGE if max(image.size) > LARGEST_SIDE else ImageFault.SHAPE,
         )
     return image
+
+
+def _open_upright(data: bytes) -> Image.Image:
+    image = _open(data, LARGEST_UPRIGHT_FILE)
+    if max(image.size) > LONGEST_SHAPE * min(image.size):
+        raise ImageError(
+            f"the image is {image.width}x{image.height} pixels; the longer side may be at most {LONGEST_SHAPE} times "
+            "the shorter one",
+            ImageFault.SHAPE,
+        )
+    return image
+
+
+def _loaded(data: bytes, image: Image.Image) -> Loaded:
+    size = Size(image.height, image.width)
+    if image.format == "JPEG":
+        _check_scans(data)
+        if image.mode in ("RGB", "L"):
+            return Loaded(_decode_jpeg(data, _shrunk(size)), size)
+    return Loaded(_decode_pillow(image), size)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's 1 to 8 of a JPEG; 1, upright, where it says nothing that can be understood. A PNG is upright."""
+    if image.format == "PNG":
+        return 1
+    try:
+        told = image.getexif().get(_ORIENTATION)
+    except MemoryError:
+        raise
+    except Exception:  # damaged tags make Pillow raise anything; the pixels may be sound
+        return 1
+    return told if isinstance(told, int) and 1 <= told <= 8 else 1
+
+
+def _turned(pixels: Pixels, orientation: int) -> Pixels:
+    """From 5 on rows and columns are exchanged first; then 2, 3, 6 and 7 mirror columns, and 3, 4, 7 and 8 rows."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    rows, columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return np.ascontiguousarray(pixels[:: -1 if rows else 1, :: -1 if columns else 1])
+
+
+def _turned_size(size: Size, orientation: int) -> Size:
+    return Size(size.width, size.height) if orientation >= 5 else size
 
 
 def _check_scans(data: bytes) -> None:

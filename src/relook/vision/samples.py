@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Task(StrEnum):
@@ -18,8 +18,33 @@ class TrainingError(Exception):
     """The data cannot be trained on; the message names the image or the rule and reaches the user as it is."""
 
 
+class ImageFault(StrEnum):
+    """The rule that an image breaks, for those who answer with a code for each."""
+
+    UNREADABLE = "unreadable"
+    """No JPEG or PNG, or a truncated or damaged one."""
+    TOO_LARGE = "too-large"
+    """Of too many bytes, or a side of too many pixels."""
+    SHAPE = "shape"
+    """Too small, or too long for its width."""
+
+
 class ImageError(Exception):
     """Bytes that are no usable image; the message says what is wrong and what is accepted."""
+
+    fault: ClassVar = ImageFault.UNREADABLE
+
+
+class ImageTooLargeError(ImageError):
+    """Of too many bytes, or a side of too many pixels."""
+
+    fault = ImageFault.TOO_LARGE
+
+
+class ImageShapeError(ImageError):
+    """Too small, or too long for its width."""
+
+    fault = ImageFault.SHAPE
 
 
 @dataclass(frozen=True, slots=True)
