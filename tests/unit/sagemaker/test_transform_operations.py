@@ -96,6 +96,10 @@ def test_what_is_not_there(world: World) -> None:
         ({"S3DataSource": {"S3Uri": "https://b/in"}}, "S3DataSource.S3Uri: https://b/in is not of the form s3://"),
         ({"S3DataSource": {"S3Uri": "s3://b", "S3DataType": "ManifestFile"}}, "s3://b names no manifest object"),
         ({"TransformOutput": {"S3OutputPath": "https://b/out"}}, "TransformOutput.S3OutputPath: https://b/out"),
+        (
+            {"TransformOutput": {"S3OutputPath": "s3://nowhere/out"}},
+            "TransformOutput.S3OutputPath: s3://nowhere/out cannot be written to: ",
+        ),
         ({"DataProcessing": {"InputFilter": "$.["}}, "DataProcessing.InputFilter: '$.[' is no path"),
         ({"DataProcessing": {"OutputFilter": "id"}}, "DataProcessing.OutputFilter: 'id' is no path that can be used"),
         ({"DataProcessing": {"OutputFilter": "$." + "x" * 70}}, "at most 63"),

@@ -12,6 +12,8 @@ from transform_world import ACCOUNT, BUCKET, REGION, Killed, World
 
 from relook.blobs.records import Target
 from relook.core.serving import ContainerDefinition, ModelDefinition
+from relook.jobs import queue
+from relook.jobs.states import JobState
 
 TFRECORDS = b"\x01\x00\x00\x00\x00\x00\x00\x00\x01u\xdeAaxn\xe4(\x02\x00\x00\x00\x00\x00\x00\x00x'\x0b4bc43\xdb\xa7"
 LINES = {"SplitType": "Line", "ContentType": "application/jsonlines"}
@@ -140,7 +142,6 @@ def test_a_manifest(world: World) -> None:
             {},
             "ClientError: s3://data/m: There is no object",
         ),
-        ({"TransformOutput": {"S3OutputPath": "s3://gone/out"}}, {"in/x": b"x"}, "ClientError: bucket gone"),
         (
             {"S3DataSource": {"S3Uri": "s3://data/in"}},
             {"in/in2/x": b"x", "in2/x": b"x"},
@@ -349,6 +350,43 @@ def test_a_stop_that_comes_too_late_for_the_job_still_removes_everything(world: 
     assert world.describe()["TransformJobStatus"] == "Stopping"
     world.work()
     assert world.describe()["TransformJobStatus"] == "Stopped"
+    assert world.versions() == []
+
+
+def test_an_output_bucket_that_is_deleted_before_the_job_runs(world: World) -> None:
+    world.model()
+    world.put("in/x", b"x")
+    world.blobs.buckets.create(ACCOUNT, REGION, "short-lived")
+    world.create(TransformOutput={"S3OutputPath": "s3://short-lived/out"})
+    world.blobs.buckets.delete(ACCOUNT, "short-lived")
+    world.work()
+    found = world.describe()
+    assert (found["TransformJobStatus"], found["FailureReason"][:31]) == ("Failed", "ClientError: bucket short-lived")
+
+
+def test_the_job_of_a_failed_transform_has_failed(world: World) -> None:
+    """What `relook jobs` lists."""
+    world.model()
+    for name in ("a", "b"):
+        world.put(f"in/{name}", b"broken" if name == "b" else b"x")
+    found = world.done()
+    assert found["TransformJobStatus"] == "Failed"
+    with world.store.read() as connection:
+        (job,) = queue.list_jobs(connection)
+    assert (job.state, job.reason) == (JobState.FAILED, found["FailureReason"])
+    assert world.keys() == ["out/a.out"]
+
+
+def test_a_stop_that_comes_when_the_job_has_just_failed_removes_everything(world: World) -> None:
+    world.model()
+    for name in ("a", "b"):
+        world.put(f"in/{name}", b"broken" if name == "b" else b"x")
+    world.create()
+    world.work(before_end=world.stop)
+    assert world.describe()["TransformJobStatus"] == "Stopping"
+    world.work()
+    found = world.describe()
+    assert (found["TransformJobStatus"], found.get("FailureReason")) == ("Stopped", None)
     assert world.versions() == []
 
 

@@ -72,7 +72,7 @@ class World:
         self.blobs = FolderBlobs(self.store, folder / "objects", system_clock)
         self.driver = ProcessDriver()
         self.wakes = 0
-        self.transforms = Transforms(self.store, self._wake)
+        self.transforms = Transforms(self.store, self.blobs, self._wake)
         self.kind = TransformJobs(
             self.store, self.blobs, system_clock, self._starting, prefix="test-", reap=self.driver.reap
         ).kind()
@@ -155,6 +155,7 @@ class World:
         except JobCancelled:
             self._end(job, CANCELLED_REASON, queue.cancel)
         except JobFailed as error:
+            before_end()
             self._end(job, str(error), queue.fail)
         else:
             before_end()

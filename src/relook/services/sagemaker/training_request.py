@@ -19,6 +19,7 @@ from relook.core.training.channels import Channel, channels
 from relook.core.training.hyperparameters import complete
 from relook.core.training.metrics import Metrics
 from relook.services.sagemaker.algorithms import find_algorithm
+from relook.services.sagemaker.destinations import check_bucket
 from relook.services.sagemaker.errors import validation
 from relook.services.sagemaker.refusing import refuse, refuse_keys
 
@@ -40,6 +41,8 @@ _UNOFFERED_RESOURCES = {
     "TrainingPlanArn": "leave it out",
     "InstancePlacementConfig": "leave it out",
     "InstancePreferences": "give InstanceType instead",
+    "SelectedInstanceType": "give InstanceType instead",
+    "SelectedInstanceCount": "give InstanceCount instead",
 }
 _NOT_ENABLED = (
     ("RemoteDebugConfig", "EnableRemoteDebug"),
@@ -55,6 +58,9 @@ _UNOFFERED_IN_S3 = {
     "ModelAccessConfig": "leave it out",
     "HubAccessConfig": "leave it out",
 }
+_NO_CONTAINER = dict.fromkeys(
+    ("ContainerEntrypoint", "ContainerArguments"), "this algorithm runs in no container; leave it out"
+)
 _DEFAULT_RUNTIME = 86_400
 
 
@@ -71,7 +77,8 @@ def check(blobs: FolderBlobs, context: RequestContext, members: Members) -> None
         raise validation(str(error)) from None
     for where in ("OutputDataConfig", "CheckpointConfig", "TensorBoardOutputConfig"):
         if where in members:
-            _check_place(blobs, context.account, where, members[where])
+            given = members[where]
+            check_bucket(blobs, context.account, where, given.get("S3OutputPath") or given["S3Uri"])
 
 
 def define(
@@ -90,7 +97,7 @@ def define(
             definition["HyperParameters"] = complete(members.get("HyperParameters") or {}, specified)
         except TrainingInputError as error:
             raise validation(str(error)) from None
-        _check_algorithm(members, algorithm["specification"])
+        _check_algorithm(members, algorithm)
     return definition, algorithm
 
 
@@ -101,9 +108,7 @@ def _check_offered(members: Members) -> None:
         raise validation("AlgorithmSpecification is missing; give TrainingImage or AlgorithmName in it")
     if bool(specification.get("TrainingImage")) == bool(specification.get("AlgorithmName")):
         raise validation("AlgorithmSpecification takes either TrainingImage or AlgorithmName, and needs one of them")
-    image = specification.get("TrainingImageConfig") or {}
-    if image.get("TrainingRepositoryAccessMode") == "Vpc":
-        refuse(image, {"TrainingRepositoryAccessMode": "set it to Platform"}, "AlgorithmSpecification")
+    _check_image(specification.get("TrainingImageConfig") or {}, "AlgorithmSpecification.TrainingImageConfig")
     resources = members.get("ResourceConfig")
     if not resources or not resources.get("InstanceType"):
         raise validation("ResourceConfig.InstanceType is missing; give any name of one, such as ml.m5.large")
@@ -120,8 +125,17 @@ def _check_offered(members: Members) -> None:
         refuse(source, _UNOFFERED_IN_S3, f"InputDataConfig.{index}.DataSource.S3DataSource")
 
 
+def _check_image(image: Members, path: str) -> None:
+    registry = "images come from the engine's own registries, signed in there; leave it out"
+    refuse(image, {"TrainingRepositoryAuthConfig": registry}, path)
+    if image.get("TrainingRepositoryAccessMode") == "Vpc":
+        refuse(image, {"TrainingRepositoryAccessMode": "set it to Platform"}, path)
+
+
 def _check_stopping(members: Members) -> None:
     stopping = members.get("StoppingCondition") or {}
+    waiting = "a job waits its turn, however long that takes; leave it out, and stop the job by StopTrainingJob"
+    refuse(stopping, {"MaxPendingTimeInSeconds": waiting}, "StoppingCondition")
     spot, wait = members.get("EnableManagedSpotTraining"), stopping.get("MaxWaitTimeInSeconds")
     runtime = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
     if spot and wait is None:
@@ -157,14 +171,6 @@ def place_of(uri: str) -> Place:
     return Place(place.bucket, place.prefix.rstrip("/"))
 
 
-def _check_place(blobs: FolderBlobs, account: str, where: str, given: Mapping[str, Any]) -> None:
-    uri = given.get("S3OutputPath") or given["S3Uri"]
-    try:
-        blobs.check_bucket(account, place_of(uri).bucket)
-    except BlobError as error:
-        raise validation(f"{where}: {uri} cannot be written to: {error}") from None
-
-
 def _check_data(blobs: FolderBlobs, account: str, given: list[Channel]) -> None:
     for channel in given:
         try:
@@ -184,7 +190,10 @@ def _algorithm(connection: Connection, context: RequestContext, members: Members
     return {"arn": found.arn, "builtin": found.builtin, "specification": specification}
 
 
-def _check_algorithm(members: Members, specification: Mapping[str, Any]) -> None:
+def _check_algorithm(members: Members, algorithm: Mapping[str, Any]) -> None:
+    specification: Mapping[str, Any] = algorithm["specification"]
+    if algorithm["builtin"]:
+        refuse(members["AlgorithmSpecification"], _NO_CONTAINER, "AlgorithmSpecification")
     wanted = members["ResourceConfig"]["InstanceType"]
     if wanted not in specification["SupportedTrainingInstanceTypes"]:
         allowed = ", ".join(specification["SupportedTrainingInstanceTypes"])

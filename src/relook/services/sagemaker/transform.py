@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext, operation
+from relook.blobs.interface import Blobs
 from relook.core.batch import BatchError
 from relook.core.clock import as_datetime
 from relook.core.serving import ContainerMode, ModelDefinition
 from relook.core.transforms import TransformStatus
 from relook.jobs.queue import enqueue, request_cancel
+from relook.services.sagemaker.destinations import check_bucket
 from relook.services.sagemaker.errors import job_name_in_use, no_such_job, validation
 from relook.services.sagemaker.lists import listed
 from relook.services.sagemaker.models import resolve
@@ -37,8 +39,9 @@ class Transforms:
 
     tagged_kind = Kind.TRANSFORM_JOB
 
-    def __init__(self, store: Store, wake_jobs: Callable[[], None]) -> None:
+    def __init__(self, store: Store, blobs: Blobs, wake_jobs: Callable[[], None]) -> None:
         self._store = store
+        self._blobs = blobs
         self._wake_jobs = wake_jobs
 
     @operation("CreateTransformJob", resource=_JOB)
@@ -51,6 +54,9 @@ class Transforms:
             if transforms.find(connection, scope, name) is not None:
                 raise job_name_in_use(arn)
             _check(members, model)
+            check_bucket(
+                self._blobs, scope.account, "TransformOutput.S3OutputPath", members["TransformOutput"]["S3OutputPath"]
+            )
             request = {key: value for key, value in members.items() if key not in _NOT_ECHOED}
             made = transforms.create(connection, scope, name, request, model, context.now)
             create_tags(connection, arn, members)

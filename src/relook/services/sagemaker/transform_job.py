@@ -22,6 +22,7 @@ from relook.core.clock import Clock
 from relook.core.transforms import TransformStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.child import CANCELLED_REASON
+from relook.jobs.policy import disk_full
 from relook.jobs.queue import enqueue
 from relook.services.sagemaker.names import Kind, arn_of
 from relook.services.sagemaker.transform_flow import Flow
@@ -96,9 +97,15 @@ class TransformJobs:
         except (BatchError, BlobError) as error:
             raise JobFailed(f"ClientError: {error}") from error
         except ServingError as error:
+            if disk_full(error):
+                raise  # likewise
             raise JobFailed(f"AlgorithmError: {error}") from error
         except Superseded:
-            return self._completed(job)  # it was stopped: the completion sees to that
+            pass  # it was stopped: what ends it sees to that
+        with self._store.read() as connection:
+            counts = transforms.tally(connection, job.id)
+        if counts.failed:
+            raise JobFailed(_reason(counts))
         return self._completed(job)
 
     def failed(self, connection: Connection, payload: Payload, reason: str) -> None:
@@ -110,7 +117,7 @@ class TransformJobs:
             whose = "" if reason.startswith(_KNOWN) else "InternalServerError: "
             text = clip(" ".join((whose + reason).split()), _MOST_REASON)
             transforms.change_status(connection, job.id, TransformStatus.FAILED, self._clock(), text)
-        elif reason == CANCELLED_REASON:
+        elif reason == CANCELLED_REASON or reason.startswith(_KNOWN):  # stopped when it had just failed
             self._clean_up(connection, job)
         else:
             why = f"InternalServerError: its outputs could not be removed: {reason}"[:_MOST_REASON]
@@ -175,10 +182,6 @@ class TransformJobs:
             found = transforms.get(connection, job.id)
             if found is not None and found.status is TransformStatus.STOPPING:
                 self._clean_up(connection, found)
-                return
-            counts = transforms.tally(connection, job.id)
-            if counts.failed:
-                transforms.change_status(connection, job.id, TransformStatus.FAILED, self._clock(), _reason(counts))
             else:
                 transforms.change_status(connection, job.id, TransformStatus.COMPLETED, self._clock())
 
