@@ -88,8 +88,11 @@ def tracking_of(configuration: Mapping[str, Any]) -> Tracking:
 
 
 def _check(members: Members, *, known: bool) -> None:
+    for name in _REFUSED:
+        if members.get(name):
+            raise validation(f"{name} is not offered by this server: give {_CONFIGURATION}")
     kind = members.get("PolicyType", _TYPE if known else "StepScaling")
-    if kind != _TYPE or any(members.get(name) for name in _REFUSED):
+    if kind != _TYPE:
         raise validation(f"PolicyType {kind} is not offered by this server: give {_TYPE}")
     configuration = members.get(_CONFIGURATION)
     if configuration is None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from relook.aws.operation import Members, RequestContext, operation
 from relook.core.clock import as_datetime
 from relook.core.identity import Arn
+from relook.core.tags import TagError, tag_map
 from relook.services.iam.documents import check_trust
 from relook.services.iam.errors import delete_conflict, exists_already, invalid_input, no_such_role
 from relook.services.iam.paging import paged
@@ -58,10 +59,8 @@ class Roles:
             trust=members["AssumeRolePolicyDocument"],
             description=members.get("Description"),
             session_seconds=members.get("MaxSessionDuration", _SESSION_SECONDS),
-            tags={tag["Key"]: tag["Value"] for tag in members.get("Tags") or ()},
+            tags=_tags(members),
         )
-        if len(role.tags) != len(members.get("Tags") or ()):
-            raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
         with self._store.write() as connection:
             if rows.find(connection, context.account, role.name) is not None:
                 raise exists_already(role.name)
@@ -98,6 +97,16 @@ class Roles:
                 raise delete_conflict("Cannot delete entity, must delete policies first.")
             rows.remove(connection, role)
         return {}
+
+
+def _tags(members: Members) -> dict[str, str]:
+    given = [(tag["Key"], tag["Value"]) for tag in members.get("Tags") or ()]
+    if len({key.lower() for key, _ in given}) != len(given):
+        raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    try:
+        return tag_map(given)
+    except TagError as error:
+        raise invalid_input(str(error)) from None
 
 
 def _told(role: Role, *, session: bool = False, tags: bool = True) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from relook.core.serving import ContainerDefinition, ContainerMode, ModelData
 from relook.services.sagemaker.errors import validation
 from relook.services.sagemaker.refusing import refuse
 
-_UNOFFERED = {"ContainerMetricsConfig": "leave it out; what a container writes goes to its log"}
+UNOFFERED = {"ContainerMetricsConfig": "leave it out; what a container writes goes to its log"}
+"""Of a container of CreateModel, wherever its image comes from."""
 _UNOFFERED_PACKAGED = {
     "AdditionalS3DataSource": "put the files into the archive at ModelDataUrl",
     "BaseModel": "there is no hub here; name the model's files by ModelDataUrl",
@@ -23,12 +24,12 @@ _UNOFFERED_S3 = {
     "ManifestEtag": "leave it out; the objects are read when they are needed",
     "ETag": "leave it out; the objects are read when they are needed",
 }
-_PLAIN_IMAGES = "images come from the engine's own registries; set RepositoryAccessMode to Platform"
+_PLAIN_IMAGES = "images come from the engine's own registries, signed in there; set RepositoryAccessMode to Platform"
 
 
 def defined(container: Members, path: str) -> ContainerDefinition:
     """What a container that names its image means. `path` is where it stands in the request, for messages."""
-    refuse(container, _UNOFFERED, path)
+    refuse(container, UNOFFERED, path)
     _check_image(container, path)
     mode = ContainerMode(container.get("Mode") or ContainerMode.SINGLE_MODEL)
     return ContainerDefinition(
@@ -47,9 +48,8 @@ def packaged(container: Members, path: str) -> ContainerDefinition:
     refuse(container, _UNOFFERED_PACKAGED, path)
     if not container.get("Image"):
         raise validation(f"{path}.Image is missing: a container of a model package needs an image")
-    digest = container.get("ImageDigest")
     return ContainerDefinition(
-        image=f"{container['Image']}@{digest.lower()}" if digest else container["Image"],
+        image=pinned(container["Image"], container.get("ImageDigest")),
         hostname=container.get("ContainerHostname") or None,
         data=_data_of(container, path, ContainerMode.SINGLE_MODEL),
         environment=dict(container.get("Environment") or {}),
@@ -57,10 +57,16 @@ def packaged(container: Members, path: str) -> ContainerDefinition:
     )
 
 
+def pinned(image: str, digest: str | None) -> str:
+    """The name by which an engine knows the image with this digest."""
+    return f"{image}@{digest.lower()}" if digest else image
+
+
 def _check_image(container: Members, path: str) -> None:
     config: Mapping[str, Any] = container.get("ImageConfig") or {}
-    if config.get("RepositoryAccessMode") == "Vpc" or config.get("RepositoryAuthConfig"):
-        refuse({"ImageConfig": config}, {"ImageConfig": _PLAIN_IMAGES}, path)
+    refuse(config, {"RepositoryAuthConfig": _PLAIN_IMAGES}, f"{path}.ImageConfig")
+    if config.get("RepositoryAccessMode") == "Vpc":
+        refuse(config, {"RepositoryAccessMode": _PLAIN_IMAGES}, f"{path}.ImageConfig")
 
 
 def _cached(container: Members, path: str, mode: ContainerMode) -> bool:

@@ -9,14 +9,22 @@ from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext
 from relook.core.serving import ContainerDefinition, ModelDefinition
-from relook.services.sagemaker.containers import defined, packaged
+from relook.services.sagemaker.containers import UNOFFERED, defined, packaged
 from relook.services.sagemaker.errors import validation
 from relook.services.sagemaker.packages import find_package, specification_of
 from relook.services.sagemaker.refusing import refuse
 
 _MOST = 15
 _ISOLATE = "set EnableNetworkIsolation to true for a container without any network, or leave it out"
-_FROM_PACKAGE = ("Image", "ImageConfig", "ModelDataUrl", "ModelDataSource", "AdditionalModelDataSources", "Mode")
+_FROM_PACKAGE = (
+    "Image",
+    "ImageConfig",
+    "ModelDataUrl",
+    "ModelDataSource",
+    "AdditionalModelDataSources",
+    "Mode",
+    "MultiModelConfig",
+)
 
 
 def define(connection: Connection, context: RequestContext, members: Members) -> ModelDefinition:
@@ -63,6 +71,7 @@ def _resolved(
 def _of_package(
     connection: Connection, context: RequestContext, container: Members, path: str
 ) -> Iterator[ContainerDefinition]:
+    refuse(container, UNOFFERED, path)
     for name in _FROM_PACKAGE:
         if container.get(name) not in (None, "SingleModel"):
             raise validation(f"{path}.{name} comes from the model package; leave it out beside ModelPackageName")

@@ -18,6 +18,7 @@ from relook.core.training.channels import Channel, InputMode, channels
 from relook.core.training.states import Stage
 from relook.jobs.api import JobFailed
 from relook.services.sagemaker import training_description as description
+from relook.services.sagemaker.containers import pinned
 from relook.services.sagemaker.training_job import Result
 from relook.services.sagemaker.training_monitor import Halt, Halted, Monitor
 from relook.services.sagemaker.training_request import CHECKPOINTS, TENSORBOARD, local_path, place_of
@@ -237,7 +238,8 @@ class _Run:
 
 def image_of(job: TrainingJob) -> str:
     if job.algorithm is not None:
-        return str(job.algorithm["specification"]["TrainingImage"])
+        specification = job.algorithm["specification"]
+        return pinned(specification["TrainingImage"], specification.get("TrainingImageDigest"))
     return str(job.definition["AlgorithmSpecification"]["TrainingImage"])
 
 

@@ -76,7 +76,7 @@ def _check_async(given: Members) -> None:
     output: Mapping[str, Any] = given.get("OutputConfig") or {}
     path = "AsyncInferenceConfig.OutputConfig"
     refuse_keys(output, path)
-    topics = dict.fromkeys(("SuccessTopic", "ErrorTopic"), _NOTIFICATIONS)
+    topics = dict.fromkeys(("SuccessTopic", "ErrorTopic", "IncludeInferenceResponseIn"), _NOTIFICATIONS)
     refuse(output.get("NotificationConfig") or {}, topics, f"{path}.NotificationConfig")
     for name in ("S3OutputPath", "S3FailurePath"):
         _check_s3(output.get(name), f"{path}.{name}")
