@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from relook.vision.samples import Prediction
+from relook.vision.samples import ImageFault
+from relook.vision.serving import AnyPrediction
 
 
 class FleetError(Exception):
@@ -34,7 +35,11 @@ class UnitLost(FleetError):
 
 
 class BadInput(FleetError):
-    """The image cannot be used."""
+    """The image cannot be used; `fault` is the rule it breaks."""
+
+    def __init__(self, message: str, fault: ImageFault = ImageFault.UNREADABLE) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Fleet(Protocol):
         """How many units of the pool answer now; 0 for an unknown name."""
         ...
 
-    async def predict(self, name: str, image: bytes) -> Prediction:
+    async def predict(self, name: str, image: bytes) -> AnyPrediction:
         """One image through one unit; raises FleetError. Waits for a unit that is still starting."""
         ...
 

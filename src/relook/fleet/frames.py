@@ -13,7 +13,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any
 
-from relook.vision.samples import Prediction, Region
+from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
+from relook.vision.samples import ImageFault, Prediction, Region
 
 HEADER = Struct("!BQII")
 LONGEST = 1 << 30
@@ -32,9 +33,11 @@ class FrameKind(IntEnum):
     PREDICTION = 3
     """Unit to server. Head: the prediction without its mask; body: the mask PNG."""
     BAD_INPUT = 4
-    """Unit to server: the image cannot be used. Head: {"message": ...}."""
+    """Unit to server: the image cannot be used. Head: {"message": ..., "fault": an ImageFault}."""
     FAILED = 5
     """Unit to server: the model failed on this image, and the unit lives on. Head: {"message": ...}."""
+    LABELS = 6
+    """Unit to server. Head: a classifier's or detector's prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +107,40 @@ def join_prediction(head: Mapping[str, Any], body: bytes) -> Prediction:
         )
     except (KeyError, TypeError) as error:
         raise FrameError(f"a prediction lacks a member, or has a strange one: {error}") from None
+
+
+def head_of_labels(prediction: LabelPrediction) -> dict[str, Any]:
+    """A prediction as a head, each label a row, for there may be hundreds; plain numbers, also where numpy's slipped
+    in."""
+    return {
+        "width": prediction.width,
+        "height": prediction.height,
+        "found": [
+            [one.name, float(one.score), float(one.threshold), *(_sides(one.box) if one.box is not None else ())]
+            for one in prediction.found
+        ],
+    }
+
+
+def join_labels(head: Mapping[str, Any]) -> LabelPrediction:
+    """The inverse of `head_of_labels`; FrameError where members are missing."""
+    try:
+        found = tuple(
+            FoundLabel(name, score, threshold, Rectangle(*box) if box else None)
+            for name, score, threshold, *box in head["found"]
+        )
+        return LabelPrediction(head["width"], head["height"], found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FrameError(f"a prediction lacks a member, or has a strange one: {error}") from None
+
+
+def parse_fault(head: Mapping[str, Any]) -> ImageFault:
+    """What is wrong with an image; FrameError for a fault that is not known."""
+    try:
+        return ImageFault(head["fault"])
+    except (KeyError, ValueError) as error:
+        raise FrameError(f"a refusal of an image lacks its fault, or has a strange one: {error}") from None
+
+
+def _sides(box: Rectangle) -> tuple[float, float, float, float]:
+    return float(box.left), float(box.top), float(box.width), float(box.height)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from relook.fleet.api import BadInput, Deployment, FleetError, NotDeployed, Overloaded, UnitLost
-from relook.fleet.frames import FrameKind, FrameStart, join_prediction, parse_head
+from relook.fleet.frames import FrameKind, FrameStart, join_labels, join_prediction, parse_fault, parse_head
 from relook.fleet.process import UnitCommand, UnitProcess, UnitState
 from relook.fleet.settings import FleetSettings, Pressure, retry_delay
-from relook.vision.samples import Prediction
+from relook.vision.serving import AnyPrediction
 
 _log = logging.getLogger(__name__)
 _REQUESTS_PER_NEW_UNIT = 8
@@ -24,7 +24,7 @@ _LIVE = (UnitState.STARTING, UnitState.IDLE, UnitState.BUSY)
 class _Request:
     number: int
     image: bytes
-    answer: asyncio.Future[Prediction]
+    answer: asyncio.Future[AnyPrediction]
     lost: int = 0
     """How many units died over it."""
     timer: asyncio.TimerHandle | None = field(default=None)
@@ -68,7 +68,7 @@ class HostedModel:
     def ready_units(self) -> int:
         return sum(unit.state in (UnitState.IDLE, UnitState.BUSY) for unit in self._units)
 
-    async def predict(self, image: bytes) -> Prediction:
+    async def predict(self, image: bytes) -> AnyPrediction:
         if self._closing:
             raise NotDeployed(f"{self._deployment.name}: {self._why_closed}")
         limit = self._settings.queue_per_unit * self._deployment.max_units
@@ -155,7 +155,7 @@ class HostedModel:
         elif not request.answer.done():
             self._waiting.appendleft(request)
 
-    def _settle(self, request: _Request, outcome: Prediction | FleetError) -> None:
+    def _settle(self, request: _Request, outcome: AnyPrediction | FleetError) -> None:
         self._clear_queue_timer(request)
         if request.answer.done():
             return  # the caller has gone
@@ -299,12 +299,14 @@ class HostedModel:
             await asyncio.wait({unit.ended for unit in self._units})
 
 
-def _outcome(frame: FrameStart, payload: memoryview) -> Prediction | FleetError:
+def _outcome(frame: FrameStart, payload: memoryview) -> AnyPrediction | FleetError:
     """What a reply means. FrameError if it makes no sense."""
     head = parse_head(payload[: frame.head])
     if frame.kind is FrameKind.PREDICTION:
         return join_prediction(head, bytes(payload[frame.head :]))
+    if frame.kind is FrameKind.LABELS:
+        return join_labels(head)
     message = str(head.get("message", "no reason given"))
     if frame.kind is FrameKind.BAD_INPUT:
-        return BadInput(message)
+        return BadInput(message, parse_fault(head))
     return FleetError(f"the model failed on this image: {message}")

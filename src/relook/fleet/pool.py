@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from relook.fleet.api import Deployment, NotDeployed
 from relook.fleet.hosted import HostedModel
 from relook.fleet.settings import FleetSettings
-from relook.vision.samples import Prediction
+from relook.vision.serving import AnyPrediction
 
 UNIT_COMMAND = (sys.executable, "-m", "relook.fleet.unit")
 
@@ -80,7 +80,7 @@ class LocalFleet:
         model = self._models.get(name)
         return 0 if model is None else model.ready_units
 
-    async def predict(self, name: str, image: bytes) -> Prediction:
+    async def predict(self, name: str, image: bytes) -> AnyPrediction:
         """See `Fleet`."""
         model = self._models.get(name)
         if model is None:

@@ -16,10 +16,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relook import processes
-from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, parse_start, split_prediction
-from relook.vision.samples import ImageError, Prediction
+from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, head_of_labels, parse_start, split_prediction
+from relook.vision.labelled import LabelPrediction
+from relook.vision.samples import ImageError
+from relook.vision.serving import AnyPrediction, load
 
-Predict = Callable[[bytes], Prediction]
+Predict = Callable[[bytes], AnyPrediction]
 _OOM_SCORE = 300
 """Above the server's, below a training's: whose memory goes first when there is none left."""
 
@@ -32,10 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     from relook.vision.artifact import ArtifactError  # the runtime takes its time: only once we know our parent
     from relook.vision.engine import Device, DeviceError
-    from relook.vision.predict import Predictor
 
     try:
-        predictor = Predictor.load(options.artifact, options.threads, Device(options.device))
+        predictor = load(options.artifact, options.threads, Device(options.device))
     except (ArtifactError, DeviceError) as error:
         print(f"the model cannot be loaded: {error}", file=sys.stderr)
         return 1
@@ -78,10 +79,14 @@ def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0, engi
 def _answer(link: socket.socket, request: int, predict: Predict, image: bytes) -> None:
     mask = b""
     try:
-        head, mask = split_prediction(predict(image))
-        reply = encode(FrameKind.PREDICTION, request, head, len(mask))
+        prediction = predict(image)
+        if isinstance(prediction, LabelPrediction):
+            reply = encode(FrameKind.LABELS, request, head_of_labels(prediction))
+        else:
+            head, mask = split_prediction(prediction)
+            reply = encode(FrameKind.PREDICTION, request, head, len(mask))
     except ImageError as error:
-        reply = encode(FrameKind.BAD_INPUT, request, {"message": str(error)})
+        reply = encode(FrameKind.BAD_INPUT, request, {"message": str(error), "fault": error.fault.value})
     except Exception as error:
         traceback.print_exc()
         reply = encode(FrameKind.FAILED, request, {"message": f"{type(error).__name__}: {error}"})

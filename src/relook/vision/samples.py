@@ -32,7 +32,7 @@ class ImageFault(StrEnum):
 class ImageError(Exception):
     """Bytes that are no usable image; the message says what is wrong and what is accepted."""
 
-    fault: ClassVar = ImageFault.UNREADABLE
+    fault: ClassVar[ImageFault] = ImageFault.UNREADABLE
 
 
 class ImageTooLargeError(ImageError):

@@ -14,12 +14,16 @@ from relook.fleet.frames import (
     FrameKind,
     FrameStart,
     encode,
+    head_of_labels,
+    join_labels,
     join_prediction,
+    parse_fault,
     parse_head,
     parse_start,
     split_prediction,
 )
-from relook.vision.samples import Prediction, Region
+from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
+from relook.vision.samples import ImageFault, Prediction, Region
 
 unit = st.floats(0, 1)
 regions = st.lists(st.builds(Region, name=st.text(max_size=20), colour=st.text(max_size=7), area=unit), max_size=4)
@@ -34,6 +38,11 @@ predictions = st.builds(
     regions=regions.map(tuple),
     mask_png=st.none() | st.binary(max_size=100),
 )
+boxes = st.builds(Rectangle, *[st.floats(-1e4, 1e4)] * 4)
+found_labels = st.builds(FoundLabel, st.text(max_size=20), unit, unit, st.none() | boxes)
+label_predictions = st.builds(
+    LabelPrediction, st.integers(1, 4096), st.integers(1, 4096), st.lists(found_labels, max_size=4).map(tuple)
+)
 
 
 @given(predictions, st.integers(0, 2**64 - 1))
@@ -47,10 +56,18 @@ def test_a_prediction_survives_the_wire_exactly(prediction: Prediction, request:
     assert join_prediction(parse_head(rest[: start.head]), bytes(rest[start.head :])) == prediction
 
 
+@given(label_predictions)
+def test_labels_survive_the_wire_exactly(prediction: LabelPrediction) -> None:
+    wire = encode(FrameKind.LABELS, 7, head_of_labels(prediction))
+    start = parse_start(wire[: HEADER.size])
+    assert (start.kind, start.request, start.body) == (FrameKind.LABELS, 7, 0)
+    assert join_labels(parse_head(wire[HEADER.size :])) == prediction
+
+
 @given(st.binary(min_size=HEADER.size, max_size=HEADER.size))
 def test_any_header_is_parsed_or_refused(header: bytes) -> None:
     kind, request, head, body = HEADER.unpack(header)
-    if 1 <= kind <= 5 and max(head, body) <= LONGEST:
+    if 1 <= kind <= 6 and max(head, body) <= LONGEST:
         assert parse_start(header) == FrameStart(FrameKind(kind), request, head, body)
     else:
         with pytest.raises(FrameError, match="not a frame"):
@@ -73,6 +90,39 @@ def test_a_prediction_that_lacks_a_member_is_refused() -> None:
     for name in head:
         with pytest.raises(FrameError, match="lacks a member"):
             join_prediction({key: value for key, value in head.items() if key != name}, body)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"width": 1, "height": 1},
+        {"width": 1, "found": []},
+        {"width": 1, "height": 1, "found": [["a", 0.5]]},
+        {"width": 1, "height": 1, "found": [["a", 0.5, 0.5, 1.0]]},
+        {"width": 1, "height": 1, "found": 1},
+    ],
+)
+def test_labels_that_lack_a_member_are_refused(head: dict[str, object]) -> None:
+    with pytest.raises(FrameError, match="lacks a member"):
+        join_labels(head)
+
+
+@pytest.mark.parametrize("fault", ImageFault)
+def test_a_fault_is_told_by_its_value(fault: ImageFault) -> None:
+    assert parse_fault(json.loads(json.dumps({"fault": fault.value}))) is fault
+
+
+@pytest.mark.parametrize("head", [{}, {"fault": "ugly"}])
+def test_a_fault_that_is_not_known_is_nonsense(head: dict[str, object]) -> None:
+    with pytest.raises(FrameError, match="fault"):
+        parse_fault(head)
+
+
+def test_labels_of_numpy_become_plain_ones() -> None:
+    box = Rectangle(*np.array([1, 2.5, 3, 4], np.float32))
+    strange = LabelPrediction(9, 8, (FoundLabel("a", np.float32(0.5), np.float64(0.25), box),))  # type: ignore[arg-type]
+    plain = LabelPrediction(9, 8, (FoundLabel("a", 0.5, 0.25, Rectangle(1, 2.5, 3, 4)),))
+    assert join_labels(json.loads(json.dumps(head_of_labels(strange)))) == plain
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:

@@ -22,6 +22,8 @@ import uvloop
 from relook.fleet.api import BadInput, Deployment, FleetError, NotDeployed, Overloaded, UnitLost
 from relook.fleet.pool import LocalFleet
 from relook.fleet.settings import FleetSettings
+from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
+from relook.vision.samples import ImageFault
 
 SCRIPT = Path(__file__).with_name("unit_script.py")
 COMMAND = (sys.executable, str(SCRIPT))
@@ -195,11 +197,24 @@ def test_bad_images_and_stumbling_models_leave_the_unit_alive(play: Play) -> Non
         async with pool_in(folder) as pool:
             await pool.up()
             first = (await pool.ask(b"image")).width
-            with pytest.raises(BadInput, match="the image is no image"):
+            with pytest.raises(BadInput, match="the image is no image") as unreadable:
                 await pool.ask(b"bad")
+            with pytest.raises(BadInput, match="too large") as large:
+                await pool.ask(b"large")
+            assert (unreadable.value.fault, large.value.fault) == (ImageFault.UNREADABLE, ImageFault.TOO_LARGE)
             with pytest.raises(FleetError, match="RuntimeError: the model stumbled"):
                 await pool.ask(b"raise")
             assert (await pool.ask(b"image")).width == first
+
+    play(scenario)
+
+
+def test_labels_come_back_as_they_were(play: Play) -> None:
+    async def scenario(folder: Path) -> None:
+        async with pool_in(folder) as pool:
+            await pool.up()
+            found = (FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),)
+            assert await pool.ask(b"labels") == LabelPrediction(640, 480, found)
 
     play(scenario)
 

@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 from relook.fleet.unit import attach, serve
-from relook.vision.samples import ImageError, Prediction, Region
+from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
+from relook.vision.samples import ImageError, ImageTooLargeError, Prediction, Region
+from relook.vision.serving import AnyPrediction
 
 
-def predict(folder: Path, image: bytes) -> Prediction:
+def predict(folder: Path, image: bytes) -> AnyPrediction:
     """The image is a verb and an argument; anything else is answered with its own length."""
     verb, _, rest = image[:200].partition(b" ")
     match verb:
@@ -29,6 +31,10 @@ def predict(folder: Path, image: bytes) -> Prediction:
             signal.pause()
         case b"bad":
             raise ImageError("the image is no image")
+        case b"large":
+            raise ImageTooLargeError("the image is too large")
+        case b"labels":
+            return LabelPrediction(640, 480, (FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),))
         case b"raise":
             raise RuntimeError("the model stumbled")
         case b"print":

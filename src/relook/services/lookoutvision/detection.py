@@ -42,7 +42,7 @@ class Detection:
             raise validation(f"content-type must be one of the following. {', '.join(_CONTENT_TYPES)}")
         image = await _read(members["Body"], self._limits.image_bytes)
         try:
-            prediction = await self._hosting.predict(arn, image)
+            prediction = await self._hosting.detect(arn, image)
         except FleetError as error:
             raise _as_service_error(error, project, version) from error
         headers = {SCORE_HEADER: repr(prediction.score), THRESHOLD_HEADER: repr(prediction.threshold)}
