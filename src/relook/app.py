@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from relook import processes
@@ -28,6 +29,7 @@ from relook.gateway.app import BODY_LIMIT, Gateway, build
 from relook.iam.authorizer import AdministratorOnly
 from relook.iam.keys import administrator
 from relook.jobs.api import JobKind
+from relook.jobs.artifacts import sweep_artifacts
 from relook.jobs.child import run_job as run_claimed
 from relook.jobs.lock import hold as hold_worker_lock
 from relook.jobs.supervisor import Supervisor
@@ -71,7 +73,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     blobs = FolderBlobs(store, folder.objects, system_clock)
     with hold_worker_lock(folder.worker_lock, _LEFTOVER_PATIENCE):  # nobody of an earlier server writes any more
         blobs.sweep()
-        lookoutvision.sweep_artifacts(store, folder.artifacts)
+        sweep_artifacts(folder.artifacts, partial(lookoutvision.kept_artifacts, store))
         sagemaker.sweep_trainings(folder.training)
         _clear_away(settings, folder)
     parts = _wired(settings, folder, store, blobs)

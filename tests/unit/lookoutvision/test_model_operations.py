@@ -10,8 +10,9 @@ from perfect_trainer import PIXEL
 from relook.blobs.errors import NoRoom
 from relook.blobs.records import Target
 from relook.jobs import queue
+from relook.jobs.artifacts import sweep_artifacts
 from relook.jobs.states import JobState
-from relook.services.lookoutvision import sweep_artifacts
+from relook.services.lookoutvision import kept_artifacts
 from relook.store import lookoutvision_models as rows
 from relook.vision.samples import Task, TrainingError
 
@@ -365,6 +366,6 @@ def test_leftover_folders_are_swept(world: World) -> None:
     running = f"{model.artifact_id}.running"
     for name in (running, "0123.lost", kept.copy().pop().partition(".")[0] + ".older"):
         (world.artifacts / name).mkdir()
-    assert len(sweep_artifacts(world.store, world.artifacts)) == 2
+    assert len(sweep_artifacts(world.artifacts, lambda: kept_artifacts(world.store))) == 2
     assert {path.name for path in world.artifacts.iterdir()} == kept | {running}
-    assert sweep_artifacts(world.store, world.root / "absent") == []
+    assert sweep_artifacts(world.root / "absent", lambda: kept_artifacts(world.store)) == []

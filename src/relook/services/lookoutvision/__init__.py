@@ -12,7 +12,7 @@ from relook.core.clock import Clock
 from relook.core.datasets import DatasetLimits
 from relook.core.minimums import RELAXED, Minimums
 from relook.jobs.api import JobKind
-from relook.services.lookoutvision.artifacts import sweep_artifacts
+from relook.services.lookoutvision.artifacts import kept_artifacts
 from relook.services.lookoutvision.dataset_jobs import LANE as DATASET_LANE
 from relook.services.lookoutvision.dataset_jobs import DatasetJobs
 from relook.services.lookoutvision.datasets import Datasets
@@ -30,7 +30,7 @@ from relook.services.lookoutvision.training import Training
 from relook.store.engine import Store
 from relook.vision.trainer import Trainer, engine
 
-__all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "service", "sweep_artifacts"]
+__all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "kept_artifacts", "service"]
 
 
 def service(

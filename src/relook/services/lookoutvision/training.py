@@ -18,8 +18,8 @@ from relook.core.locations import S3Location
 from relook.core.minimums import Minimums
 from relook.core.states import ModelStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
+from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.services.lookoutvision import messages
-from relook.services.lookoutvision.artifacts import fresh_folder, make_durable
 from relook.store import lookoutvision_models as models
 from relook.store.engine import Store
 from relook.store.lookoutvision_models import Model, Outcome
