@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench_fleet import BenchFleet
 from perfect_trainer import PerfectTrainer
 from relook.aws.errors import ServiceError
 from relook.aws.operation import Answer, RequestContext
@@ -19,12 +20,10 @@ from relook.blobs.errors import ObjectMissing
 from relook.blobs.folder import FolderBlobs
 from relook.core.datasets import DatasetLimits
 from relook.core.identity import Principal
-from relook.fleet.api import Deployment, NotDeployed
 from relook.jobs import queue
 from relook.jobs.api import JobFailed
 from relook.services.lookoutvision import Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
-from relook.vision.samples import Prediction
 
 ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
 START = 1_600_000_000_123
@@ -49,46 +48,6 @@ class Incoming:
 
     async def read(self, limit: int) -> bytes:
         raise AssertionError("the handler keeps its own limit, to word its own error")
-
-
-class BenchFleet:
-    """A fleet whose pools come up, fail and drain when the test says so."""
-
-    def __init__(self) -> None:
-        self.deployed: dict[str, Deployment] = {}
-        self.ready: dict[str, Callable[[], None]] = {}
-        self.failed: dict[str, Callable[[str], None]] = {}
-        self.undeployed: list[str] = []
-        self.answer: Prediction | Exception = Prediction(0.9, 0.5, True, 0.9, 4, 4)
-        self.drained = asyncio.Event()
-        self.drained.set()
-        self.refuses: Exception | None = None
-
-    def deploy(self, deployment: Deployment, on_ready: Callable[[], None], on_failed: Callable[[str], None]) -> None:
-        if self.refuses is not None:
-            raise self.refuses
-        assert deployment.name not in self.deployed, "deployed twice"
-        self.deployed[deployment.name] = deployment
-        self.ready[deployment.name] = on_ready
-        self.failed[deployment.name] = on_failed
-
-    async def undeploy(self, name: str) -> None:
-        await self.drained.wait()
-        self.undeployed.append(name)
-        self.deployed.pop(name, None)
-
-    def units(self, name: str) -> int:
-        return self.deployed[name].min_units if name in self.deployed else 0
-
-    async def predict(self, name: str, image: bytes) -> Prediction:
-        if name not in self.deployed:
-            raise NotDeployed(name)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-    async def close(self) -> None:
-        self.deployed.clear()
 
 
 class Context:
