@@ -1,0 +1,175 @@
+"""The services as the app wires them, nothing of them running, and a request for each operation that takes much."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Coroutine
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from botocore.model import Shape
+
+from relook import app
+from relook.aws.operation import RequestContext
+from relook.blobs.folder import FolderBlobs
+from relook.core.clock import system_clock
+from relook.core.identity import Principal
+from relook.datafolder import DataFolder
+from relook.settings import Settings
+from relook.store.engine import Store
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+BUCKET = "data"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
+TYPE = "ml.m5.large"
+VARIANT = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": TYPE}
+SCALED = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/e/variant/v",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+SERVED = {"Containers": [{"Image": "image"}], "SupportedContentTypes": ["a/b"], "SupportedResponseMIMETypes": ["a/b"]}
+CHANNEL = {
+    "ChannelName": "train",
+    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}},
+}
+TRAINING = {
+    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "RoleArn": ROLE,
+    "InputDataConfig": [CHANNEL],
+    "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+    "ResourceConfig": {"InstanceType": TYPE, "InstanceCount": 1, "VolumeSizeInGB": 7},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90},
+    "EnableManagedSpotTraining": True,
+}
+TRANSFORM = {
+    "ModelName": "m",
+    "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}}},
+    "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/out"},
+    "TransformResources": {"InstanceType": TYPE, "InstanceCount": 1},
+}
+ALGORITHM = {
+    "TrainingSpecification": {
+        "TrainingImage": "image",
+        "SupportedTrainingInstanceTypes": [TYPE],
+        "TrainingChannels": [{"Name": "train", "SupportedContentTypes": ["a/b"], "SupportedInputModes": ["File"]}],
+    },
+    "InferenceSpecification": SERVED,
+}
+TRACKING = {
+    "TargetValue": 5.0,
+    "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+}
+TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}'
+
+
+class World:
+    def __init__(self, folder: Path) -> None:
+        settings = Settings(folder)
+        data = DataFolder(settings.data)
+        self.store = Store.open(data.database)
+        blobs = FolderBlobs(self.store, data.objects, system_clock)
+        blobs.buckets.create(ACCOUNT, REGION, BUCKET)
+        blobs.put(ACCOUNT, BUCKET, "in/one", b"1", "text/plain")
+        self.services = {
+            each.model.service_name: each for each in app._wired(settings, data, self.store, blobs).services
+        }
+        self._number = count()
+        self.call("sagemaker", "CreateModel", ModelName="m", PrimaryContainer={"Image": "image"})
+        self.call("sagemaker", "CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[VARIANT])
+        self.call("sagemaker", "CreateEndpoint", EndpointName="e", EndpointConfigName="c")
+        self.call("sagemaker", "CreateAlgorithm", AlgorithmName="a", **ALGORITHM)
+        self.call("application-autoscaling", "RegisterScalableTarget", **SCALED, MinCapacity=1, MaxCapacity=2)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def call(self, service: str, operation: str, **members: Any) -> dict[str, Any]:
+        """As the gateway would, but for the service model's own constraints."""
+        principal = Principal(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
+        context = RequestContext(ACCOUNT, REGION, principal, "id", system_clock(), "http://127.0.0.1")
+        found = self.services[service].operations[operation].handler(context, members)
+        if inspect.iscoroutine(found):
+            found = _ended(found)
+        return dict(found or {})
+
+    def input_of(self, service: str, operation: str) -> Shape:
+        return self.services[service].model.operation_model(operation).input_shape
+
+    def output_of(self, service: str, operation: str) -> Shape:
+        return self.services[service].model.operation_model(operation).output_shape
+
+    def request(self, operation: str, path: str) -> dict[str, Any]:
+        """The members of a valid request, of a kind that the member at `path` can be given in, with a new name."""
+        name = f"n{next(self._number)}"
+        kinds = copy.deepcopy(REQUESTS[operation](self, name))
+        top = path.partition(".")[0].removesuffix("[]")
+        return next((each for each in kinds if top in each), kinds[0])
+
+    def package(self, name: str) -> str:
+        made = self.call("sagemaker", "CreateModelPackage", ModelPackageName=name, InferenceSpecification=SERVED)
+        return str(made["ModelPackageArn"])
+
+
+def _ended(running: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that waits for nothing returns or raises."""
+    try:
+        running.send(None)
+    except StopIteration as end:
+        return end.value
+    running.close()
+    raise AssertionError("it waits")
+
+
+Requests = Callable[[World, str], list[dict[str, Any]]]
+REQUESTS: dict[str, Requests] = {
+    "CreateEndpoint": lambda _, name: [{"EndpointName": name, "EndpointConfigName": "c"}],
+    "UpdateEndpoint": lambda _, name: [{"EndpointName": "e", "EndpointConfigName": "c"}],
+    "UpdateEndpointWeightsAndCapacities": lambda _, name: [
+        {"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "v"}]}
+    ],
+    "CreateEndpointConfig": lambda _, name: [{"EndpointConfigName": name, "ProductionVariants": [VARIANT]}],
+    "CreateModel": lambda _, name: [
+        {"ModelName": name, "PrimaryContainer": {"Image": "image"}},
+        {"ModelName": name, "Containers": [{"Image": "image"}]},
+    ],
+    "CreateModelPackageGroup": lambda _, name: [{"ModelPackageGroupName": name}],
+    "CreateModelPackage": lambda _, name: [
+        {
+            "ModelPackageName": name,
+            "InferenceSpecification": SERVED,
+            "AdditionalInferenceSpecifications": [{"Name": "second", **SERVED}],
+        },
+        {
+            "ModelPackageName": name,
+            "SourceAlgorithmSpecification": {"SourceAlgorithms": [{"AlgorithmName": "a"}]},
+        },
+    ],
+    "UpdateModelPackage": lambda world, name: [
+        {
+            "ModelPackageArn": world.package(name),
+            "InferenceSpecification": SERVED,
+            "AdditionalInferenceSpecificationsToAdd": [{"Name": "second", **SERVED}],
+        }
+    ],
+    "CreateAlgorithm": lambda _, name: [{"AlgorithmName": name, **ALGORITHM}],
+    "CreateTrainingJob": lambda _, name: [{"TrainingJobName": name, **TRAINING}],
+    "CreateTransformJob": lambda _, name: [{"TransformJobName": name, **TRANSFORM}],
+    "ListTrainingJobs": lambda _, name: [{}],
+    "Search": lambda _, name: [{"Resource": "TrainingJob"}],
+    "InvokeEndpoint": lambda _, name: [{"EndpointName": "e"}],
+    "InvokeEndpointWithResponseStream": lambda _, name: [{"EndpointName": "e"}],
+    "RegisterScalableTarget": lambda _, name: [{**SCALED, "MinCapacity": 1, "MaxCapacity": 2}],
+    "PutScalingPolicy": lambda _, name: [
+        {
+            **SCALED,
+            "PolicyName": name,
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": TRACKING,
+        }
+    ],
+    "CreateRole": lambda _, name: [{"RoleName": name, "AssumeRolePolicyDocument": TRUST}],
+    "DescribeLogGroups": lambda _, name: [{}],
+}
