@@ -49,6 +49,19 @@ def next_ids(connection: Connection, endpoint_id: int, running: Collection[int],
     return list(connection.execute(query.order_by(queue.c.id).limit(limit)).scalars())
 
 
+def expired_ids(connection: Connection, endpoint_id: int, running: Collection[int], now: int, limit: int) -> list[int]:
+    """Those that have waited too long, the oldest first, those being worked on left out."""
+    query = select(queue.c.id).where(
+        queue.c.endpoint_id == endpoint_id, queue.c.id.not_in(list(running)), queue.c.expires < now
+    )
+    return list(connection.execute(query.order_by(queue.c.id).limit(limit)).scalars())
+
+
+def waited_for(connection: Connection) -> set[int]:
+    """The endpoints for which any waits or is being worked on."""
+    return set(connection.execute(select(queue.c.endpoint_id).distinct()).scalars())
+
+
 def begin(connection: Connection, invocation_id: int) -> QueuedInvocation | None:
     """Count an attempt; None where it is gone (its endpoint was deleted)."""
     changed = update(queue).where(queue.c.id == invocation_id).values(attempts=queue.c.attempts + 1)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, null, select, update
 
 from relook.core.deployments import Deployment
-from relook.core.endpoint_states import EndpointStatus, sources
+from relook.core.endpoint_states import RUNNING, EndpointStatus, sources
 from relook.core.names import Scope
 from relook.store import sagemaker_rows as rows
 from relook.store.tables.sagemaker_endpoints import endpoints
@@ -66,6 +66,12 @@ def get(connection: Connection, endpoint_id: int) -> Endpoint | None:
     return None if row is None else endpoint(row)
 
 
+def runs(connection: Connection, endpoint_id: int) -> bool:
+    """Whether it is there, and neither failed nor being deleted."""
+    query = select(endpoints.c.id).where(endpoints.c.id == endpoint_id, endpoints.c.status.in_(_values(RUNNING)))
+    return connection.execute(query).first() is not None
+
+
 def in_status(connection: Connection, statuses: Collection[EndpointStatus]) -> list[Endpoint]:
     """The endpoints of every account in these statuses, oldest first."""
     query = select(endpoints).where(endpoints.c.status.in_(_values(statuses))).order_by(endpoints.c.id)
@@ -86,7 +92,7 @@ def change_status(connection: Connection, endpoint_id: int, new: EndpointStatus,
 
 
 def remove(connection: Connection, endpoint_id: int) -> None:
-    """The endpoint with the invocations that still wait for it."""
+    """The endpoint, and any invocations that still wait for it: see to those first."""
     connection.execute(delete(endpoints).where(endpoints.c.id == endpoint_id))
 
 

@@ -68,7 +68,7 @@ class Stage:
         self.starter = ProcessStarter()
         self.logs = Lines()
         self.hosting = Hosting(store, options=HostingOptions(**options), clock=clock, forget=drop_endpoint_tags)
-        self.endpoints = Endpoints(store, self.hosting, instances=instances)
+        self.endpoints = Endpoints(store, self.blobs, self.hosting, instances=instances)
         self.router = Router(self.hosting)
         self.capturer = Capturer(self.blobs)
         self.limits = InvocationLimits(body_bytes=1000, seconds=200.0, patience=200.0)

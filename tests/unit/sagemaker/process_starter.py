@@ -21,7 +21,7 @@ from relook.containers.serving.api import (
 )
 
 _SERVER = """
-import json, os, sys, threading
+import json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 gate = threading.Event()
@@ -35,6 +35,9 @@ class Handler(BaseHTTPRequestHandler):
         status, answer = 200, body
         if word == "exit":
             os._exit(int(rest))
+        if word == "late":
+            time.sleep(float(rest))
+            os._exit(3)
         if word == "who":
             answer = (os.environ["WHO"] + " " + str(os.getpid())).encode()
         if word == "hold":

@@ -193,6 +193,27 @@ def test_captured_invocations_become_files(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_capture_into_a_bucket_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        stage.simple("plain")
+        await stage.create("plain")
+        await stage.becomes("plain", "InService")
+        capture = {"InitialSamplingPercentage": 1, "DestinationS3Uri": "s3://nowhere/x", "CaptureOptions": []}
+        stage.config("off", variant("plain"), DataCaptureConfig={**capture, "EnableCapture": False})
+        stage.config("on", variant("plain"), DataCaptureConfig=capture)
+        words = "DataCaptureConfig.DestinationS3Uri: s3://nowhere/x cannot be written to: bucket nowhere"
+        with pytest.raises(ServiceError, match=words):
+            await stage.create("on")
+        assert "Could not find endpoint" in await stage.gone("on")
+        with pytest.raises(ServiceError, match=words):
+            await stage.update("plain", "on")
+        assert (await stage.describe("plain"))["EndpointStatus"] == "InService"
+        await stage.create("off")
+        await stage.becomes("off", "InService")
+
+    play(tmp_path, scenario)
+
+
 def test_capture_that_cannot_be_written_fails_no_invocation(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(stage: Stage) -> None:
         stage.model("m")
@@ -201,8 +222,10 @@ def test_capture_that_cannot_be_written_fails_no_invocation(tmp_path: Path, capl
         stage.config(
             "c", variant("m"), DataCaptureConfig={"EnableCapture": True, "InitialSamplingPercentage": 100, **where}
         )
+        stage.blobs.buckets.create(ACCOUNT, REGION, "nowhere")
         await stage.create("c")
         await stage.becomes("c", "InService")
+        stage.blobs.buckets.delete(ACCOUNT, "nowhere")
         assert await stage.ask("c", b"x") == b"x"
         await stage.capturer.flush()
         assert "data capture of c: 1 records are lost" in caplog.text

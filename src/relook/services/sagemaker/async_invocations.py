@@ -11,11 +11,12 @@ from relook.blobs.errors import BlobError
 from relook.blobs.interface import Blobs
 from relook.core.locations import S3Location
 from relook.core.names import Scope
-from relook.services.sagemaker.errors import invocation_refused
+from relook.services.sagemaker.errors import invocation_refused, no_such_endpoint
 from relook.services.sagemaker.live import Live
 from relook.services.sagemaker.names import Kind, resource, scope_of
 from relook.services.sagemaker.routing import Router, read_body
 from relook.store import sagemaker_async as queue
+from relook.store import sagemaker_endpoints as endpoints
 from relook.store.engine import Store
 from relook.store.sagemaker_async import NewInvocation
 
@@ -40,7 +41,7 @@ class AsyncInvocations:
         body = await read_body(members, INLINE_BYTES)
         given = _input(members, body)
         new = _invocation(context, live, members, given, None if given is not None else body)
-        await asyncio.to_thread(self._enqueue, context.account, new)
+        await asyncio.to_thread(self._enqueue, live, new)
         self._wake()
         return {
             "InferenceId": new.inference_id,
@@ -48,10 +49,13 @@ class AsyncInvocations:
             "FailureLocation": new.failure,
         }
 
-    def _enqueue(self, account: str, new: NewInvocation) -> None:
+    def _enqueue(self, live: Live, new: NewInvocation) -> None:
         for uri in {new.output, new.failure or new.output}:
-            self._require_bucket(account, uri)
+            self._require_bucket(live.scope.account, uri)
         with self._store.write() as connection:
+            # Once it is being deleted nothing may be added: what waits then is told of it, and no more is looked for.
+            if not endpoints.runs(connection, new.endpoint_id):
+                raise no_such_endpoint(live.name, live.scope.account)
             queue.enqueue(connection, new)
 
     def _require_bucket(self, account: str, uri: str) -> None:

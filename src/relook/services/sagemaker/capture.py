@@ -1,7 +1,8 @@
 """Data capture: what endpoints were asked and answered, as JSON lines in S3.
 
-An invocation only leaves its record in memory. One task writes files, each of them whole; what does not fit in memory
-while it cannot write is dropped and counted in the logs, for no invocation may wait or fail over its record.
+An invocation only leaves its record in memory. One task writes files, each of them whole. While the disk is full
+records wait for room; what does not fit in memory meanwhile is dropped and counted in the logs, for no invocation may
+wait or fail over its record.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from relook.aws.operation import Members, RequestContext
-from relook.blobs.errors import BlobError
+from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
 from relook.containers.serving.api import Reply
 from relook.core.clock import as_datetime
@@ -79,6 +80,7 @@ class Capturer:
         self._size = 0
         self._dropped = 0
         self._early = asyncio.Event()
+        self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._logs: Logs | None = None
 
@@ -89,11 +91,12 @@ class Capturer:
 
     async def close(self) -> None:
         """Write what is there, and end."""
+        self._closing = True
         if self._task is not None:
-            self._task.cancel()
+            self._early.set()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        await self.flush()
+        await self.flush(last=True)
 
     def offer(
         self, context: RequestContext, live: Live, variant: str, members: Members, body: bytes, reply: Reply
@@ -122,19 +125,28 @@ class Capturer:
         if batch.size > _FILE_BYTES:
             self._early.set()
 
-    async def flush(self) -> None:
-        """Write every record there is. What cannot be written is dropped, and the log says why."""
-        batches, self._batches = self._batches, {}
-        for target, batch in batches.items():
+    async def flush(self, *, last: bool = False) -> None:
+        """Write every record there is. What cannot be written is dropped, and the log says why.
+
+        While there is no room on the disk records stay for the next time, unless this is the `last`.
+        """
+        for target, batch in [(each, self._batches.pop(each)) for each in [*self._batches]]:
             try:
                 await asyncio.to_thread(self._write, target, batch.records)
             except (BlobError, StorageFull, OSError) as error:
+                if isinstance(error, NoRoom | StorageFull) and not last:
+                    _log.warning("data capture of %s: %d records wait: %s", target[2], len(batch.records), error)
+                    self._give_back(target, batch)
+                    continue
                 self._tell(target, f"{len(batch.records)} records are lost: {error}")
-            finally:
-                self._size -= batch.size
+            self._size -= batch.size
         if self._dropped:
             _log.error("data capture: %d records are lost: they came faster than they were written", self._dropped)
             self._dropped = 0
+
+    def _give_back(self, target: Target, batch: _Batch) -> None:
+        newer = self._batches.get(target, _Batch())
+        self._batches[target] = _Batch(batch.records + newer.records, batch.size + newer.size)
 
     def _tell(self, target: Target, text: str) -> None:
         scope, destination, endpoint, variant = target
@@ -144,7 +156,7 @@ class Capturer:
             sink(f"relook: data capture to {destination}: {text}")
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 async with asyncio.timeout(self._seconds):
                     await self._early.wait()

@@ -82,7 +82,7 @@ def _capture(given: Members | None) -> Capture | None:
     parts = {part for option in given["CaptureOptions"] for part in _MODES[option["CaptureMode"]]}
     types: dict[str, Any] = given.get("CaptureContentTypeHeader") or {}
     return Capture(
-        enabled=bool(given.get("EnableCapture")),
+        enabled=bool(given.get("EnableCapture", True)),
         percentage=given["InitialSamplingPercentage"],
         destination=given["DestinationS3Uri"],
         parts=tuple(part for part in CapturePart if part in parts),

@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext, operation
+from relook.blobs.interface import Blobs
 from relook.core.clock import Clock, system_clock
-from relook.core.deployments import VariantProperty, resized, retaining
+from relook.core.deployments import Deployment, VariantProperty, resized, retaining
 from relook.core.endpoint_states import CHANGING, EndpointStatus
 from relook.core.names import Scope
 from relook.services.sagemaker.deploying import check_limit, deployment_of
+from relook.services.sagemaker.destinations import check_bucket
 from relook.services.sagemaker.endpoint_descriptions import description, summary
 from relook.services.sagemaker.errors import already_existing, could_not_find, endpoint_in_progress, validation
 from relook.services.sagemaker.hosting import Hosting
@@ -35,8 +37,11 @@ class Endpoints:
 
     tagged_kind = Kind.ENDPOINT
 
-    def __init__(self, store: Store, hosting: Hosting, *, instances: int = 64, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, store: Store, blobs: Blobs, hosting: Hosting, *, instances: int = 64, clock: Clock = system_clock
+    ) -> None:
         self._store = store
+        self._blobs = blobs
         self._hosting = hosting
         self._instances = instances
         self._clock = clock
@@ -50,6 +55,7 @@ class Endpoints:
             if rows.find(connection, scope, name) is not None:
                 raise already_existing("endpoint", arn)
             deployment = deployment_of(connection, scope, members["EndpointConfigName"], context.now)
+            self._check_capture(scope, deployment)
             check_limit(connection, deployment, self._instances)
             rows.create(connection, scope, name, deployment, context.now)
             create_tags(connection, arn, members)
@@ -78,6 +84,7 @@ class Endpoints:
             wanted = deployment_of(connection, scope, members["EndpointConfigName"], context.now)
             if members.get("RetainAllVariantProperties"):
                 wanted = retaining(wanted, endpoint.current, excluded)
+            self._check_capture(scope, wanted)
             check_limit(connection, wanted, self._instances, endpoint)
             rows.change_status(
                 connection, endpoint.id, EndpointStatus.UPDATING, context.now, pending=wanted, failure=None
@@ -117,6 +124,11 @@ class Endpoints:
     def scale(self, scope: Scope, name: str, variant: str, count: int) -> None:
         """Want so many instances of a variant, for autoscaling. Raises ServiceError, as while another change runs."""
         self._resize(scope, name, {}, {variant: count}, self._clock())
+
+    def _check_capture(self, scope: Scope, wanted: Deployment) -> None:
+        capture = wanted.capture
+        if capture is not None and capture.enabled:
+            check_bucket(self._blobs, scope.account, "DataCaptureConfig.DestinationS3Uri", capture.destination)
 
     def _resize(
         self, scope: Scope, name: str, weights: Mapping[str, float], counts: Mapping[str, int], now: int

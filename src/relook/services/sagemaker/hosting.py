@@ -12,7 +12,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -47,6 +47,7 @@ class _Hosted:
     address: Address
     fleets: dict[str, Fleet] = field(default_factory=dict)
     counts: dict[str, InvocationCounts] = field(default_factory=dict)
+    farewell: asyncio.Task[None] | None = None
 
 
 class Hosting:
@@ -71,6 +72,7 @@ class Hosting:
         self._live: dict[Address, Live] = {}
         self._withdrawn: set[int] = set()
         self._watchers: list[Callable[[], None]] = []
+        self._farewells: list[Callable[[Endpoint], Awaitable[None]]] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +92,10 @@ class Hosting:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        farewells = [hosted.farewell for hosted in self._hosted.values() if hosted.farewell is not None]
+        for farewell in farewells:
+            farewell.cancel()
+        await asyncio.gather(*farewells, return_exceptions=True)
         fleets = [fleet for hosted in self._hosted.values() for fleet in hosted.fleets.values()]
         await asyncio.gather(*(fleet.close() for fleet in fleets))
 
@@ -105,6 +111,10 @@ class Hosting:
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed` called on the loop whenever endpoints or their instances may have changed."""
         self._watchers.append(changed)
+
+    def before_removal(self, call: Callable[[Endpoint], Awaitable[None]]) -> None:
+        """Have `call` run, on the loop, before an endpoint that is being deleted is gone; it may run more than once."""
+        self._farewells.append(call)
 
     def live(self, scope: Scope, name: str) -> Live | None:
         """The endpoint, if it takes requests; by memory alone."""
@@ -236,10 +246,23 @@ class Hosting:
     async def _deleting(self, row: Endpoint, hosted: _Hosted) -> None:
         self._live.pop(hosted.address, None)
         self._end(hosted, keep=(), within=_LAST_SECONDS)
-        if not hosted.fleets:
+        if hosted.farewell is None:
+            hosted.farewell = asyncio.create_task(self._bid_farewell(row))
+        if not hosted.fleets and hosted.farewell.done():
             await asyncio.to_thread(self._remove, row)
             self._hosted.pop(row.id, None)
             self._withdrawn.discard(row.id)
+
+    async def _bid_farewell(self, row: Endpoint) -> None:
+        for call in self._farewells:
+            while True:
+                try:
+                    await call(row)
+                    break
+                except Exception:
+                    _log.exception("hosting: endpoint %s cannot be removed yet; trying again", row.name)
+                    await asyncio.sleep(_RETRY_SECONDS)
+        self._wake.set()
 
     def _ensure(
         self, row: Endpoint, hosted: _Hosted, deployment: Deployment, *, asleep: bool = False, grow_only: bool = False

@@ -50,7 +50,7 @@ class Hosts:
         self._folder = folder
         self._prefix = chosen.hosting.prefix
         self.hosting = Hosting(store, options=chosen.hosting, forget=drop_endpoint_tags)
-        self.endpoints = Endpoints(store, self.hosting, instances=chosen.instances)
+        self.endpoints = Endpoints(store, blobs, self.hosting, instances=chosen.instances)
         self.scaling = VariantScaling(store, self.endpoints, self.hosting)
         router = Router(self.hosting)
         self._capturer = Capturer(blobs, seconds=chosen.capture_seconds)

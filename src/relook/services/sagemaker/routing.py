@@ -219,14 +219,21 @@ def told(live: Live, variant: LiveVariant, container: str, status: int, body: by
 
 
 class ContainerLost(ServiceError):
-    """ModelError for a container that went away under a request: another may be able to answer it."""
+    """ModelError for a container that went away under a request: another may be able to answer it.
+
+    `seconds` is for how long it had the request.
+    """
+
+    seconds = 0.0
 
 
 def _failed(taken: Taken, error: ServingError, timeout: float) -> ServiceError:
     told = failed(taken, error, timeout)
     if not isinstance(error, ContainerGone) or timed_out(taken, timeout):
         return told
-    return ContainerLost(told.code, told.message, told.status, members=told.members)
+    lost = ContainerLost(told.code, told.message, told.status, members=told.members)
+    lost.seconds = time.monotonic() - taken.started
+    return lost
 
 
 def failed(taken: Taken, error: ServingError, timeout: float) -> ServiceError:
