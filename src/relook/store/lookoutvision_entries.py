@@ -9,9 +9,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 
 from relook.core.datasets import EntryFilter
 from relook.core.manifest import ManifestEntry
+from relook.store.queries import batches, contains
 from relook.store.tables.lookoutvision import entries
-
-_BATCH = 500
 
 
 def page(
@@ -30,7 +29,7 @@ def page(
 def known(connection: Connection, dataset_id: int, source_refs: Iterable[str]) -> set[str]:
     """Those of `source_refs` that the dataset has."""
     found: set[str] = set()
-    for some in _batches(list(source_refs)):
+    for some in batches(list(source_refs)):
         query = select(entries.c.source_ref).where(entries.c.dataset_id == dataset_id, entries.c.source_ref.in_(some))
         found.update(connection.execute(query).scalars())
     return found
@@ -81,10 +80,5 @@ def _conditions(wanted: EntryFilter) -> list[ColumnElement[bool]]:
     if wanted.after is not None:
         conditions.append(entries.c.dated > wanted.after)
     if wanted.contains is not None:
-        # LIKE ignores case in SQLite, and instr() is not known everywhere; this says "contains" on every database.
-        conditions.append(func.replace(entries.c.source_ref, wanted.contains, "") != entries.c.source_ref)
+        conditions.append(contains(entries.c.source_ref, wanted.contains))
     return conditions
-
-
-def _batches(values: list[str]) -> Iterable[list[str]]:
-    return (values[start : start + _BATCH] for start in range(0, len(values), _BATCH))

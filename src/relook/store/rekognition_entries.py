@@ -1,0 +1,206 @@
+"""Named queries on the entries of Custom Labels datasets and on their labels. All run in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, update
+
+from relook.core.custom_labels.manifest import Entry
+from relook.store.queries import batches, contains
+from relook.store.tables.rekognition import entries, labels
+
+_COLUMNS = ("line", "labelled", "errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries to list; what is None does not restrict, the others all must hold. `labels`: one of them at least.
+
+    `contains` is case-sensitive.
+    """
+
+    labels: tuple[str, ...] | None = None
+    labelled: bool | None = None
+    contains: str | None = None
+    errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Numbers of entries, and `labels` of names that are declared."""
+
+    total: int
+    labelled: int
+    errors: int
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelStats:
+    """`entries` that declare the label; `boxed` of them have it on a box."""
+
+    name: str
+    entries: int
+    boxed: int
+
+
+def page(
+    connection: Connection, dataset_id: int, wanted: Filter, *, after: int | None, limit: int
+) -> list[tuple[int, str]]:
+    """Positions and lines, in the order the images came into the dataset, from positions greater than `after`."""
+    query = (
+        select(entries.c.position, entries.c.line)
+        .where(entries.c.dataset_id == dataset_id, entries.c.position > (after or 0), *_conditions(dataset_id, wanted))
+        .order_by(entries.c.position)
+        .limit(limit)
+    )
+    return [(row.position, row.line) for row in connection.execute(query)]
+
+
+def count(connection: Connection, dataset_id: int) -> int:
+    query = select(func.count()).select_from(entries).where(entries.c.dataset_id == dataset_id)
+    return connection.execute(query).scalar_one()
+
+
+def stats(connection: Connection, dataset_id: int) -> Stats:
+    query = select(
+        func.count(),
+        func.count().filter(entries.c.labelled),
+        func.count().filter(entries.c.errors > 0),
+    ).where(entries.c.dataset_id == dataset_id)
+    total, labelled, errors = connection.execute(query).one()
+    names = select(func.count(labels.c.name.distinct())).where(labels.c.dataset_id == dataset_id)
+    return Stats(total, labelled, errors, connection.execute(names).scalar_one())
+
+
+def label_stats(connection: Connection, dataset_id: int) -> list[LabelStats]:
+    """Of every label that is declared, by name."""
+    query = (
+        select(labels.c.name, func.count(), func.count().filter(labels.c.boxes > 0))
+        .where(labels.c.dataset_id == dataset_id)
+        .group_by(labels.c.name)
+        .order_by(labels.c.name)
+    )
+    return [LabelStats(name, total, boxed) for name, total, boxed in connection.execute(query)]
+
+
+def positions(connection: Connection, dataset_id: int, source_refs: Collection[str]) -> dict[str, int]:
+    """Those of `source_refs` that the dataset has, with their positions."""
+    found: dict[str, int] = {}
+    for some in batches(list(source_refs)):
+        query = select(entries.c.source_ref, entries.c.position).where(
+            entries.c.dataset_id == dataset_id, entries.c.source_ref.in_(some)
+        )
+        found.update({row.source_ref: row.position for row in connection.execute(query)})
+    return found
+
+
+def names_without(connection: Connection, dataset_id: int, without: Collection[int]) -> set[str]:
+    """The labels that are declared by other entries than those at these positions."""
+    uses = Counter({label.name: label.entries for label in label_stats(connection, dataset_id)})
+    for some in batches(list(without)):
+        query = select(labels.c.name, func.count()).where(labels.c.position.in_(some)).group_by(labels.c.name)
+        uses.subtract({name: number for name, number in connection.execute(query)})
+    return {name for name, number in uses.items() if number > 0}
+
+
+def append(connection: Connection, dataset_id: int, found: Sequence[Entry]) -> None:
+    """At the end, in order. The dataset must have none of their source-refs."""
+    if not found:
+        return
+    rows = [{"dataset_id": dataset_id, "source_ref": entry.source_ref, **_values(entry)} for entry in found]
+    made = insert(entries).returning(entries.c.position, sort_by_parameter_order=True)
+    places = connection.execute(made, rows).scalars()
+    _declare(connection, dataset_id, zip(places, found, strict=True))
+
+
+def replace(connection: Connection, dataset_id: int, found: Mapping[int, Entry]) -> None:
+    """Put these in the place of the entries at their positions, labels and all."""
+    for some in batches(list(found)):
+        connection.execute(delete(labels).where(labels.c.position.in_(some)))
+    if found:
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _COLUMNS}
+        rows = [
+            {"at": position, **{f"new_{name}": value for name, value in _values(entry).items()}}
+            for position, entry in found.items()
+        ]
+        connection.execute(update(entries).where(entries.c.position == bindparam("at")).values(columns), rows)
+    _declare(connection, dataset_id, found.items())
+
+
+def copy(connection: Connection, source: int, target: int) -> None:
+    """All entries of a dataset into an empty one, in their order."""
+    columns = ("source_ref", *_COLUMNS)
+    lines = (
+        select(literal(target), *(entries.c[name] for name in columns))
+        .where(entries.c.dataset_id == source)
+        .order_by(entries.c.position)
+    )
+    connection.execute(insert(entries).from_select(["dataset_id", *columns], lines))
+    old, new = entries.alias(), entries.alias()
+    names = (
+        select(literal(target), labels.c.name, new.c.position, labels.c.boxes)
+        .join(old, old.c.position == labels.c.position)
+        .join(new, new.c.source_ref == old.c.source_ref)
+        .where(labels.c.dataset_id == source, new.c.dataset_id == target)
+    )
+    connection.execute(insert(labels).from_select(["dataset_id", "name", "position", "boxes"], names))
+
+
+def declared(connection: Connection, dataset_id: int) -> list[tuple[int, tuple[str, ...]]]:
+    """Every position with the labels of its entry, none where it has none; in order."""
+    query = (
+        select(entries.c.position, labels.c.name)
+        .outerjoin(labels, labels.c.position == entries.c.position)
+        .where(entries.c.dataset_id == dataset_id)
+        .order_by(entries.c.position, labels.c.name)
+    )
+    found: dict[int, list[str]] = {}
+    for position, name in connection.execute(query):
+        found.setdefault(position, []).extend([] if name is None else [name])
+    return [(position, tuple(names)) for position, names in found.items()]
+
+
+def move(connection: Connection, chosen: Sequence[int], target: int) -> None:
+    """The entries at these positions into another dataset; they keep their positions."""
+    for some in batches(chosen):
+        for table in (entries, labels):
+            connection.execute(update(table).where(table.c.position.in_(some)).values(dataset_id=target))
+
+
+def remove_some(connection: Connection, dataset_id: int, most: int) -> int:
+    """Take at most so many entries away; how many these were."""
+    some = select(entries.c.position).where(entries.c.dataset_id == dataset_id).limit(most).scalar_subquery()
+    return connection.execute(delete(entries).where(entries.c.position.in_(some))).rowcount
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {"line": entry.dataset_line(), "labelled": entry.labeled, "errors": len(entry.errors)}
+
+
+def _declare(connection: Connection, dataset_id: int, found: Iterable[tuple[int, Entry]]) -> None:
+    rows = [
+        {"dataset_id": dataset_id, "name": use.name, "position": position, "boxes": use.boxes}
+        for position, entry in found
+        for use in entry.uses
+    ]
+    if rows:
+        connection.execute(insert(labels), rows)
+
+
+def _conditions(dataset_id: int, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.labels is not None:
+        having = select(labels.c.position).where(labels.c.dataset_id == dataset_id, labels.c.name.in_(wanted.labels))
+        conditions.append(entries.c.position.in_(having))
+    if wanted.labelled is not None:
+        conditions.append(entries.c.labelled == wanted.labelled)
+    if wanted.errors:
+        conditions.append(entries.c.errors > 0)
+    if wanted.contains is not None:
+        conditions.append(contains(entries.c.source_ref, wanted.contains))
+    return conditions
