@@ -98,17 +98,18 @@ class OpenVinoEngine:
         return values
 
 
-def split(model: ov.Model) -> tuple[ov.Model, ov.Model]:
-    """Cut the graph at the patches of every view: (images to patches, patches to the model's outputs).
+def split(model: ov.Model, at: str = PATCHES) -> tuple[ov.Model, ov.Model]:
+    """Cut the graph at the tensors whose names begin with `at`: (images to those, those to the model's outputs).
 
-    Distances are differences of near-equal numbers and lose too much in bf16, so the second part is compiled apart.
+    After the patches, distances are differences of near-equal numbers and lose too much in bf16, as do a detector's
+    coordinates, so the second part is compiled apart.
     """
     cuts = sorted(
         (name, out)
         for op in model.get_ops()
         for out in op.outputs()
         for name in out.get_names()
-        if name.startswith(PATCHES)
+        if name.startswith(at)
     )
     inputs, results = [], []
     for name, cut in cuts:

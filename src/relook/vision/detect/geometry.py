@@ -1,0 +1,73 @@
+"""How an image comes into the size that a detector looks at, how its boxes follow, and which size that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision.images import LARGEST_WORKING_SIDE, Pixels, Size, resize
+
+Boxes = npt.NDArray[np.float32]
+"""(n, 4) left, top, right, bottom in pixels."""
+
+CELL = 32
+GREY = 114
+"""What is left over of the working size is filled with it."""
+SMALLEST_LONG_SIDE = 320
+WANTED_SIDE = 36
+"""Pixels that the usual box of the smallest label shall have at the working size: most of what can be had from more is
+noise, and the time goes up with the square."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """`pixels` (height, width, 3) shrunk or enlarged in their shape, at most the working size. A length in the image
+    times `x` or `y` is one in them."""
+
+    pixels: Pixels
+    x: float
+    y: float
+
+
+def fit(pixels: Pixels, stored: Size, size: Size) -> Fitted:
+    """`stored` is the size of the image that `pixels` show, perhaps shrunk already."""
+    scale = min(size.height / stored.height, size.width / stored.width)
+    height = min(size.height, max(1, round(stored.height * scale)))
+    width = min(size.width, max(1, round(stored.width * scale)))
+    return Fitted(resize(pixels, Size(height, width)), width / stored.width, height / stored.height)
+
+
+def place(pixels: Pixels, canvas: Pixels) -> None:
+    """`pixels` at the top left of `canvas`, which is no smaller; the rest grey."""
+    height, width = pixels.shape[:2]
+    canvas[:height, :width] = pixels
+    canvas[height:] = GREY
+    canvas[:, width:] = GREY
+
+
+def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]]) -> Size:
+    """`images` are the training images' sizes; `boxes` each box's label, image size and side (the root of its area).
+
+    The shape is the usual one of the images, the scale such that the usual box of the smallest label keeps WANTED_SIDE
+    pixels, and no image is enlarged by more than a half. Sides are multiples of CELL.
+    """
+    shape = float(np.median([np.log(image.width / image.height) for image in images]))
+    long = float(np.median([max(image.height, image.width) for image in images]))
+    shares: dict[str, list[float]] = {}
+    for label, image, side in boxes:
+        shares.setdefault(label, []).append(side / max(image.height, image.width))
+    smallest = min((float(np.median(found)) for found in shares.values()), default=1.0)
+    wanted = min(WANTED_SIDE / max(smallest, 1e-6), 1.5 * long, LARGEST_WORKING_SIDE)
+    wanted = max(wanted, SMALLEST_LONG_SIDE)
+    height, width = wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape))
+    return Size(*(max(2 * CELL, CELL * round(side / CELL)) for side in (height, width)))
+
+
+def in_image(boxes: Boxes, fitted: tuple[float, float], image: Size) -> npt.NDArray[np.float64]:
+    """Boxes at the working size, brought back to the image by its `x` and `y` and cut at its border."""
+    scale = np.array([*fitted, *fitted], np.float64)
+    most = np.array([image.width, image.height, image.width, image.height], np.float64)
+    return np.clip(boxes.astype(np.float64) / scale, 0.0, most)

@@ -1,0 +1,223 @@
+"""Training a detector: labelled images in, an artifact and its evaluation out. PyTorch is loaded only when it trains."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+
+import relook
+from relook.vision import label_artifact, runtime
+from relook.vision.detect import plan
+from relook.vision.detect.exporting import LOWEST_SCORE, MOST_BOXES, OVERLAP, export
+from relook.vision.detect.geometry import CELL
+from relook.vision.detect.pictures import Look, Pictures, look
+from relook.vision.detect.plan import Options
+from relook.vision.detect.predicting import Detector
+from relook.vision.detect.starts import Start
+from relook.vision.evaluation import as_record, evaluate_detector
+from relook.vision.evaluation.detection import OVERLAP as RIGHT_OVERLAP
+from relook.vision.evaluation.detection import mean_average_precision
+from relook.vision.images import Size
+from relook.vision.label_artifact import Fit, LabelCard
+from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTest
+from relook.vision.samples import ImageError, Progress, TrainingError
+
+if TYPE_CHECKING:
+    from relook.vision.detect.training import Outcome, Weights
+
+NEEDS_TORCH = (
+    "training an object detector needs PyTorch, which is not installed here: pip install 'relook[train]' (in a clone: "
+    "make torch)"
+)
+_EARLY_THRESHOLD = 0.5
+"""In cards whose thresholds are not chosen yet."""
+
+
+def train(
+    training: Sequence[LabelledImage],
+    test: Sequence[LabelledImage],
+    *,
+    start: Start,
+    task: LabelTask,
+    labels: Sequence[str],
+    output: Path,
+    seed: int,
+    seconds: float,
+    progress: Progress,
+    options: Options | None = None,
+) -> LabelResult:
+    """See `labelled.LabelTrainer`; `start` is what to begin with (`starts`).
+
+    The same images, labels, seed, start, number of steps and threads give the same model. Unless `options.steps` says
+    how many, they are as many as fit into `seconds` at a speed that is tried out first: on a machine as busy as before
+    the same number, else perhaps another. The record has it.
+    """
+    if task is not LabelTask.DETECTION:
+        raise ValueError(f"a detector learns no {task}")
+    if importlib.util.find_spec("torch") is None:
+        raise TrainingError(NEEDS_TORCH)
+    if not any(image.boxes for image in training):
+        raise TrainingError("none of the training images has a box: there is nothing to learn to find")
+    options = options or Options()
+    begin = time.monotonic()
+    seen = look(training, test, progress)
+    size = seen.size if options.size is None else _scaled(seen.size, options.size)
+    job = _Job(training, tuple(labels), start, size, seed, options)
+    outcome = job.learn(begin + seconds * (1 - plan.RESERVED / 2), progress)
+    graph = export(start.architecture(len(labels)), outcome.weights, size)
+    return job.finish(graph, outcome, test, seen, output, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One training, apart from its time."""
+
+    training: Sequence[LabelledImage]
+    labels: tuple[str, ...]
+    start: Start
+    size: Size
+    seed: int
+    options: Options
+
+    def learn(self, deadline: float, progress: Progress) -> Outcome:
+        from relook.vision.detect import training as gradient
+
+        learnt, held = plan.hold_out(self.training, self.seed)
+        images = [self.training[at] for at in learnt]
+        chosen_by = [self.training[at] for at in held]
+
+        def score(weights: Weights) -> float:
+            return self._score(weights, chosen_by)
+
+        judge = gradient.Judge(score if held else None, lambda done, of: progress("train", done, of))
+        return gradient.learn(
+            Pictures(images, self.labels, self.size),
+            plan.order(images),
+            len(self.labels),
+            self.start,
+            judge,
+            self.options,
+            self.seed,
+            deadline,
+        )
+
+    def finish(
+        self,
+        graph: bytes,
+        outcome: Outcome,
+        test: Sequence[LabelledImage],
+        seen: Look,
+        output: Path,
+        progress: Progress,
+    ) -> LabelResult:
+        """Answer the test images, choose thresholds, write the artifact."""
+        detector = Detector.of(graph, self._card(graph, {}), _threads())
+        tests = []
+        for at, image in enumerate(test):
+            tests.append(_answered(detector, image))
+            progress("evaluate", at + 1, len(test))
+        thresholds = dict.fromkeys(self.labels, _EARLY_THRESHOLD)
+        evaluated: dict[str, Any] = {}
+        if test:
+            pairs = [(each.image.boxes, each.prediction.found) for each in tests]
+            found = evaluate_detector(pairs, self.labels, seed=self.seed)
+            thresholds = dict(found.thresholds)
+            evaluated = as_record(found) | {"map_50_95": mean_average_precision(pairs, self.labels)}
+        chosen = self._how(outcome)
+        card = self._card(graph, self._record(seen, chosen))
+        card = replace(card, thresholds=tuple(float(thresholds[label]) for label in self.labels))
+        label_artifact.write(output, graph, card)
+        tests = [_with_thresholds(each, thresholds) for each in tests]
+        notes = (*self._notes(outcome), *seen.notes)
+        return LabelResult(output, thresholds, tuple(tests), notes, evaluated | {"training": chosen})
+
+    def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
+        """How good held-out images are answered by the graph that would be served."""
+        graph = export(self.start.architecture(len(self.labels)), weights, self.size)
+        detector = Detector.of(graph, self._card(graph, {}), _threads())
+        pairs = [(image.boxes, _answered(detector, image).prediction.found) for image in images]
+        loose = mean_average_precision(pairs, self.labels, (RIGHT_OVERLAP,))
+        return (loose + mean_average_precision(pairs, self.labels)) / 2
+
+    def _card(self, graph: bytes, record: dict[str, Any]) -> LabelCard:
+        return LabelCard(
+            task=LabelTask.DETECTION,
+            labels=self.labels,
+            thresholds=(_EARLY_THRESHOLD,) * len(self.labels),
+            sizes=(self.size,),
+            fit=Fit.LETTERBOX,
+            precision=runtime.native_precision(),
+            graph_sha256=hashlib.sha256(graph).hexdigest(),
+            record=record,
+        )
+
+    def _how(self, outcome: Outcome) -> dict[str, Any]:
+        """What makes the same model again."""
+        return {
+            "start": {"name": self.start.name, "origin": self.start.origin, "sha256": self.start.sha256},
+            "steps": outcome.steps,
+            "steps_taken": outcome.taken,
+            "step_chosen": outcome.chosen_step,
+            "held_out": [list(each) for each in outcome.scores],
+            "threads": outcome.threads,
+            "options": asdict(self.options),
+            "size": asdict(self.size),
+            "seed": self.seed,
+        }
+
+    def _record(self, seen: Look, chosen: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **chosen,
+            "data_sha256": seen.data_sha256,
+            "suppression": {"overlap": OVERLAP, "lowest_score": LOWEST_SCORE, "most_boxes": MOST_BOXES},
+            "versions": {
+                "relook": relook.__version__,
+                **{name: version(name) for name in ("torch", "numpy", "openvino", "onnx")},
+            },
+        }
+
+    def _notes(self, outcome: Outcome) -> list[str]:
+        notes = [
+            f"The detector started from {self.start.name} ({self.start.origin}) and looks at images of "
+            f"{self.size.width}x{self.size.height} pixels."
+        ]
+        if self.start.warning:
+            notes.append(self.start.warning)
+        if outcome.scores:
+            notes.append(f"Held-out training images chose step {outcome.chosen_step} of {outcome.taken}.")
+        else:
+            notes.append("There are too few training images to hold some out: the last step was taken.")
+        if outcome.out_of_time:
+            notes.append(
+                f"Time was up after {outcome.taken} of {outcome.steps} steps; the best model until then is kept."
+            )
+        return notes
+
+
+def _answered(detector: Detector, image: LabelledImage) -> LabelTest:
+    try:
+        return LabelTest(image, detector.predict(image.load()))
+    except ImageError as error:
+        raise TrainingError(f"{image.key}: {error}") from error
+
+
+def _with_thresholds(test: LabelTest, thresholds: dict[str, float]) -> LabelTest:
+    found = tuple(replace(each, threshold=thresholds[each.name]) for each in test.prediction.found)
+    return replace(test, prediction=replace(test.prediction, found=found))
+
+
+def _scaled(size: Size, long_side: int) -> Size:
+    scale = long_side / max(size.height, size.width)
+    return Size(*(max(2 * CELL, CELL * round(side * scale / CELL)) for side in (size.height, size.width)))
+
+
+def _threads() -> int:
+    """Of the runtime, while answering test images. It computes the same with any number as far as scores go."""
+    return 1

@@ -1,0 +1,231 @@
+"""Gradient descent for a detector. Imports torch: for a job's process alone."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from relook.vision.detect import plan
+from relook.vision.detect.assigning import Truths, cells_of, loss
+from relook.vision.detect.augmenting import Recipe, drawn
+from relook.vision.detect.network import Network, built
+from relook.vision.detect.pictures import Picture, Pictures
+from relook.vision.detect.plan import Options
+from relook.vision.detect.starts import Start
+
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+DECAY = 0.02
+LARGEST_GRADIENT = 10.0
+TAUGHT_RATE = 0.5
+"""Of the rate, for what was pretrained."""
+MEASURED_IMAGES = 16
+LOOKS = 16
+"""At the held-out images, evenly over the run; the first quarter is not worth one."""
+PATIENCE = 7
+_TRIAL_STEPS = 4
+VERSION = torch.__version__
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """`score` gives how good (higher is better) folded weights are on held-out images; None: the last are taken."""
+
+    score: Callable[[Weights], float] | None
+    progress: Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`weights` folded. `chosen_step` is where they are from; `scores` (step, score) of all looks."""
+
+    weights: Weights
+    steps: int
+    taken: int = 0
+    chosen_step: int = 0
+    per_step: float = 0.0
+    threads: int = 1
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    out_of_time: bool = False
+
+
+def learn(
+    pictures: Pictures,
+    chances: npt.NDArray[np.float64],
+    labels: int,
+    start: Start,
+    judge: Judge,
+    options: Options,
+    seed: int,
+    deadline: float,
+) -> Outcome:
+    """Until the steps are taken, `deadline` (of time.monotonic) has come, or nothing was gained for long."""
+    with _threads(options.threads) as threads:
+        torch.manual_seed(seed)
+        run = _Run(pictures, chances, labels, start, options, seed)
+        steps = options.steps
+        if steps is None:
+            seconds = deadline - time.monotonic()
+            steps = plan.steps_for(seconds, run.trial(), len(pictures), options.batch)
+        return _learn(run, Outcome(run.folded(), steps, threads=threads), judge, deadline)
+
+
+def _learn(run: _Run, outcome: Outcome, judge: Judge, deadline: float) -> Outcome:
+    steps = outcome.steps
+    looks = {round(steps * at / LOOKS) for at in range(LOOKS // 4, LOOKS + 1)}
+    best, since = -1.0, 0
+    begin = time.monotonic()
+    for step in range(steps):
+        if time.monotonic() > deadline:
+            outcome.out_of_time = True
+            break
+        run.step(step, steps)
+        outcome.taken = step + 1
+        judge.progress(step + 1, steps)
+        if judge.score is None or step + 1 not in looks:
+            continue
+        weights = run.folded()
+        score = judge.score(weights)
+        outcome.scores.append((step + 1, score))
+        since = 0 if score >= best else since + 1
+        if score >= best:
+            best, outcome.weights, outcome.chosen_step = score, weights, step + 1
+        if since > PATIENCE:
+            break
+    outcome.per_step = (time.monotonic() - begin) / max(1, outcome.taken)
+    if judge.score is None or not outcome.scores:
+        outcome.weights, outcome.chosen_step = run.folded(), outcome.taken
+    return outcome
+
+
+class _Run:
+    """Network, optimiser and average, from step to step."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        chances: npt.NDArray[np.float64],
+        labels: int,
+        start: Start,
+        options: Options,
+        seed: int,
+    ) -> None:
+        self._pictures, self._chances, self._options, self._seed = pictures, chances, options, seed
+        architecture = start.architecture(labels)
+        self._network = built(architecture, start.weights)
+        self._cells = cells_of(
+            pictures.size.height, pictures.size.width, tuple(level.stride for level in architecture.levels)
+        )
+        self._network.measure(self._first(MEASURED_IMAGES))
+        self._slow = copy.deepcopy(self._network).eval()
+        self._optimiser = torch.optim.AdamW(_groups(self._network, start.weights, options.rate), options.rate)
+
+    def step(self, step: int, steps: int) -> None:
+        """One batch, one move."""
+        part = plan.rate(step, steps)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["full_rate"] * part
+        mosaic = step < steps * (1 - plan.PLAIN_PART)
+        self._descend(step, mosaic)
+        self._average(plan.average_keep(step, steps))
+
+    def trial(self) -> float:
+        """Seconds for a step; everything is as before afterwards."""
+        network, optimiser = (copy.deepcopy(part.state_dict()) for part in (self._network, self._optimiser))
+        chance = torch.get_rng_state()
+        seconds = []
+        for step in range(_TRIAL_STEPS + 2):
+            begin = time.monotonic()
+            self._descend(step, mosaic=True)
+            self._average(1.0)
+            seconds.append(time.monotonic() - begin)
+        self._network.load_state_dict(network)
+        self._optimiser.load_state_dict(optimiser)
+        torch.set_rng_state(chance)
+        return float(np.median(seconds[2:]))  # the first also choose how to compute
+
+    def folded(self) -> Weights:
+        """The average's."""
+        found: Weights = self._slow.folded()
+        return found
+
+    def _descend(self, step: int, mosaic: bool) -> None:
+        images, truths = self._batch(step, mosaic)
+        self._network.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, boxes = self._network(images)
+        wrong = loss(logits, boxes, truths, self._cells)
+        self._optimiser.zero_grad(set_to_none=True)
+        wrong.backward()
+        trained = [value for value in self._network.parameters() if value.requires_grad]
+        torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
+        self._optimiser.step()
+
+    @torch.no_grad()
+    def _average(self, keep: float) -> None:
+        now = self._network.state_dict()
+        for name, value in self._slow.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(now[name], 1 - keep)
+
+    def _batch(self, step: int, mosaic: bool) -> tuple[torch.Tensor, Truths]:
+        rng = np.random.default_rng([self._seed, 2, step])
+        recipe = Recipe(mosaic=mosaic, upside_down=self._options.upside_down)
+        made = []
+        for _ in range(self._options.batch):
+            chosen = rng.choice(len(self._pictures), 4 if mosaic else 1, p=self._chances)
+            made.append(drawn([self._pictures[int(at)] for at in chosen], self._pictures.size, recipe, rng))
+        return torch.from_numpy(np.stack([each.pixels for each in made])), _truths(made)
+
+    def _first(self, count: int) -> torch.Tensor:
+        rng = np.random.default_rng([self._seed, 3])
+        recipe = Recipe(mosaic=False, scale=1.0, light=0.0, mirror=False, upside_down=False)
+        chosen = rng.choice(len(self._pictures), min(count, len(self._pictures)), replace=False)
+        made = [drawn([self._pictures[int(at)]], self._pictures.size, recipe, rng).pixels for at in chosen]
+        return torch.from_numpy(np.stack(made))
+
+
+def _truths(pictures: Sequence[Picture]) -> Truths:
+    most = max(len(each.boxes) for each in pictures)
+    boxes = np.zeros((len(pictures), most, 4), np.float32)
+    labels = np.zeros((len(pictures), most), np.int64)
+    there = np.zeros((len(pictures), most), bool)
+    for at, each in enumerate(pictures):
+        count = len(each.boxes)
+        boxes[at, :count], labels[at, :count], there[at, :count] = each.boxes, each.labels, True
+    return Truths(*(torch.from_numpy(each) for each in (boxes, labels, there)))
+
+
+def _groups(network: Network, taught: Weights, full: float) -> list[dict[str, object]]:
+    """Pretrained weights move slower; only weights of convolutions decay."""
+    groups: dict[tuple[bool, bool], list[torch.Tensor]] = {}
+    for conv in network.architecture.convolutions:
+        for value in network.part(conv.name).parameters():
+            if value.requires_grad:
+                groups.setdefault((f"{conv.name}.weight" in taught, value.ndim > 1), []).append(value)
+    return [
+        {
+            "params": values,
+            "full_rate": full * (TAUGHT_RATE if known else 1.0),
+            "weight_decay": DECAY if decays else 0.0,
+        }
+        for (known, decays), values in sorted(groups.items(), key=lambda entry: entry[0])
+    ]
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[int]:
+    """Of torch in this process, as long as this runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
