@@ -19,7 +19,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from relook.vision.samples import ImageError, ImageFault
+from relook.vision.samples import ImageError, ImageShapeError, ImageTooLargeError
 
 Pixels = npt.NDArray[np.uint8]
 """(height, width, 3) RGB, 0..255."""
@@ -80,6 +80,15 @@ def load_upright(data: bytes) -> Loaded:
     return loaded if turn == 1 else Loaded(_turned(loaded.pixels, turn), _turned_size(loaded.size, turn))
 
 
+def upright_header(data: bytes) -> tuple[str, Size]:
+    """What the header alone tells, whatever rule the image breaks: JPEG or PNG, and the size `load_upright` will tell.
+
+    Raises ImageError for what is neither.
+    """
+    with _recognised(data) as image:
+        return str(image.format), _turned_size(Size(image.height, image.width), _orientation(image))
+
+
 def upright_size(data: bytes) -> Size:
     """The size that `load_upright` will tell, from the header alone; ImageError if that shows a broken rule."""
     with _open_upright(data) as image:
@@ -123,33 +132,35 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
 
 def _open(data: bytes, largest: int = LARGEST_FILE) -> Image.Image:
     if len(data) > largest:
-        raise ImageError(
-            f"the image has {len(data):,} bytes; at most {largest:,} ({largest // 2**20} MB) are accepted",
-            ImageFault.TOO_LARGE,
+        raise ImageTooLargeError(
+            f"the image has {len(data):,} bytes; at most {largest:,} ({largest // 2**20} MB) are accepted"
         )
+    image = _recognised(data)
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in image.size):
+        error = ImageTooLargeError if max(image.size) > LARGEST_SIDE else ImageShapeError
+        raise error(
+            f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}"
+        )
+    return image
+
+
+def _recognised(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's size warnings: the limit below is stricter
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            warnings.simplefilter("ignore")  # Pillow's size warnings: the limits are stricter
+            return Image.open(io.BytesIO(data), formats=_FORMATS)
     except MemoryError:
         raise
     except Exception as error:  # see _decode_pillow
         raise ImageError("the bytes are not a JPEG or PNG image; only these two formats are accepted") from error
-    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in image.size):
-        raise ImageError(
-            f"the image is {image.width}x{image.height} pixels; each side must be {SMALLEST_SIDE} to {LARGEST_SIDE}",
-            ImageFault.TOO_LARGE if max(image.size) > LARGEST_SIDE else ImageFault.SHAPE,
-        )
-    return image
 
 
 def _open_upright(data: bytes) -> Image.Image:
     image = _open(data, LARGEST_UPRIGHT_FILE)
     if max(image.size) > LONGEST_SHAPE * min(image.size):
-        raise ImageError(
+        raise ImageShapeError(
             f"the image is {image.width}x{image.height} pixels; the longer side may be at most {LONGEST_SHAPE} times "
-            "the shorter one",
-            ImageFault.SHAPE,
+            "the shorter one"
         )
     return image
 

@@ -16,16 +16,23 @@ from relook.vision.labelled import FoundLabel, LabelledBox, LabelResult, LabelTa
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """`verdicts` has one list for each test image; `confusion` is None for a detector."""
+    """`verdicts` has one list for each test image; `confusion` is None for a detector, and where nothing was tested.
+
+    The averages are over labels: of average precision, and of the recall of everything found at all.
+    """
 
     verdicts: list[list[Verdict]]
     scores: list[LabelScores]
     confusion: list[list[float]] | None
-    evaluation: Evaluation
+    average_precision: float
+    average_recall: float
 
 
 def judge(result: LabelResult, labels: Sequence[str], task: LabelTask, seed: int) -> Judged:
     """Everything at the thresholds that the model was given."""
+    if not result.tests:
+        untested = [LabelScores(label, 0, 0.0, 0.0, 0.0, result.thresholds[label]) for label in labels]
+        return Judged([], untested, None, 0.0, 0.0)
     evaluation = _evaluate(result.tests, labels, task, [result.thresholds[label] for label in labels], seed)
     judge_one = _boxes if task is LabelTask.DETECTION else _labels
     verdicts = [judge_one(test, result.thresholds) for test in result.tests]
@@ -37,7 +44,7 @@ def judge(result: LabelResult, labels: Sequence[str], task: LabelTask, seed: int
     if task is not LabelTask.DETECTION:
         images = np.array([[max(1, one.images)] for one in evaluation.labels])
         confusion = (evaluation.confusion / images).tolist()
-    return Judged(verdicts, scores, confusion, evaluation)
+    return Judged(verdicts, scores, confusion, evaluation.average_precision, evaluation.average_recall)
 
 
 def _evaluate(
