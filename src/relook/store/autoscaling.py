@@ -50,6 +50,7 @@ class Activity:
     """To have `count` instances; `message` tells how it ended."""
 
     id: int
+    scope: Scope
     resource: str
     unique_id: str
     count: int
@@ -159,11 +160,10 @@ def add_activity(
     connection.execute(delete(activities).where(activities.c.started < now - _KEPT))
 
 
-def open_activity(connection: Connection, target: Target) -> Activity | None:
-    """The one that is in progress."""
-    query = select(activities).where(*_in_scope(activities, target.scope, [target.resource]))
-    row = connection.execute(query.where(activities.c.status == IN_PROGRESS)).first()
-    return None if row is None else _activity(row)
+def open_activities(connection: Connection) -> list[Activity]:
+    """Those that are in progress, of all accounts and regions, also of targets that are there no more."""
+    query = select(activities).where(activities.c.status == IN_PROGRESS).order_by(activities.c.id)
+    return [_activity(row) for row in connection.execute(query)]
 
 
 def end_activity(connection: Connection, activity_id: int, status: str, message: str, now: int) -> None:
@@ -201,4 +201,5 @@ def _policy(row: Row[Any]) -> Policy:
 
 def _activity(row: Row[Any]) -> Activity:
     # `count` would be the method of the row's own.
-    return Activity(**{name: row._mapping[name] for name in Activity.__slots__})
+    names = [name for name in Activity.__slots__ if name != "scope"]
+    return Activity(scope=Scope(row.account, row.region), **{name: row._mapping[name] for name in names})

@@ -139,7 +139,7 @@ def test_cooldowns_are_kept_in_the_rows(tmp_path: Path) -> None:
 def test_minutes_in_which_nobody_counted_take_no_instance_away(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         world.register(MinCapacity=1, MaxCapacity=3)
-        await asyncio.to_thread(world.scaling.scale, SCOPE, "busy", "AllTraffic", 2)
+        await asyncio.to_thread(world.stage.endpoints.scale, SCOPE, "busy", "AllTraffic", 2)
         assert await world.settled() == 2
         world.track(100.0)
         await world.minutes(15)
@@ -206,9 +206,53 @@ def test_a_change_that_somebody_else_undid_is_told_as_failed(tmp_path: Path) -> 
         world.register(MinCapacity=2, MaxCapacity=3)
         await world.look()
         await world.settled()
-        await asyncio.to_thread(world.scaling.scale, SCOPE, "busy", "AllTraffic", 3)
+        await asyncio.to_thread(world.stage.endpoints.scale, SCOPE, "busy", "AllTraffic", 3)
         await world.settled()
         await world.look()
         assert world.activities() == [(setting(2), "Failed")]
+
+    run(tmp_path, scenario)
+
+
+def test_a_change_is_told_as_done_though_its_target_is_gone(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.register(MinCapacity=2, MaxCapacity=3)
+        await world.look()
+        world.targets.deregister(world.stage.context(), NAMED)
+        assert await world.settled() == 2
+        await world.look()
+        assert world.activities() == [(setting(2), "Successful")]
+
+    run(tmp_path, scenario)
+
+
+def test_a_change_and_its_activity_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill between the two would leave: neither."""
+
+    def killed(*arguments: Any) -> None:
+        raise RuntimeError("killed")
+
+    async def scenario(world: World) -> None:
+        world.register(MinCapacity=2, MaxCapacity=3)
+        with monkeypatch.context() as patched:
+            patched.setattr(rows, "add_activity", killed)
+            await world.look()
+        assert (await world.settled(), world.activities()) == (1, [])
+        await world.look()
+        assert (await world.settled(), world.activities()) == (2, [(setting(2), "InProgress")])
+
+    run(tmp_path, scenario)
+
+
+def test_trouble_with_one_target_is_nothing_to_the_others(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        await world.stage.serving("other")
+        world.register(MinCapacity=1, MaxCapacity=3)
+        world.register(MinCapacity=2, MaxCapacity=3, ResourceId="endpoint/other/variant/AllTraffic")
+        with world.stage.store.write() as connection:
+            (first, _) = rows.every_target(connection)
+            rows.put_policy(connection, first, "damaged", {}, 0)
+        await world.look()
+        assert world.activities() == [(setting(2), "InProgress")]
 
     run(tmp_path, scenario)

@@ -4,10 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from endpoint_stage import Stage, play, until, variant
+from endpoint_stage import SCOPE, Stage, play, until, variant
 
 from relook.aws.errors import ServiceError
 from relook.containers.serving.api import Invocation
+from relook.store import sagemaker_endpoints as rows
 from relook.store.sagemaker_documents import DocumentKind
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/"
@@ -89,6 +90,22 @@ def test_deleting_while_creating_leaves_nothing(tmp_path: Path) -> None:
         assert "Could not find endpoint" in await stage.gone("slow")
         stage.starter.gate.set()
         assert stage.starter.instances == []
+
+    play(tmp_path, scenario)
+
+
+def test_a_late_withdrawal_is_nothing_to_the_next_endpoint_of_the_name(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.serving("e")
+        with stage.store.read() as connection:
+            former = rows.find(connection, SCOPE, "e")
+        assert former is not None
+        await stage.delete("e")
+        await stage.gone("e")
+        await stage.create("e")
+        await stage.becomes("e", "InService")
+        stage.hosting.withdraw(former)
+        assert await stage.ask("e", b"x") == b"x"
 
     play(tmp_path, scenario)
 

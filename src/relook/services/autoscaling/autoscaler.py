@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
 
 from relook.aws.errors import ServiceError
 from relook.core.clock import Clock, system_clock
@@ -11,7 +14,7 @@ from relook.core.scaling import IN_MINUTES, Bounds, Decision, Past, VariantState
 from relook.services.autoscaling.policies import tracking_of
 from relook.services.autoscaling.resources import Scalable, VariantName, variant_of
 from relook.store import autoscaling as rows
-from relook.store.autoscaling import Target
+from relook.store.autoscaling import Activity, Policy, Target
 from relook.store.engine import Store
 
 _log = logging.getLogger(__name__)
@@ -42,23 +45,33 @@ class Autoscaler:
             self._task = None
 
     def look(self) -> None:
-        """Look at every target once, and act."""
+        """Look at every target once, and act. Trouble with one is nothing to the others."""
         with self._store.read() as connection:
+            activities = rows.open_activities(connection)
             found = [(target, rows.policies_of(connection, target)) for target in rows.every_target(connection)]
+        resources = {(activity.scope, activity.resource) for activity in activities}
+        resources |= {(target.scope, target.resource) for target, _ in found}
+        states = {each: self._scalable.state(each[0], *variant_of(each[1])) for each in resources}
+        for activity in activities:
+            self._settle(activity, states[activity.scope, activity.resource])
         for target, policies in found:
+            try:
+                self._look_at(target, policies, states[target.scope, target.resource])
+            except Exception:
+                _log.exception("a look at %s failed", target.resource)
+
+    def _look_at(self, target: Target, policies: Sequence[Policy], state: VariantState | None) -> None:
+        if state is None:
+            self._forget(target)
+        elif not state.changing:
             variant = variant_of(target.resource)
-            state = self._scalable.state(target.scope, *variant)
-            if state is None:
-                self._forget(target)
-            elif not state.changing:
-                self._settle(target, state)
-                rules = {policy.name: tracking_of(policy.configuration) for policy in policies}
-                now = self._clock()
-                metric = self._metric(target, variant, now) if rules else []
-                past = Past(target.scaled_out, target.scaled_in)
-                decision = decide(state.count, _bounds(target), rules, metric, past, now)
-                if decision is not None:
-                    self._act(target, variant, state, decision, now)
+            rules = {policy.name: tracking_of(policy.configuration) for policy in policies}
+            now = self._clock()
+            metric = self._metric(target, variant, now) if rules else []
+            past = Past(target.scaled_out, target.scaled_in)
+            decision = decide(state.count, _bounds(target), rules, metric, past, now)
+            if decision is not None:
+                self._act(target, variant, state, decision, now)
 
     async def _run(self) -> None:
         while True:
@@ -76,16 +89,18 @@ class Autoscaler:
             return []
         return self._scalable.invocations(target.scope, *variant, min(whole, IN_MINUTES))
 
-    def _settle(self, target: Target, state: VariantState) -> None:
-        """The change that was in progress has ended, well or not."""
-        with self._store.read() as connection:
-            activity = rows.open_activity(connection, target)
-        if activity is None:
+    def _settle(self, activity: Activity, state: VariantState | None) -> None:
+        """Say how a change has ended that is in progress no more, though its target may be gone."""
+        if state is not None and state.changing:
             return
-        status, message = rows.FAILED, f"The endpoint has {state.count} instances; its FailureReason may tell why"
-        if state.count == activity.count:
-            done = f"Successfully set desired instance count to {activity.count}. Change successfully fulfilled."
-            status, message = rows.SUCCESSFUL, done
+        status = rows.FAILED
+        if state is None:
+            message = "The variant was deleted"
+        elif state.count == activity.count:
+            status = rows.SUCCESSFUL
+            message = f"Successfully set desired instance count to {activity.count}. Change successfully fulfilled."
+        else:
+            message = f"The endpoint has {state.count} instances; its FailureReason may tell why"
         with self._store.write() as connection:
             rows.end_activity(connection, activity.id, status, message, self._clock())
 
@@ -93,25 +108,23 @@ class Autoscaler:
         wanted, last = self._failed.get(target.id, (None, 0))
         if wanted == decision.count and now - last < _AFTER_FAILURE:
             return
-        failure = None
+        way = "scaled_out" if decision.count > state.count else "scaled_in"
+
+        def record(connection: Connection) -> None:
+            rows.add_activity(connection, target, decision.count, decision.cause, now)
+            rows.change_target(connection, target.id, **{way: now})
+
         try:
-            self._scalable.scale(target.scope, *variant, decision.count)
+            self._scalable.scale(target.scope, *variant, decision.count, record)
             self._failed.pop(target.id, None)
         except ServiceError as error:
-            failure = error.message
             self._failed[target.id] = (decision.count, now)
-        with self._store.write() as connection:
-            rows.add_activity(connection, target, decision.count, decision.cause, now, failure)
-            if failure is None:
-                rows.change_target(
-                    connection, target.id, **{"scaled_out" if decision.count > state.count else "scaled_in": now}
-                )
+            with self._store.write() as connection:
+                rows.add_activity(connection, target, decision.count, decision.cause, now, error.message)
 
     def _forget(self, target: Target) -> None:
         """Its variant is gone for good."""
         with self._store.write() as connection:
-            if (activity := rows.open_activity(connection, target)) is not None:
-                rows.end_activity(connection, activity.id, rows.FAILED, "The variant was deleted", self._clock())
             rows.remove_target(connection, target.id)
         self._failed.pop(target.id, None)
 

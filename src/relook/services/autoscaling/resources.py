@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
+
+from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext
 from relook.core.names import Scope
@@ -24,8 +27,10 @@ class Scalable(Protocol):
         """None when there is none of that name."""
         ...
 
-    def scale(self, scope: Scope, endpoint: str, variant: str, count: int) -> None:
-        """Want so many instances. Raises ServiceError."""
+    def scale(
+        self, scope: Scope, endpoint: str, variant: str, count: int, record: Callable[[Connection], None]
+    ) -> None:
+        """Want so many instances, and have `record` write what it has to in the same transaction. ServiceError."""
         ...
 
     def invocations(self, scope: Scope, endpoint: str, variant: str, minutes: int) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -121,9 +121,19 @@ class Endpoints:
     def holds(self, connection: Connection, name: ResourceName) -> bool:
         return rows.find(connection, name.scope, name.key) is not None
 
-    def scale(self, scope: Scope, name: str, variant: str, count: int) -> None:
-        """Want so many instances of a variant, for autoscaling. Raises ServiceError, as while another change runs."""
-        self._resize(scope, name, {}, {variant: count}, self._clock())
+    def scale(
+        self,
+        scope: Scope,
+        name: str,
+        variant: str,
+        count: int,
+        record: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
+        """Want so many instances of a variant, for autoscaling; `record` writes in the same transaction.
+
+        Raises ServiceError, as while another change runs.
+        """
+        self._resize(scope, name, {}, {variant: count}, self._clock(), record)
 
     def _check_capture(self, scope: Scope, wanted: Deployment) -> None:
         capture = wanted.capture
@@ -131,7 +141,13 @@ class Endpoints:
             check_bucket(self._blobs, scope.account, "DataCaptureConfig.DestinationS3Uri", capture.destination)
 
     def _resize(
-        self, scope: Scope, name: str, weights: Mapping[str, float], counts: Mapping[str, int], now: int
+        self,
+        scope: Scope,
+        name: str,
+        weights: Mapping[str, float],
+        counts: Mapping[str, int],
+        now: int,
+        record: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
         with self._store.write() as connection:
             endpoint = _updatable(connection, scope, name)
@@ -146,6 +162,7 @@ class Endpoints:
                 raise validation(f"Every variant of endpoint {name} would have weight 0; give one more than 0")
             check_limit(connection, wanted, self._instances, endpoint)
             rows.change_status(connection, endpoint.id, EndpointStatus.UPDATING, now, pending=wanted, failure=None)
+            record(connection)
         self._hosting.notify()
 
 

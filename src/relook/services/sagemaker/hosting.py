@@ -126,7 +126,9 @@ class Hosting:
     def withdraw(self, endpoint: Endpoint) -> None:
         """Send no more requests to an endpoint that is being deleted. Callable from any thread."""
         self._withdrawn.add(endpoint.id)
-        self._live.pop(_address(endpoint), None)
+        live = self._live.get(_address(endpoint))
+        if live is not None and live.id == endpoint.id:  # and not one that was made meanwhile under its name
+            self._live.pop(_address(endpoint), None)
 
     def present(self, endpoint: Endpoint, variant: Variant) -> int:
         """How many instances of a variant there are now. Callable from any thread."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
 from relook.core.endpoint_states import EndpointStatus
 from relook.core.names import Scope
 from relook.core.scaling import VariantState
@@ -28,9 +32,11 @@ class VariantScaling:
             return None
         return VariantState(wanted.count, found.status is not EndpointStatus.IN_SERVICE)
 
-    def scale(self, scope: Scope, endpoint: str, variant: str, count: int) -> None:
-        """Want so many instances. Raises ServiceError, as while another change runs."""
-        self._endpoints.scale(scope, endpoint, variant, count)
+    def scale(
+        self, scope: Scope, endpoint: str, variant: str, count: int, record: Callable[[Connection], None]
+    ) -> None:
+        """Want so many instances; `record` writes in the same transaction. ServiceError, as while a change runs."""
+        self._endpoints.scale(scope, endpoint, variant, count, record)
 
     def invocations(self, scope: Scope, endpoint: str, variant: str, minutes: int) -> list[float]:
         """Per instance, of each of the last whole minutes, oldest first."""
