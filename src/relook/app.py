@@ -89,8 +89,10 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         await parts.hosting.start()
         await parts.hosts.start()
         parts.autoscaler.start()
+        parts.expiry.start()
         yield App(gateway, parts.hosting, parts.worker)
     finally:
+        await parts.expiry.close()
         await parts.autoscaler.close()
         await parts.hosts.close()
         await parts.hosting.close()
@@ -117,6 +119,7 @@ class _Parts:
     hosting: lookoutvision.Hosting
     hosts: sagemaker.Hosts
     autoscaler: autoscaling.Autoscaler
+    expiry: logs.Expiry
     worker: Worker
     services: tuple[Service, ...]
 
@@ -147,7 +150,8 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
     around = (s3.service(blobs, system_clock), sts.service(), logs.service(store), iam.service(store))
     scaling = autoscaling.service(store, hosts.scaling)
     autoscaler = autoscaling.Autoscaler(store, hosts.scaling)
-    return _Parts(fleet, hosting, hosts, autoscaler, worker, (vision, labels, *around, *endpoints, scaling))
+    services = (vision, labels, *around, *endpoints, scaling)
+    return _Parts(fleet, hosting, hosts, autoscaler, logs.Expiry(store), worker, services)
 
 
 def _label_limits(settings: Settings) -> rekognition.Limits:

@@ -10,12 +10,27 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 
 from relook.core.clock import system_clock
 from relook.core.names import Scope
 from relook.store.tables.logs import events, groups, streams
 
+DAY = 86_400_000
+"""In milliseconds."""
 MAX_EVENT_BYTES = 256 * 1024
 EVENT_OVERHEAD = 26
 """CloudWatch counts so many bytes for each event beside its text: toward that limit, and toward stored bytes."""
@@ -208,15 +223,30 @@ def list_events(
     return found[::-1] if newest else found
 
 
-def expire(connection: Connection, now: int) -> int:
-    """Remove the events that are older than their group's retention; returns how many."""
+def expire(connection: Connection, now: int, most: int = 1000) -> int:
+    """Remove events that are older than their group's retention, `most` of them at once; returns how many."""
     removed = 0
-    kept = select(groups.c.id, groups.c.retention_days).where(groups.c.retention_days.is_not(None))
-    for group_id, days in connection.execute(kept).all():
-        mine = select(streams.c.id).where(streams.c.group_id == group_id)
-        old = events.c.time < now - days * 86_400_000
-        removed += connection.execute(delete(events).where(events.c.stream_id.in_(mine), old)).rowcount
+    kept = select(streams.c.id, groups.c.retention_days).join(groups, streams.c.group_id == groups.c.id)
+    kept = kept.where(groups.c.retention_days.is_not(None)).order_by(streams.c.id)
+    for stream_id, days in connection.execute(kept).all():
+        if removed < most:
+            removed += _expire_stream(connection, stream_id, now - days * DAY, most - removed)
     return removed
+
+
+def _expire_stream(connection: Connection, stream_id: int, before: int, most: int) -> int:
+    mine = events.c.stream_id == stream_id
+    size = func.length(cast(events.c.text, LargeBinary)) + EVENT_OVERHEAD
+    old = select(events.c.id, size).where(mine, events.c.time < before)
+    found = connection.execute(old.order_by(events.c.time, events.c.id).limit(most)).all()
+    if found:
+        connection.execute(delete(events).where(events.c.id.in_([ident for ident, _ in found])))
+        left = select(func.min(events.c.time), func.max(events.c.time)).where(mine)
+        first, last = connection.execute(left).one()
+        bytes_left = streams.c.stored_bytes - sum(size for _, size in found)
+        values = {"first_event": first, "last_event": last, "stored_bytes": bytes_left}
+        connection.execute(update(streams).where(streams.c.id == stream_id).values(values))
+    return len(found)
 
 
 def _named(scope: Scope, name: str) -> tuple[ColumnElement[bool], ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from relook.core.identity import Principal
 from relook.core.names import Scope
 from relook.services.logs.describing import Descriptions
 from relook.services.logs.reading import Reading
+from relook.services.logs.retention import Expiry, Retention
 from relook.store import logs as rows
 from relook.store.engine import Store
 
@@ -173,3 +175,49 @@ def test_streams_by_name_or_by_their_last_event(store: Store) -> None:
     assert Descriptions(store).streams(CONTEXT, {"logGroupIdentifier": identifier})["logStreams"]
     assert refusal(names, logStreamNamePrefix="job/", orderBy="LastEventTime")[0] == "InvalidParameterException"
     assert refusal(names, logGroupIdentifier=identifier)[0] == "InvalidParameterException"
+
+
+def test_retention_is_set_told_and_taken_back(store: Store) -> None:
+    put(store, "a/1", (1, "line"))
+
+    def told() -> Any:
+        return Descriptions(store).groups(CONTEXT, {})["logGroups"][0]["retentionInDays"]
+
+    assert told() is None
+    Retention(store).put(CONTEXT, {"logGroupName": "/jobs", "retentionInDays": 7})
+    assert told() == 7
+    Retention(store).delete(CONTEXT, {"logGroupName": "/jobs"})
+    assert told() is None
+    code, text = refusal(Retention(store).put, CONTEXT, {"logGroupName": "/jobs", "retentionInDays": 2})
+    assert code == "InvalidParameterException"
+    assert "retentionInDays must be one of 1, 3, 5" in text
+    code, _ = refusal(Retention(store).put, CONTEXT, {"logGroupName": "/none", "retentionInDays": 1})
+    assert code == "ResourceNotFoundException"
+
+
+def test_the_task_removes_what_is_too_old_again_and_again(store: Store) -> None:
+    now = 3 * rows.DAY
+
+    async def scenario() -> None:
+        nonlocal now
+        expiry = Expiry(store, clock=lambda: now, seconds=0.01)
+        expiry.start()
+        try:
+            await until(lambda: left() == ["young"])
+            now += rows.DAY
+            await until(lambda: left() == [])
+        finally:
+            await expiry.close()
+
+    def left() -> list[str]:
+        return texts(get(store, startFromHead=True))
+
+    put(store, "a/1", (1, "old"), (now - rows.DAY // 2, "young"))
+    Retention(store).put(CONTEXT, {"logGroupName": "/jobs", "retentionInDays": 1})
+    asyncio.run(scenario())
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)

@@ -103,20 +103,36 @@ def test_groups_are_listed_for_one_account_and_region(store: Store) -> None:
         assert [one.name for one in logs.list_groups(connection, SCOPE, contains="the", limit=10)] == ["other"]
 
 
-def test_deleting_a_group_takes_its_lines_and_retention_takes_the_old_ones(store: Store) -> None:
-    day = 86_400_000
+def test_deleting_a_group_takes_its_lines(store: Store) -> None:
     with store.write() as connection:
-        logs.append(connection, SCOPE, GROUP, "a", [(0, "old"), (2 * day, "new")], now=2 * day)
-        logs.append(connection, SCOPE, "kept", "a", [(0, "old")], now=0)
-        logs.set_retention(connection, logs.ensure_group(connection, SCOPE, GROUP, 0), 1)
-        assert logs.expire(connection, 2 * day) == 1
-    assert texts(store, "a") == ["new"]
-    with store.write() as connection:
+        logs.append(connection, SCOPE, GROUP, "a", [(0, "line")], now=0)
+        logs.append(connection, SCOPE, "kept", "a", [(0, "line")], now=0)
         logs.delete_group(connection, logs.ensure_group(connection, SCOPE, GROUP, 0))
         assert logs.find_group(connection, SCOPE, GROUP) is None
         kept = logs.find_group(connection, SCOPE, "kept")
         assert kept is not None
         assert [one.name for one in logs.list_streams(connection, kept.id, limit=9)] == ["a"]
+
+
+def test_retention_takes_the_old_lines_a_few_at_a_time(store: Store) -> None:
+    day = logs.DAY
+    with store.write() as connection:
+        logs.append(connection, SCOPE, GROUP, "a", [(0, "oldest"), (1, "older, ä"), (2 * day, "new")], now=2 * day)
+        logs.append(connection, SCOPE, GROUP, "b", [(3, "old")], now=3)
+        logs.append(connection, SCOPE, "kept", "a", [(0, "old")], now=0)
+        logs.set_retention(connection, logs.ensure_group(connection, SCOPE, GROUP, 0), 1)
+        assert logs.expire(connection, 2 * day, most=1) == 1
+    assert texts(store, "a") == ["older, ä", "new"]
+    with store.write() as connection:
+        assert logs.expire(connection, 2 * day) == 2
+        assert logs.expire(connection, 2 * day) == 0
+        group = logs.ensure_group(connection, SCOPE, GROUP, 0)
+        some, none = logs.list_streams(connection, group, limit=9)
+        assert (some.first_event, some.last_event, some.stored_bytes) == (2 * day, 2 * day, 3 + logs.EVENT_OVERHEAD)
+        assert (none.first_event, none.last_event, none.stored_bytes) == (None, None, 0)
+        kept = logs.find_group(connection, SCOPE, "kept")
+        assert kept is not None
+        assert kept.stored_bytes > 0
 
 
 def test_a_writer_keeps_every_line_of_every_thread_in_order(store: Store) -> None:
