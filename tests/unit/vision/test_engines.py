@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -114,8 +115,37 @@ def test_an_int8_model_is_not_for_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None
         open_engine(b"", [], Precision.INT8, Device.GPU, 1)
 
 
-def test_something_small_is_computed_before_a_provider_counts() -> None:
+def test_something_small_is_computed_before_a_provider_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Computed] = []
+
+    def opens(graph: bytes, provider: str) -> Computed:
+        opened.append(Computed(real(graph, provider), off=0.0 if not opened else 0.5))
+        return opened[-1]
+
+    real = onnx_engine.open_session
+    monkeypatch.setattr(onnx_engine, "open_session", opens)
     onnx_engine.try_out(onnx_engine.CPU)
+    assert [each.providers for each in opened] == [[onnx_engine.CPU]]
+    assert opened[0].answers == [[0, 0, 1, 2]]
+    with pytest.raises(
+        DeviceError, match=r"the CPU computes wrong numbers \(\[0\.5, 0\.5, 1\.5, 2\.5\]\): take device"
+    ):
+        onnx_engine.try_out(onnx_engine.CPU)
+
+
+class Computed:
+    """A session whose answers are written down, and all `off` by so much."""
+
+    def __init__(self, session: Any, off: float) -> None:
+        self._session = session
+        self._off = off
+        self.providers: list[str] = session.get_providers()
+        self.answers: list[list[float]] = []
+
+    def run(self, names: list[str] | None, fed: dict[str, Any]) -> list[Any]:
+        found = [each + np.float32(self._off) for each in self._session.run(names, fed)]
+        self.answers += [each.tolist() for each in found]
+        return found
 
 
 @without_gpu
