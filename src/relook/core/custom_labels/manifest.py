@@ -6,59 +6,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, BinaryIO
 
-from relook.core.custom_labels.attributes import (
-    CLASSIFICATION,
-    DETECTION,
-    METADATA,
-    Attribute,
-    Box,
-    Size,
-    read_attribute,
-)
+from relook.core.custom_labels import placing
+from relook.core.custom_labels.attributes import Box, Size
 from relook.core.custom_labels.errors import Drop, LineError, LineWarning, Place, Problem
 from relook.core.custom_labels.json_lines import dump, load_object
+from relook.core.custom_labels.judging import SOURCE_REF, VALIDATION_KEYS, ImageFacts, LabelUse, Look, judge
 from relook.core.locations import S3Location
 
-SOURCE_REF = "source-ref"
+__all__ = ["Box", "Dropped", "Entry", "ImageFacts", "Kind", "LabelUse", "Size", "read_line", "read_manifest"]
+
 MAX_LINE_CHARACTERS = 100_000
-MAX_BOXES = 50
-MIN_SIDE, MAX_SIDE = 64, 4096
-MAX_ASPECT = 20
-MAX_IMAGE_BYTES = 15 * 1024**2
-IMAGE_FORMATS = frozenset({"JPEG", "PNG"})
 _MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS + 8
 _WHITESPACE = " \t\r\n"
-_OURS = ("cl-metadata", "cl-errors")
-_TRAININGS = ("errors", "warnings")
+_DATASET_KEYS = ("cl-metadata", "cl-errors")
 _FINAL = frozenset({LineError.NO_LABEL_ATTRIBUTES, LineError.NO_VALID_LABEL_ATTRIBUTES})
 """After these, which are the line's, nothing else is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
-    """What an image really is: `format` as Pillow names it, the size in pixels once it is upright, its bytes."""
-
-    format: str
-    width: int
-    height: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """An attempt to see an image."""
-
-    facts: ImageFacts | None
-
-    @property
-    def size(self) -> Size | None:
-        return Size(self.facts.width, self.facts.height) if self.facts is not None else None
 
 
 class Kind(StrEnum):
@@ -68,15 +35,6 @@ class Kind(StrEnum):
     IMAGE_LEVEL = "image-level"
     OBJECTS = "objects"
     BOTH = "both"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelUse:
-    """One label of one image: whether the whole image has it, and how many boxes do."""
-
-    name: str
-    image_level: bool
-    boxes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +77,19 @@ class Entry:
         """Something of the line is left to be held against its image."""
         return not self.ignored and not any(problem.code in _FINAL for problem in self.errors)
 
+    def taught(self, kind: Kind) -> tuple[str, ...]:
+        """The labels, each once, that it teaches a classifier (Kind.IMAGE_LEVEL) or a detector (Kind.OBJECTS)."""
+        if not self.usable:
+            return ()
+        return self.labels if kind is Kind.IMAGE_LEVEL else tuple(dict.fromkeys(box.label for box in self.boxes))
+
+    def restricted(self, kind: Kind, labels: Iterable[str]) -> Entry:
+        """The entry with what it teaches of one kind and of these labels alone."""
+        known = frozenset(labels)
+        image_level = tuple(label for label in self.labels if kind is Kind.IMAGE_LEVEL and label in known)
+        boxes = tuple(box for box in self.boxes if kind is Kind.OBJECTS and box.label in known)
+        return replace(self, labels=image_level, boxes=boxes)
+
     @property
     def kind(self) -> Kind:
         if not self.usable or not (self.labels or self.boxes):
@@ -132,7 +103,7 @@ class Entry:
 
         Boxes are held against the real, upright size, whatever the line declares. The same where not `needs_image`.
         """
-        return _judged(self._document(), self.image, self.text, _Look(facts)) if self.needs_image else self
+        return _entry(self._document(), self.image, self.text, Look(facts)) if self.needs_image else self
 
     def contradicts(self, facts: ImageFacts) -> bool:
         """The line declares another size than the image has upright: its boxes may have been drawn on another."""
@@ -140,32 +111,23 @@ class Entry:
 
     def dataset_line(self) -> str:
         """As ListDatasetEntries shows it: with `cl-metadata` and, where something is wrong, `cl-errors`."""
-        document = self._annotated({"cl-errors": self.errors}, {"cl-metadata": {"is_labeled": self.labeled}})
+        document = self._document()
+        document["cl-metadata"] = {"is_labeled": self.labeled}
+        placing.write(document, "cl-errors", self.errors)
         return dump(document)
 
     def validation_line(self) -> str:
         """As a training's validation manifest has it: with `errors` and `warnings`."""
-        return dump(self._annotated({"errors": self.errors, "warnings": self.warnings}, {}))
+        document = self._document()
+        # A list is what an earlier validation left there; anything else is the user's own.
+        placing.erase(document, VALIDATION_KEYS, list)
+        placing.write(document, "errors", self.errors)
+        placing.write(document, "warnings", self.warnings)
+        return dump(document)
 
     def repeated(self) -> Entry:
         """The entry as one whose image an earlier line has named: ignored."""
         return replace(self, errors=(), warnings=(Problem(LineWarning.DUPLICATE_SOURCE_REF, Place.LINE),))
-
-    def _annotated(self, problems: Mapping[str, tuple[Problem, ...]], extra: Mapping[str, Any]) -> dict[str, Any]:
-        document = self._document()
-        for place in _places(document):
-            for key in problems:
-                # A list is what an earlier validation left there; anything else is the user's own.
-                if isinstance(place.get(key), list):
-                    del place[key]
-        document.update(extra)
-        for key, found in problems.items():
-            for problem in found:
-                place = _place(document, problem)
-                if not isinstance(place.get(key), list):
-                    place[key] = []
-                place[key].append(problem.document())
-        return document
 
     def _document(self) -> dict[str, Any]:
         document = load_object(self.text)
@@ -235,7 +197,7 @@ def read_line(text: str) -> Entry | Dropped:
     document = load_object(stripped)
     if document is None:
         return Dropped(Drop.INVALID_JSON)
-    _remove(document, _OURS)
+    placing.erase(document, _DATASET_KEYS)
     clean = dump(document)
     if len(clean) > MAX_LINE_CHARACTERS:
         return Dropped(Drop.LINE_TOO_LONG)
@@ -252,20 +214,29 @@ def _located(document: dict[str, Any], clean: str) -> Entry | Dropped:
         image = None
     if image is None:
         return Dropped(Drop.INVALID_SOURCE_REF, clean)
-    return _judged(document, image, clean, None)
+    return _entry(document, image, clean, None)
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers; None for one that is longer than any that is taken."""
+    """Lines with their numbers; None for one that is longer than any that is taken. Blank ones at the end are none."""
     number = 0
+    blank: list[tuple[int, bytes | None]] = []
     while raw := file.readline(_MAX_LINE_BYTES):
         number += 1
-        if len(raw) < _MAX_LINE_BYTES or raw.endswith(b"\n"):
-            yield number, raw
-            continue
-        while (rest := file.readline(_MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-            continue
-        yield number, None
+        if len(raw) == _MAX_LINE_BYTES and not raw.endswith(b"\n"):
+            _skip_rest(file)
+            line = None
+        else:
+            line = raw
+        blank.append((number, line))
+        if line is None or line.strip():
+            yield from blank
+            blank.clear()
+
+
+def _skip_rest(file: BinaryIO) -> None:
+    while (rest := file.readline(_MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+        continue
 
 
 def _decoded(raw: bytes, *, first: bool) -> Entry | Dropped:
@@ -276,126 +247,17 @@ def _decoded(raw: bytes, *, first: bool) -> Entry | Dropped:
     return read_line(text)
 
 
-def _judged(document: Mapping[str, Any], image: S3Location, text: str, look: _Look | None) -> Entry:
-    real = look.size if look is not None else None
-    attributes = [read_attribute(name, document[name], document[name + METADATA], real) for name in _pairs(document)]
-    bare = not [name for name in document if name not in (SOURCE_REF, *_TRAININGS)]
-    errors = [Problem(code, Place.LINE) for code in _line_errors(attributes, real, bare=bare)]
-    if look is not None and (code := _image_error(look.facts, boxes=any(item.size for item in attributes))):
-        errors.insert(0, Problem(code, Place.LINE))
-    errors += [problem for attribute in attributes for problem in attribute.errors]
-    warning = _line_warning(attributes, bare=bare)
-    warnings = [problem for attribute in attributes for problem in attribute.warnings]
-    uses = _uses(attributes)
+def _entry(document: Mapping[str, Any], image: S3Location, text: str, look: Look | None) -> Entry:
+    found = judge(document, look)
     return Entry(
         source_ref=document[SOURCE_REF],
         image=image,
         text=text,
-        labels=tuple(use.name for use in uses if use.image_level),
-        boxes=tuple(box for attribute in attributes for box in attribute.boxes),
-        uses=uses,
-        labeled=any(item.errors or item.labels or item.annotations for item in attributes),
-        declared=next((attribute.size for attribute in attributes if attribute.size), None),
-        errors=(*errors, *(_orphans(document) if attributes else ())),
-        warnings=(*warnings, *([Problem(warning, Place.LINE)] if warning else ())),
+        labels=found.labels,
+        boxes=found.boxes,
+        uses=found.uses,
+        labeled=found.labeled,
+        declared=found.declared,
+        errors=found.errors,
+        warnings=found.warnings,
     )
-
-
-def _pairs(document: Mapping[str, Any]) -> list[str]:
-    """The names of label attributes: every key that has its metadata beside it."""
-    return [
-        name.removesuffix(METADATA)
-        for name in document
-        if name.endswith(METADATA) and name.removesuffix(METADATA) in document and name != SOURCE_REF + METADATA
-    ]
-
-
-def _uses(attributes: Sequence[Attribute]) -> tuple[LabelUse, ...]:
-    image_level = [label for attribute in attributes for label in attribute.labels]
-    boxes = Counter(label for attribute in attributes for label in attribute.box_names)
-    return tuple(LabelUse(name, name in image_level, boxes[name]) for name in dict.fromkeys([*image_level, *boxes]))
-
-
-def _orphans(document: Mapping[str, Any]) -> list[Problem]:
-    """Metadata of a label whose attribute is missing: an error that costs no other attribute."""
-    return [
-        Problem(LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, Place.METADATA, name.removesuffix(METADATA))
-        for name, value in document.items()
-        if name.endswith(METADATA) and name.removesuffix(METADATA) not in document
-        if isinstance(value, dict) and value.get("type") in (CLASSIFICATION, DETECTION)
-    ]
-
-
-def _line_errors(attributes: Sequence[Attribute], real: Size | None, *, bare: bool) -> Iterator[LineError]:
-    """What is wrong with the line as a whole. `bare` is a line with a source-ref and nothing else."""
-    if not attributes:
-        if not bare:
-            yield LineError.NO_LABEL_ATTRIBUTES
-        return
-    if not any(attribute.valid for attribute in attributes):
-        yield LineError.NO_VALID_LABEL_ATTRIBUTES
-        return
-    declared = [attribute.size for attribute in attributes if attribute.size is not None]
-    if real is None and any(_wrong_size(size) for size in declared):
-        yield LineError.INVALID_IMAGE_DIMENSION
-    if sum(attribute.annotations for attribute in attributes) > MAX_BOXES:
-        yield LineError.TOO_MANY_BOUNDING_BOXES
-    if _nothing(attributes) and any(attribute.annotations for attribute in attributes):
-        yield LineError.NO_VALID_ANNOTATIONS
-
-
-def _line_warning(attributes: Sequence[Attribute], *, bare: bool) -> LineWarning | None:
-    if not attributes:
-        return LineWarning.UNANNOTATED_RECORD if bare else None
-    valid = any(attribute.valid for attribute in attributes)
-    empty = _nothing(attributes) and not any(attribute.annotations for attribute in attributes)
-    return LineWarning.NO_ANNOTATIONS if valid and empty else None
-
-
-def _nothing(attributes: Sequence[Attribute]) -> bool:
-    return not any(attribute.labels or attribute.boxes for attribute in attributes)
-
-
-def _image_error(facts: ImageFacts | None, *, boxes: bool) -> LineError | None:
-    if facts is None or facts.format not in IMAGE_FORMATS or facts.bytes > MAX_IMAGE_BYTES:
-        return LineError.INVALID_IMAGE
-    if _wrong_size(Size(facts.width, facts.height)):
-        return LineError.INVALID_IMAGE_DIMENSION if boxes else LineError.INVALID_IMAGE
-    long, short = max(facts.width, facts.height), min(facts.width, facts.height)
-    return LineError.INVALID_IMAGE if long > MAX_ASPECT * short else None
-
-
-def _wrong_size(size: Size) -> bool:
-    return not (MIN_SIDE <= size.width <= MAX_SIDE and MIN_SIDE <= size.height <= MAX_SIDE)
-
-
-def _places(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every object of a line that may carry problems."""
-    yield from _objects([document])
-    for name in [name for name in document if name.endswith(METADATA)]:
-        value = document.get(name.removesuffix(METADATA))
-        yield from _objects([document[name], value])
-        if isinstance(value, dict) and isinstance(value.get("annotations"), list):
-            yield from _objects(value["annotations"])
-
-
-def _objects(values: Iterable[object]) -> Iterator[dict[str, Any]]:
-    return (value for value in values if isinstance(value, dict))
-
-
-def _place(document: dict[str, Any], problem: Problem) -> dict[str, Any]:
-    """The object that carries a problem: the nearest one where the place itself is none, such as a bare number."""
-    if problem.attribute is None:
-        return document
-    value, metadata = document.get(problem.attribute), document.get(problem.attribute + METADATA)
-    if problem.annotation is not None and isinstance(value, dict):
-        annotation: dict[str, Any] = value["annotations"][problem.annotation]
-        return annotation
-    nearest = (metadata, value) if problem.place is Place.METADATA else (value, metadata)
-    return next(_objects(nearest), document)
-
-
-def _remove(document: dict[str, Any], keys: Iterable[str]) -> None:
-    for place in list(_places(document)):
-        for key in keys:
-            place.pop(key, None)

@@ -87,7 +87,7 @@ VERSION_TRANSITIONS: Mapping[VersionStatus, frozenset[VersionStatus]] = {
 DATASET_BUSY = frozenset({_D.CREATE_IN_PROGRESS, _D.UPDATE_IN_PROGRESS, _D.DELETE_IN_PROGRESS})
 """An operation on the dataset is under way: it may be described, nothing else."""
 DATASET_COMPLETE = frozenset({_D.CREATE_COMPLETE, _D.UPDATE_COMPLETE, _D.UPDATE_FAILED})
-"""At rest with content: it may be listed, updated, distributed, copied and trained on; a failed update keeps the old."""
+"""At rest with content: it may be listed, changed, copied and trained on. A failed update keeps the old."""
 DATASET_DELETABLE = DATASET_COMPLETE | {_D.CREATE_FAILED}
 
 VERSION_STARTABLE = frozenset({_V.TRAINING_COMPLETED, _V.STOPPED, _V.COPYING_COMPLETED, _V.FAILED})
