@@ -18,6 +18,7 @@ class BenchFleet:
         self.ready: dict[str, Callable[[], None]] = {}
         self.failed: dict[str, Callable[[str], None]] = {}
         self.undeployed: list[str] = []
+        self.images: list[bytes] = []
         self.answer: AnyPrediction | Exception = Prediction(0.9, 0.5, True, 0.9, 4, 4)
         self.drained = asyncio.Event()
         self.drained.set()
@@ -42,6 +43,7 @@ class BenchFleet:
     async def predict(self, name: str, image: bytes) -> AnyPrediction:
         if name not in self.deployed:
             raise NotDeployed(name)
+        self.images.append(image)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

@@ -10,10 +10,16 @@ from relook.aws.operation import Service
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
 from relook.jobs.api import JobKind
+from relook.services.rekognition.detection import Detection
+from relook.services.rekognition.hosting import HostingOperations
+from relook.services.rekognition.hosting_control import Hosting
 from relook.services.rekognition.limits import Limits
+from relook.services.rekognition.policies import Policies
+from relook.services.rekognition.projects import Projects
+from relook.services.rekognition.tags import Tags
 from relook.store.engine import Store
 
-__all__ = ["DATASET_LANE", "TRAINING_LANE", "Limits", "job_kinds", "service"]
+__all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "service"]
 
 DATASET_LANE = "label-dataset"
 TRAINING_LANE = "label-training"
@@ -23,12 +29,20 @@ def service(
     *,
     store: Store,
     blobs: Blobs,
+    hosting: Hosting,
     artifacts_root: Path,
     wake_jobs: Callable[[], None],
     limits: Limits | None = None,
 ) -> Service:
     """The API over its parts. `wake_jobs` is called, from a worker thread, after a job was committed to the queue."""
-    nouns: tuple[object, ...] = ()
+    allowed = limits or Limits()
+    nouns = (
+        Projects(store, allowed),
+        Policies(store, allowed),
+        Tags(store, allowed),
+        HostingOperations(store, hosting, allowed),
+        Detection(store, blobs, hosting),
+    )
     return Service(botocore_model("rekognition"), nouns)
 
 

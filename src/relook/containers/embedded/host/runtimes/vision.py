@@ -1,4 +1,5 @@
-"""An artifact of ours (model.onnx and model.json): an image in, what DetectAnomalies answers out."""
+"""An artifact of ours (model.onnx and model.json): an image in, what DetectAnomalies answers out, or for a classifier
+or detector what DetectCustomLabels does."""
 
 from __future__ import annotations
 
@@ -11,21 +12,24 @@ from typing import Any
 from relook.containers.embedded.host.codecs import JSON, kind
 from relook.containers.embedded.host.errors import InferenceError, UnsupportedFormat
 from relook.vision.artifact import CARD
-from relook.vision.predict import Predictor
+from relook.vision.engine import Device
+from relook.vision.label_answer import custom_labels
+from relook.vision.labelled import LabelPrediction
 from relook.vision.samples import ImageError, Prediction
+from relook.vision.serving import AnyPrediction, Servable, load
 
 _LINES = "application/jsonlines"
 _IMAGES = ("image/jpeg", "image/png")
 _NO_IMAGES = ("text/", "application/json", "application/x-np")
 
 
-def model_fn(model_dir: str) -> Predictor:
+def model_fn(model_dir: str) -> Servable:
     """The artifact lies in the folder itself or in the only folder within. ArtifactError."""
     folder = Path(model_dir)
     if not (folder / CARD).exists():
         inside = [each.parent for each in folder.glob(f"*/{CARD}")]
         folder = inside[0] if len(inside) == 1 else folder
-    return Predictor.load(folder, threads=int(os.environ.get("OMP_NUM_THREADS") or 1))
+    return load(folder, int(os.environ.get("OMP_NUM_THREADS") or 1), Device.CPU)
 
 
 def input_fn(body: bytes | str, content_type: str | None) -> bytes:
@@ -35,7 +39,7 @@ def input_fn(body: bytes | str, content_type: str | None) -> bytes:
     return body
 
 
-def predict_fn(image: bytes, model: Predictor) -> Prediction:
+def predict_fn(image: bytes, model: Servable) -> AnyPrediction:
     """InferenceError (400) for bytes that are no usable image."""
     try:
         return model.predict(image)
@@ -43,7 +47,24 @@ def predict_fn(image: bytes, model: Predictor) -> Prediction:
         raise InferenceError(400, str(error), "Bad Request") from error
 
 
-def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
+def output_fn(prediction: AnyPrediction, accept: str) -> tuple[bytes, str]:
+    """JSON, or a line of it. UnsupportedFormat for what is neither."""
+    told = _labels(prediction) if isinstance(prediction, LabelPrediction) else _anomalies(prediction)
+    text = json.dumps(told).encode()
+    accepted = {kind(each) for each in accept.split(",")}
+    if accepted & {JSON, "*/*", "application/*"}:
+        return text, JSON
+    if _LINES in accepted:
+        return text + b"\n", _LINES
+    raise UnsupportedFormat(accept, (JSON, _LINES))
+
+
+def _labels(prediction: LabelPrediction) -> dict[str, Any]:
+    """DetectCustomLabels' members, at the thresholds of the labels."""
+    return {"CustomLabels": custom_labels(prediction)}
+
+
+def _anomalies(prediction: Prediction) -> dict[str, Any]:
     """DetectAnomalyResult's members; Anomalies and AnomalyMask for a segmentation model alone."""
     result: dict[str, Any] = {
         "Source": {"Type": "direct"},
@@ -56,10 +77,4 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[bytes, str]:
             for one in prediction.regions
         ]
         result["AnomalyMask"] = base64.b64encode(prediction.mask_png).decode("ascii")
-    text = json.dumps(result).encode()
-    accepted = {kind(each) for each in accept.split(",")}
-    if accepted & {JSON, "*/*", "application/*"}:
-        return text, JSON
-    if _LINES in accepted:
-        return text + b"\n", _LINES
-    raise UnsupportedFormat(accept, (JSON, _LINES))
+    return result
