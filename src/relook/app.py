@@ -87,6 +87,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     parts.worker.start()
     try:
         await parts.hosting.start()
+        await parts.label_hosting.start()
         await parts.hosts.start()
         parts.autoscaler.start()
         parts.expiry.start()
@@ -95,6 +96,7 @@ async def running(settings: Settings) -> AsyncIterator[App]:
         await parts.expiry.close()
         await parts.autoscaler.close()
         await parts.hosts.close()
+        await parts.label_hosting.close()
         await parts.hosting.close()
         await parts.fleet.close()
         await asyncio.to_thread(parts.worker.close)
@@ -117,6 +119,7 @@ class _Parts:
 
     fleet: LocalFleet
     hosting: lookoutvision.Hosting
+    label_hosting: rekognition.Hosting
     hosts: sagemaker.Hosts
     autoscaler: autoscaling.Autoscaler
     expiry: logs.Expiry
@@ -136,9 +139,11 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
         wake_jobs=worker.wake,
         limits=lookoutvision.Limits(trainings=settings.trainings, inference_units=settings.inference_units),
     )
+    label_hosting = rekognition.Hosting(store, fleet, folder.artifacts)
     labels = rekognition.service(
         store=store,
         blobs=blobs,
+        hosting=label_hosting,
         artifacts_root=folder.artifacts,
         wake_jobs=worker.wake,
         limits=_label_limits(settings),
@@ -151,7 +156,7 @@ def _wired(settings: Settings, folder: DataFolder, store: Store, blobs: FolderBl
     scaling = autoscaling.service(store, hosts.scaling)
     autoscaler = autoscaling.Autoscaler(store, hosts.scaling)
     services = (vision, labels, *around, *endpoints, scaling)
-    return _Parts(fleet, hosting, hosts, autoscaler, logs.Expiry(store), worker, services)
+    return _Parts(fleet, hosting, label_hosting, hosts, autoscaler, logs.Expiry(store), worker, services)
 
 
 def _label_limits(settings: Settings) -> rekognition.Limits:
