@@ -15,10 +15,29 @@ from relook.core.custom_labels import placing
 from relook.core.custom_labels.attributes import Box, Size
 from relook.core.custom_labels.errors import Drop, LineError, LineWarning, Place, Problem
 from relook.core.custom_labels.json_lines import dump, load_object
-from relook.core.custom_labels.judging import SOURCE_REF, VALIDATION_KEYS, ImageFacts, LabelUse, Look, judge
+from relook.core.custom_labels.judging import (
+    MAX_IMAGE_BYTES,
+    SOURCE_REF,
+    VALIDATION_KEYS,
+    ImageFacts,
+    LabelUse,
+    Look,
+    judge,
+)
 from relook.core.locations import S3Location
 
-__all__ = ["Box", "Dropped", "Entry", "ImageFacts", "Kind", "LabelUse", "Size", "read_line", "read_manifest"]
+__all__ = [
+    "MAX_IMAGE_BYTES",
+    "Box",
+    "Dropped",
+    "Entry",
+    "ImageFacts",
+    "Kind",
+    "LabelUse",
+    "Size",
+    "read_line",
+    "read_manifest",
+]
 
 MAX_LINE_CHARACTERS = 100_000
 _MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS + 8
