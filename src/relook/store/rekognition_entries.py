@@ -4,52 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, update
 
+from relook.core.custom_labels.distribution import Item
 from relook.core.custom_labels.manifest import Entry
+from relook.core.custom_labels.statistics import DatasetStats, EntryFilter, LabelStats
 from relook.store.queries import batches, contains
 from relook.store.tables.rekognition import entries, labels
 
 _COLUMNS = ("line", "labelled", "errors")
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which entries to list; what is None does not restrict, the others all must hold. `labels`: one of them at least.
-
-    `contains` is case-sensitive.
-    """
-
-    labels: tuple[str, ...] | None = None
-    labelled: bool | None = None
-    contains: str | None = None
-    errors: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Numbers of entries, and `labels` of names that are declared."""
-
-    total: int
-    labelled: int
-    errors: int
-    labels: int
-
-
-@dataclass(frozen=True, slots=True)
-class LabelStats:
-    """`entries` that declare the label; `boxed` of them have it on a box."""
-
-    name: str
-    entries: int
-    boxed: int
-
-
 def page(
-    connection: Connection, dataset_id: int, wanted: Filter, *, after: int | None, limit: int
+    connection: Connection, dataset_id: int, wanted: EntryFilter, *, after: int | None, limit: int
 ) -> list[tuple[int, str]]:
     """Positions and lines, in the order the images came into the dataset, from positions greater than `after`."""
     query = (
@@ -66,7 +36,7 @@ def count(connection: Connection, dataset_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
-def stats(connection: Connection, dataset_id: int) -> Stats:
+def stats(connection: Connection, dataset_id: int) -> DatasetStats:
     query = select(
         func.count(),
         func.count().filter(entries.c.labelled),
@@ -74,7 +44,7 @@ def stats(connection: Connection, dataset_id: int) -> Stats:
     ).where(entries.c.dataset_id == dataset_id)
     total, labelled, errors = connection.execute(query).one()
     names = select(func.count(labels.c.name.distinct())).where(labels.c.dataset_id == dataset_id)
-    return Stats(total, labelled, errors, connection.execute(names).scalar_one())
+    return DatasetStats(labelled, total, connection.execute(names).scalar_one(), errors)
 
 
 def label_stats(connection: Connection, dataset_id: int) -> list[LabelStats]:
@@ -85,7 +55,7 @@ def label_stats(connection: Connection, dataset_id: int) -> list[LabelStats]:
         .group_by(labels.c.name)
         .order_by(labels.c.name)
     )
-    return [LabelStats(name, total, boxed) for name, total, boxed in connection.execute(query)]
+    return [LabelStats(name, total, boxed or None) for name, total, boxed in connection.execute(query)]
 
 
 def positions(connection: Connection, dataset_id: int, source_refs: Collection[str]) -> dict[str, int]:
@@ -151,18 +121,20 @@ def copy(connection: Connection, source: int, target: int) -> None:
     connection.execute(insert(labels).from_select(["dataset_id", "name", "position", "boxes"], names))
 
 
-def declared(connection: Connection, dataset_id: int) -> list[tuple[int, tuple[str, ...]]]:
-    """Every position with the labels of its entry, none where it has none; in order."""
+def items(connection: Connection, dataset_id: int) -> tuple[list[int], list[Item]]:
+    """Positions, in order, and for each what a distribution needs to know of its entry."""
     query = (
-        select(entries.c.position, labels.c.name)
+        select(entries.c.position, entries.c.source_ref, labels.c.name)
         .outerjoin(labels, labels.c.position == entries.c.position)
         .where(entries.c.dataset_id == dataset_id)
-        .order_by(entries.c.position, labels.c.name)
+        .order_by(entries.c.position)
     )
-    found: dict[int, list[str]] = {}
-    for position, name in connection.execute(query):
-        found.setdefault(position, []).extend([] if name is None else [name])
-    return [(position, tuple(names)) for position, names in found.items()]
+    grouped = groupby(connection.execute(query), key=lambda row: (row.position, row.source_ref))
+    found = [
+        (position, Item(source_ref, frozenset(row.name for row in rows if row.name is not None)))
+        for (position, source_ref), rows in grouped
+    ]
+    return [position for position, _ in found], [item for _, item in found]
 
 
 def move(connection: Connection, chosen: Sequence[int], target: int) -> None:
@@ -192,13 +164,13 @@ def _declare(connection: Connection, dataset_id: int, found: Iterable[tuple[int,
         connection.execute(insert(labels), rows)
 
 
-def _conditions(dataset_id: int, wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(dataset_id: int, wanted: EntryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.labels is not None:
         having = select(labels.c.position).where(labels.c.dataset_id == dataset_id, labels.c.name.in_(wanted.labels))
         conditions.append(entries.c.position.in_(having))
-    if wanted.labelled is not None:
-        conditions.append(entries.c.labelled == wanted.labelled)
+    if wanted.labeled is not None:
+        conditions.append(entries.c.labelled == wanted.labeled)
     if wanted.errors:
         conditions.append(entries.c.errors > 0)
     if wanted.contains is not None:

@@ -70,6 +70,12 @@ def has_children(connection: Connection, project_id: int) -> bool:
     return bool(connection.execute(select(children)).scalar_one())
 
 
+def has_versions(connection: Connection, project_id: int, status: VersionStatus) -> bool:
+    """Whether a version of it is in this status."""
+    query = select(versions.c.id).where(versions.c.project_id == project_id, versions.c.status == status)
+    return connection.execute(query).first() is not None
+
+
 def remove(connection: Connection, project_id: int) -> None:
     """The project with its policies, its tags, and versions that are being deleted."""
     connection.execute(delete(projects).where(projects.c.id == project_id))

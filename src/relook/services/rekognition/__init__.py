@@ -10,7 +10,12 @@ from relook.aws.operation import Service
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
 from relook.jobs.api import JobKind
+from relook.services.rekognition.dataset_jobs import LANE as DATASET_LANE
+from relook.services.rekognition.dataset_jobs import DatasetJobs
+from relook.services.rekognition.datasets import Datasets
 from relook.services.rekognition.detection import Detection
+from relook.services.rekognition.distribution import Distributions
+from relook.services.rekognition.entries import Entries
 from relook.services.rekognition.hosting import HostingOperations
 from relook.services.rekognition.hosting_control import Hosting
 from relook.services.rekognition.limits import Limits
@@ -21,7 +26,6 @@ from relook.store.engine import Store
 
 __all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "service"]
 
-DATASET_LANE = "label-dataset"
 TRAINING_LANE = "label-training"
 
 
@@ -38,6 +42,9 @@ def service(
     allowed = limits or Limits()
     nouns = (
         Projects(store, allowed),
+        Datasets(store, blobs, allowed, wake_jobs),
+        Entries(store, wake_jobs),
+        Distributions(store, wake_jobs, DATASET_LANE),
         Policies(store, allowed),
         Tags(store, allowed),
         HostingOperations(store, hosting, allowed),
@@ -56,4 +63,5 @@ def job_kinds(
     limits: Limits | None = None,
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them. `data` is where weights are looked for."""
-    return []
+    allowed = limits or Limits()
+    return [*DatasetJobs(store, blobs, clock, allowed).kinds()]
