@@ -73,7 +73,8 @@ async def running(settings: Settings) -> AsyncIterator[App]:
     blobs = FolderBlobs(store, folder.objects, system_clock)
     with hold_worker_lock(folder.worker_lock, _LEFTOVER_PATIENCE):  # nobody of an earlier server writes any more
         blobs.sweep()
-        sweep_artifacts(folder.artifacts, partial(lookoutvision.kept_artifacts, store))
+        kept = (lookoutvision.kept_artifacts, rekognition.kept_artifacts)
+        sweep_artifacts(folder.artifacts, *(partial(of_service, store) for of_service in kept))
         sagemaker.sweep_trainings(folder.training)
         _clear_away(settings, folder)
     parts = _wired(settings, folder, store, blobs)
@@ -224,6 +225,8 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         artifacts_root=folder.artifacts,
         data=folder.root,
         limits=_label_limits(settings),
+        budgets=rekognition.Budgets(settings.classifier_minutes * 60, settings.detector_minutes * 60),
+        precision=settings.precision,
     )
     training = sagemaker.training_kind(
         store=store,

@@ -89,7 +89,7 @@ class Summary:
 def summary_file(summary: Summary) -> bytes:
     """EvaluationResultSummary. Its labels come best F1 first, by name where that is equal."""
     ordered = sorted(summary.scores, key=lambda one: (-one.f1, one.label))
-    return _document(
+    return json_file(
         {
             "Version": 1,
             "AggregatedEvaluationResults": _aggregated(summary),
@@ -141,7 +141,7 @@ def report_file(
 
     Average precision, curves, confusion and intervals stand in `details`.
     """
-    return _document(
+    return json_file(
         {
             "Version": 1,
             "ProjectVersionArn": summary.version_arn,
@@ -157,5 +157,6 @@ def report_file(
     )
 
 
-def _document(content: Mapping[str, Any]) -> bytes:
+def json_file(content: Mapping[str, Any]) -> bytes:
+    """A document as these files have it."""
     return json.dumps(content, ensure_ascii=False, indent=1).encode()

@@ -9,7 +9,10 @@ from relook.aws.models import botocore_model
 from relook.aws.operation import Service
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
+from relook.core.custom_labels.usable import TrainingLimits
 from relook.jobs.api import JobKind
+from relook.services.rekognition.artifacts import kept_artifacts
+from relook.services.rekognition.copying import Copying, CopyJob
 from relook.services.rekognition.dataset_jobs import LANE as DATASET_LANE
 from relook.services.rekognition.dataset_jobs import DatasetJobs
 from relook.services.rekognition.datasets import Datasets
@@ -22,11 +25,14 @@ from relook.services.rekognition.limits import Limits
 from relook.services.rekognition.policies import Policies
 from relook.services.rekognition.projects import Projects
 from relook.services.rekognition.tags import Tags
+from relook.services.rekognition.training import LANE as TRAINING_LANE
+from relook.services.rekognition.training import Budgets, Training
+from relook.services.rekognition.versions import Versions
 from relook.store.engine import Store
+from relook.vision.label_trainer import label_trainer
+from relook.vision.labelled import LabelTrainer
 
-__all__ = ["DATASET_LANE", "TRAINING_LANE", "Hosting", "Limits", "job_kinds", "service"]
-
-TRAINING_LANE = "label-training"
+__all__ = ["DATASET_LANE", "TRAINING_LANE", "Budgets", "Hosting", "Limits", "job_kinds", "kept_artifacts", "service"]
 
 
 def service(
@@ -45,6 +51,8 @@ def service(
         Datasets(store, blobs, allowed, wake_jobs),
         Entries(store, wake_jobs),
         Distributions(store, wake_jobs, DATASET_LANE),
+        Versions(store, artifacts_root, allowed, wake_jobs),
+        Copying(store, allowed, wake_jobs),
         Policies(store, allowed),
         Tags(store, allowed),
         HostingOperations(store, hosting, allowed),
@@ -61,7 +69,24 @@ def job_kinds(
     artifacts_root: Path,
     data: Path,
     limits: Limits | None = None,
+    budgets: Budgets | None = None,
+    trainer: LabelTrainer | None = None,
+    precision: str = "auto",
 ) -> list[JobKind]:
-    """The jobs of this service, to be made in the process that runs them. `data` is where weights are looked for."""
+    """The jobs of this service, to be made in the process that runs them.
+
+    `data` is where weights are looked for; `trainer` takes the place of classifiers and detectors; `precision` is what
+    new classifiers compute in.
+    """
     allowed = limits or Limits()
-    return [*DatasetJobs(store, blobs, clock, allowed).kinds()]
+    training = Training(
+        store,
+        blobs,
+        clock,
+        artifacts_root,
+        trainer or label_trainer(data, precision),
+        budgets=budgets or Budgets(),
+        limits=TrainingLimits(rows=allowed.images, labels=allowed.labels),
+    )
+    copying = CopyJob(store, blobs, artifacts_root)
+    return [*DatasetJobs(store, blobs, clock, allowed).kinds(), training.kind(), copying.kind()]

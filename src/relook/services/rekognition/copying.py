@@ -17,6 +17,7 @@ from relook.core.custom_labels.states import VERSION_MESSAGES, VERSION_TRAINED, 
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.jobs.queue import enqueue
+from relook.services.rekognition.dataset_jobs import LANE
 from relook.services.rekognition.errors import access_denied, invalid, not_found
 from relook.services.rekognition.limits import Limits
 from relook.services.rekognition.lookups import arn_in, parsed, require_project
@@ -30,7 +31,6 @@ from relook.store.engine import Store
 from relook.store.rekognition_tags import Kind, Tagged
 from relook.store.rekognition_versions import Version
 
-LANE = "label-copy"
 JOB = "label-copy"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
-from relook.core.custom_labels.manifest import MAX_IMAGE_BYTES, ImageFacts
+from relook.core.custom_labels.judging import MAX_IMAGE_BYTES, ImageFacts
 from relook.core.locations import S3Location
 from relook.vision import images
 from relook.vision.samples import ImageError, ImageFault
@@ -21,12 +21,12 @@ class ImageReader:
         """The whole image; BlobError."""
         return self._blobs.read(self._account, image.bucket, image.key)
 
-    def facts(self, image: S3Location) -> ImageFacts | None:
-        """Format, size and bytes; None for an image that is missing, too large to be read, or damaged."""
+    def usable(self, image: S3Location) -> bytes | None:
+        """The whole image; None for one that is missing, or has more bytes than an image may have."""
         try:
             if self._blobs.size(self._account, image.bucket, image.key) > MAX_IMAGE_BYTES:
                 return None
-            return facts_of(self.read(image))
+            return self.read(image)
         except NoRoom:
             raise
         except BlobError:

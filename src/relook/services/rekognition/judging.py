@@ -96,7 +96,8 @@ def _of_label(test: LabelTest, name: str, threshold: float) -> list[Verdict]:
 def _matches(found: Sequence[FoundLabel], truths: Sequence[LabelledBox]) -> list[int]:
     """For each found box the place of the annotated one that it is, or -1."""
     boxes = [one.box for one in found if one.box is not None]
-    return matched(_corners(boxes), _corners([one.box for one in truths])).tolist()
+    places: list[int] = matched(_corners(boxes), _corners([one.box for one in truths])).tolist()
+    return places
 
 
 def _corners(boxes: Sequence[Rectangle]) -> np.ndarray:

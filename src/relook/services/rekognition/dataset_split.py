@@ -1,0 +1,41 @@
+"""The test dataset that a training makes of a fifth of the training dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from relook.core.custom_labels.names import DatasetType
+from relook.core.custom_labels.states import (
+    DATASET_COMPLETE,
+    DATASET_CREATED_EMPTY,
+    DATASET_IN_PROGRESS,
+    DatasetStatus,
+)
+from relook.services.rekognition.distribution import Distribution, distribute
+from relook.store import rekognition_datasets as datasets
+from relook.store import rekognition_entries as entries
+
+
+def move_test_images(connection: Connection, project_id: int, source_refs: Sequence[str], now: int) -> bool:
+    """Move these entries from the train to the test dataset, which is made where there is none.
+
+    Done already counts as done. False, and nothing changed, where the datasets are not as they were: one is busy or
+    gone, or the test dataset has other entries.
+    """
+    found = datasets.of_project(connection, project_id)
+    train, test = found.get(DatasetType.TRAIN), found.get(DatasetType.TEST)
+    if train is None or any(dataset.status not in DATASET_COMPLETE for dataset in found.values()):
+        return False
+    if test is not None and (held := entries.count(connection, test.id)):
+        return held == len(source_refs) == len(entries.positions(connection, test.id, source_refs))
+    if test is None:
+        status = DatasetStatus.CREATE_COMPLETE
+        test = datasets.create(connection, project_id, DatasetType.TEST, status, DATASET_CREATED_EMPTY, now)
+    chosen = sorted(entries.positions(connection, train.id, source_refs).values())
+    updating = DatasetStatus.UPDATE_IN_PROGRESS
+    for dataset in (train, test):
+        datasets.change_status(connection, dataset.id, updating, DATASET_IN_PROGRESS[updating], now)
+    distribute(connection, Distribution(train.id, test.id), chosen, now)
+    return True

@@ -1,0 +1,188 @@
+"""From the lines of a version's sets to what is trained: every line held against its image, every rule asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from relook.blobs.errors import BlobError, BucketForeign, NoRoom, ObjectMissing
+from relook.blobs.interface import Blobs
+from relook.core.custom_labels.errors import ContentError, Drop, FileError
+from relook.core.custom_labels.judging import ImageFacts
+from relook.core.custom_labels.manifest import Dropped, Entry, read_line, read_manifest
+from relook.core.custom_labels.names import DatasetType
+from relook.core.custom_labels.snapshots import UsedImage
+from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide
+from relook.jobs.api import JobFailed
+from relook.services.rekognition.image_facts import ImageReader, facts_of
+from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
+from relook.store import rekognition_versions as versions
+from relook.store.engine import Store
+from relook.store.rekognition_versions import Version
+from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
+from relook.vision.samples import Progress
+
+Line = Entry | Dropped
+_MALFORMED = (Drop.INVALID_JSON, Drop.BLANK, Drop.LINE_TOO_LONG)
+_LINES_EVERY = 1000
+_IMAGES_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What was decided, and what the images are, by source-ref."""
+
+    outcome: Outcome
+    facts: dict[str, ImageFacts]
+
+    def used(self, entries: Sequence[Entry], lines: Sequence[Line]) -> list[UsedImage]:
+        """The images of `entries`, which stand in `lines`, for their snapshot."""
+        places = {line.source_ref: index for index, line in enumerate(lines) if isinstance(line, Entry)}
+        return [self._used(entry, places[entry.source_ref]) for entry in entries]
+
+    def _used(self, entry: Entry, place: int) -> UsedImage:
+        facts = self.facts[entry.source_ref]
+        boxes = labelled_boxes(entry) if self._detection else None
+        return UsedImage(entry.source_ref, place, facts.width, facts.height, entry.labels, boxes)
+
+    @property
+    def _detection(self) -> bool:
+        return self.outcome.plan is not None and self.outcome.plan.learning is Learning.DETECTION
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the sets although a model can be trained on them."""
+        plan = self.outcome.plan
+        if plan is None:
+            return []
+        found = []
+        if plan.shared:
+            found.append(f"{plan.shared} images are in both sets: what is measured on them is too good to be true.")
+        if plan.unknown:
+            names = ", ".join(plan.unknown[:5]) + (" and others" if len(plan.unknown) > 5 else "")
+            found.append(f"Test labels that the training images do not have are not tested: {names}.")
+        sizes = sum(entry.contradicts(self.facts[entry.source_ref]) for entry in (*plan.train, *plan.test))
+        if sizes:
+            found.append(
+                f"{sizes} lines tell another size of their image than it has upright: "
+                "their boxes may have been drawn on another one."
+            )
+        return found
+
+
+def refused(outcome: Outcome, error: ContentError) -> Outcome:
+    """The outcome with an error that spans both sets."""
+    return replace(outcome, plan=None, summary=replace(outcome.summary, errors=(error,)))
+
+
+def labelled_boxes(entry: Entry) -> tuple[LabelledBox, ...]:
+    return tuple(LabelledBox(box.label, Rectangle(box.left, box.top, box.width, box.height)) for box in entry.boxes)
+
+
+def labelled_images(entries: Iterable[Entry], reader: ImageReader) -> list[LabelledImage]:
+    """As the trainers take them, nothing read yet."""
+    return [
+        LabelledImage(entry.source_ref, partial(reader.read, entry.image), entry.labels, labelled_boxes(entry))
+        for entry in entries
+    ]
+
+
+class Planner:
+    """Reads the sets of a version. Everything it raises but NoRoom is a JobFailed with a text for the StatusMessage."""
+
+    def __init__(self, store: Store, blobs: Blobs, limits: TrainingLimits) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._limits = limits
+
+    def review(self, version: Version, progress: Progress) -> Reviewed:
+        """Decide what to train. Without a plan the outcome has the terminal errors."""
+        training = self._lines(version, DatasetType.TRAIN, progress)
+        testing = None if version.auto_split else self._lines(version, DatasetType.TEST, progress)
+        entries = [line for line in (*training, *(testing or ())) if isinstance(line, Entry)]
+        error = self._bucket_error(version, {entry.image.bucket for entry in entries})
+        if error is not None:
+            return Reviewed(refused(self._decide(training, testing, version, {}), error), {})
+        looked = _Looks(self._blobs, version.name.scope.account)
+        wanted = {entry.source_ref: entry for entry in entries if entry.needs_image}
+        for done, entry in enumerate(wanted.values(), start=1):
+            looked.look(entry)
+            if done % _IMAGES_EVERY == 0 or done == len(wanted):
+                progress("checking the images", done, len(wanted))
+        training = [looked.checked(line) for line in training]
+        testing = None if testing is None else [looked.checked(line) for line in testing]
+        return Reviewed(self._decide(training, testing, version, looked.contents), looked.facts)
+
+    def _decide(
+        self, training: Sequence[Line], testing: Sequence[Line] | None, version: Version, contents: dict[str, str]
+    ) -> Outcome:
+        def content(entry: Entry) -> str:
+            return contents.get(entry.source_ref, entry.source_ref)
+
+        return decide(training, testing, seed=version.seed, content=content, limits=self._limits)
+
+    def _bucket_error(self, version: Version, buckets: set[str]) -> ContentError | None:
+        """Of a single bucket; where there are several, that is the error."""
+        for bucket in buckets if len(buckets) == 1 else ():
+            try:
+                self._blobs.check_bucket(version.name.scope.account, bucket)
+            except BucketForeign:
+                return ContentError.INVALID_BUCKET_OWNER
+            except BlobError:
+                return ContentError.INVALID_PERMISSIONS
+        return None
+
+    def _lines(self, version: Version, kind: DatasetType, progress: Progress) -> list[Line]:
+        manifest = version.training_input if kind is DatasetType.TRAIN else version.testing_input
+        if version.training_input is None:
+            with self._store.read() as connection:
+                lines = [read_line(text) for text in versions.lines(connection, version.id, kind)]
+        elif manifest is not None:
+            lines = self._from_manifest(version.name.scope.account, manifest, progress)
+        else:
+            raise AssertionError(f"{version.name} has no manifest of {kind} images, and none is split off")
+        if not lines:
+            raise JobFailed(FileError.EMPTY.message)
+        if all(isinstance(line, Dropped) and line.why in _MALFORMED for line in lines):
+            raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message)
+        return lines
+
+    def _from_manifest(self, account: str, manifest: Mapping[str, str], progress: Progress) -> list[Line]:
+        bucket, key, version = manifest["Bucket"], manifest["Name"], manifest.get("Version")
+        try:
+            if self._blobs.size(account, bucket, key, version) > MAX_MANIFEST_BYTES:
+                raise JobFailed(FileError.SIZE_TOO_LARGE.message)
+            lines = []
+            with self._blobs.open(account, bucket, key, version) as file:
+                for number, line in read_manifest(file):
+                    lines.append(line)
+                    if number % _LINES_EVERY == 0:
+                        progress("reading the manifest", number, 0)
+            return lines
+        except NoRoom:
+            raise
+        except ObjectMissing as error:
+            raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message) from error
+        except BlobError as error:
+            raise JobFailed(FileError.INVALID_PERMISSIONS.message) from error
+
+
+class _Looks:
+    """Every image looked at once: its facts and what identifies its content, by source-ref."""
+
+    def __init__(self, blobs: Blobs, account: str) -> None:
+        self._reader = ImageReader(blobs, account)
+        self.facts: dict[str, ImageFacts] = {}
+        self.contents: dict[str, str] = {}
+
+    def look(self, entry: Entry) -> None:
+        data = self._reader.usable(entry.image)
+        facts = facts_of(data) if data is not None else None
+        if data is not None and facts is not None:
+            self.facts[entry.source_ref] = facts
+            self.contents[entry.source_ref] = hashlib.sha256(data).hexdigest()
+
+    def checked(self, line: Line) -> Line:
+        return line.checked(self.facts.get(line.source_ref)) if isinstance(line, Entry) else line

@@ -1,0 +1,64 @@
+"""The trainers of labels as jobs see them: one call. What it needs is loaded only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTrainer
+from relook.vision.samples import Progress, TrainingError
+
+
+def label_trainer(data: Path, precision: str = "auto") -> LabelTrainer:
+    """Classifiers and detectors, from the best starts of the data folder.
+
+    `precision` is what classifiers compute in: one of `runtime.Precision`, or auto, the trainer's own choice.
+    """
+
+    def train(
+        training: Sequence[LabelledImage],
+        test: Sequence[LabelledImage],
+        *,
+        task: LabelTask,
+        labels: Sequence[str],
+        output: Path,
+        seed: int,
+        seconds: float,
+        progress: Progress,
+    ) -> LabelResult:
+        from relook.vision.backbones import WeightsError
+
+        try:
+            chosen = _detector(data) if task is LabelTask.DETECTION else _classifier(data, precision)
+        except WeightsError as error:
+            raise TrainingError(str(error)) from error
+        return chosen(
+            training,
+            test,
+            task=task,
+            labels=labels,
+            output=output,
+            seed=seed,
+            seconds=seconds,
+            progress=progress,
+        )
+
+    return train
+
+
+def _detector(data: Path) -> LabelTrainer:
+    from functools import partial
+
+    from relook.vision.detect import library
+    from relook.vision.detect.train import train
+
+    return partial(train, start=library.choose(data))
+
+
+def _classifier(data: Path, precision: str) -> LabelTrainer:
+    from functools import partial
+
+    from relook.vision import weights
+    from relook.vision.classify.train import train
+
+    return partial(train, backbone=weights.choose(data))
