@@ -75,3 +75,31 @@ def taken(answer: Any, path: str) -> Any:
         if part.endswith("[]") and answer:
             answer = answer[-1]
     return answer
+
+
+class Watched(dict[str, Any]):
+    """Members, and those below them, that put down in `seen` the paths by which they are asked for."""
+
+    def __init__(self, members: dict[str, Any], seen: set[str], path: str = "") -> None:
+        self._path = path
+        self._seen = seen
+        super().__init__({name: self._below(value, f"{path}{name}") for name, value in members.items()})
+
+    def _below(self, value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return Watched(value, self._seen, f"{path}.")
+        if isinstance(value, list):
+            return [self._below(each, f"{path}[]") for each in value]
+        return value
+
+    def __getitem__(self, name: str) -> Any:
+        self._seen.add(self._path + name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._seen.add(self._path + name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._seen.add(f"{self._path}{name}")
+        return super().__contains__(name)

@@ -15,12 +15,17 @@ from relook import app
 from relook.aws.operation import RequestContext
 from relook.blobs.folder import FolderBlobs
 from relook.core.clock import system_clock
+from relook.core.endpoint_states import EndpointStatus
 from relook.core.identity import Principal
+from relook.core.names import Scope
 from relook.datafolder import DataFolder
 from relook.settings import Settings
+from relook.store import logs
+from relook.store import sagemaker_endpoints as endpoints
 from relook.store.engine import Store
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
+SCOPE = Scope(ACCOUNT, REGION)
 BUCKET = "data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 TYPE = "ml.m5.large"
@@ -63,11 +68,12 @@ TRACKING = {
     "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
 }
 TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}'
+ALLOWS = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 
 
 class World:
     def __init__(self, folder: Path) -> None:
-        settings = Settings(folder)
+        settings = Settings(folder, endpoint_instances=1000)
         data = DataFolder(settings.data)
         self.store = Store.open(data.database)
         blobs = FolderBlobs(self.store, data.objects, system_clock)
@@ -82,11 +88,18 @@ class World:
         self.call("sagemaker", "CreateEndpoint", EndpointName="e", EndpointConfigName="c")
         self.call("sagemaker", "CreateAlgorithm", AlgorithmName="a", **ALGORITHM)
         self.call("application-autoscaling", "RegisterScalableTarget", **SCALED, MinCapacity=1, MaxCapacity=2)
+        self.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
+        self.model_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/m"
+        with self.store.write() as connection:
+            logs.append(connection, SCOPE, "/g", "s", [(1, "line")])
 
     def close(self) -> None:
         self.store.close()
 
     def call(self, service: str, operation: str, **members: Any) -> dict[str, Any]:
+        return self.given(service, operation, members)
+
+    def given(self, service: str, operation: str, members: dict[str, Any]) -> dict[str, Any]:
         """As the gateway would, but for the service model's own constraints."""
         principal = Principal(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT, "AKIA")
         context = RequestContext(ACCOUNT, REGION, principal, "id", system_clock(), "http://127.0.0.1")
@@ -103,10 +116,25 @@ class World:
 
     def request(self, operation: str, path: str) -> dict[str, Any]:
         """The members of a valid request, of a kind that the member at `path` can be given in, with a new name."""
-        name = f"n{next(self._number)}"
-        kinds = copy.deepcopy(REQUESTS[operation](self, name))
+        kinds = copy.deepcopy(REQUESTS.get(operation, _none)(self, f"n{next(self._number)}"))
         top = path.partition(".")[0].removesuffix("[]")
-        return next((each for each in kinds if top in each), kinds[0])
+        members = next((each for each in kinds if top in each), kinds[0])
+        for beside, value in BESIDE.get((operation, path), {}).items():
+            first, _, rest = beside.partition(".")
+            if rest:
+                members[first][rest] = value
+            else:
+                members[first] = value
+        return members
+
+    def endpoint(self, name: str) -> str:
+        """One that may be updated."""
+        self.call("sagemaker", "CreateEndpoint", EndpointName=name, EndpointConfigName="c")
+        with self.store.write() as connection:
+            found = endpoints.find(connection, SCOPE, name)
+            assert found is not None
+            assert endpoints.change_status(connection, found.id, EndpointStatus.IN_SERVICE, system_clock())
+        return name
 
     def package(self, name: str) -> str:
         made = self.call("sagemaker", "CreateModelPackage", ModelPackageName=name, InferenceSpecification=SERVED)
@@ -123,12 +151,25 @@ def _ended(running: Coroutine[Any, Any, Any]) -> Any:
     raise AssertionError("it waits")
 
 
+def _none(world: World, name: str) -> list[dict[str, Any]]:
+    return [{}]
+
+
+class Body:
+    """What the gateway hands on."""
+
+    content_length = 1
+
+    async def read(self, limit: int) -> bytes:
+        return b"x"
+
+
 Requests = Callable[[World, str], list[dict[str, Any]]]
 REQUESTS: dict[str, Requests] = {
     "CreateEndpoint": lambda _, name: [{"EndpointName": name, "EndpointConfigName": "c"}],
-    "UpdateEndpoint": lambda _, name: [{"EndpointName": "e", "EndpointConfigName": "c"}],
-    "UpdateEndpointWeightsAndCapacities": lambda _, name: [
-        {"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "v"}]}
+    "UpdateEndpoint": lambda world, name: [{"EndpointName": world.endpoint(name), "EndpointConfigName": "c"}],
+    "UpdateEndpointWeightsAndCapacities": lambda world, name: [
+        {"EndpointName": world.endpoint(name), "DesiredWeightsAndCapacities": [{"VariantName": "v"}]}
     ],
     "CreateEndpointConfig": lambda _, name: [{"EndpointConfigName": name, "ProductionVariants": [VARIANT]}],
     "CreateModel": lambda _, name: [
@@ -159,8 +200,12 @@ REQUESTS: dict[str, Requests] = {
     "CreateTransformJob": lambda _, name: [{"TransformJobName": name, **TRANSFORM}],
     "ListTrainingJobs": lambda _, name: [{}],
     "Search": lambda _, name: [{"Resource": "TrainingJob"}],
-    "InvokeEndpoint": lambda _, name: [{"EndpointName": "e"}],
-    "InvokeEndpointWithResponseStream": lambda _, name: [{"EndpointName": "e"}],
+    "InvokeEndpoint": lambda _, name: [{"EndpointName": "e", "Body": Body()}],
+    "InvokeEndpointAsync": lambda _, name: [{"EndpointName": "e", "Body": Body()}],
+    "InvokeEndpointWithResponseStream": lambda _, name: [{"EndpointName": "e", "Body": Body()}],
+    "AddTags": lambda world, name: [{"ResourceArn": world.model_arn, "Tags": [{"Key": "a", "Value": "b"}]}],
+    "DeleteTags": lambda world, name: [{"ResourceArn": world.model_arn, "TagKeys": ["b"]}],
+    "DescribeModelPackage": lambda world, name: [{"ModelPackageName": world.package(name)}],
     "RegisterScalableTarget": lambda _, name: [{**SCALED, "MinCapacity": 1, "MaxCapacity": 2}],
     "PutScalingPolicy": lambda _, name: [
         {
@@ -171,5 +216,30 @@ REQUESTS: dict[str, Requests] = {
         }
     ],
     "CreateRole": lambda _, name: [{"RoleName": name, "AssumeRolePolicyDocument": TRUST}],
-    "DescribeLogGroups": lambda _, name: [{}],
+    "AttachRolePolicy": lambda _, name: [{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/Any"}],
+    "DetachRolePolicy": lambda _, name: [{"RoleName": "r", "PolicyArn": "arn:aws:iam::aws:policy/Other"}],
+    "ListAttachedRolePolicies": lambda _, name: [{"RoleName": "r"}],
+    "ListRolePolicies": lambda _, name: [{"RoleName": "r"}],
+    "PutRolePolicy": lambda _, name: [{"RoleName": "r", "PolicyName": name, "PolicyDocument": ALLOWS}],
+    "DeleteRolePolicy": lambda _, name: [{"RoleName": "r", "PolicyName": name}],
+    "GetRolePolicy": lambda _, name: [{"RoleName": "r", "PolicyName": name}],
+    "PutRetentionPolicy": lambda _, name: [{"logGroupName": "/g", "retentionInDays": 7}],
+    "DescribeLogStreams": lambda _, name: [{"logGroupName": "/g"}],
+    "FilterLogEvents": lambda _, name: [{"logGroupName": "/g"}],
+    "GetLogEvents": lambda _, name: [{"logGroupName": "/g", "logStreamName": "s"}],
+    "DeleteScalingPolicy": lambda _, name: [{**SCALED, "PolicyName": name}],
+    "DeregisterScalableTarget": lambda _, name: [{**SCALED, "ResourceId": "endpoint/none/variant/none"}],
+    "DescribeScalableTargets": lambda _, name: [{"ServiceNamespace": "sagemaker"}],
+    "DescribeScalingActivities": lambda _, name: [{"ServiceNamespace": "sagemaker"}],
+    "DescribeScalingPolicies": lambda _, name: [{"ServiceNamespace": "sagemaker"}],
 }
+_MANY = {"Mode": "MultiModel", "ModelDataUrl": f"s3://{BUCKET}/many/"}
+BESIDE: dict[tuple[str, str], dict[str, Any]] = {
+    ("CreateModel", "PrimaryContainer.MultiModelConfig.ModelCacheSetting"): {
+        f"PrimaryContainer.{name}": value for name, value in _MANY.items()
+    },
+    ("CreateModel", "Containers[].MultiModelConfig.ModelCacheSetting"): {"Containers": [{"Image": "image", **_MANY}]},
+    ("UpdateEndpoint", "ExcludeRetainedVariantProperties[].VariantPropertyType"): {"RetainAllVariantProperties": True},
+    ("Search", "SearchExpression.Operator"): {"SearchExpression": {"Filters": [{"Name": "TrainingJobName"}]}},
+}
+"""What goes with a member, so that it says something."""

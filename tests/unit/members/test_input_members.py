@@ -1,8 +1,9 @@
 """No input member is ignored unseen: `input_members.json` says of each what becomes of it, and is held to that.
 
-`read`: the code acts on it. `echoed`: a record, told again as it was given. `refused`: by name, in an error. `void`:
-nothing could follow from it, for the reason that stands there. What lies below an echoed or a refused one shares its
-fate. A new operation, or a botocore with new members, fails here until the file says what becomes of them.
+`read`: the operation looks at it. `later`: what it leads to does, as a job or a deployment. `echoed`: a record, told
+again as it was given. `refused`: by name, in an error. `void`: nothing could follow from it, for the reason that stands
+there. What lies below an echoed, a refused or a void one shares its fate. A new operation, or a botocore with new
+members, fails here until the file says what becomes of them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from member_samples import give, name_of, taken, walk
+from member_samples import Watched, give, name_of, taken, walk
 from member_world import SCALED, World
 
 import relook
@@ -30,7 +32,7 @@ SOURCES = {
     "sagemaker": ("services/sagemaker", "core", "containers"),
     "sagemaker-runtime": ("services/sagemaker",),
 }
-_SERVICE_OPERATIONS = [(service, name) for service, operations in TABLE.items() for name in operations]
+_OPERATIONS = [(service, name) for service, operations in TABLE.items() for name in operations]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def members_that_are(what: str) -> list[Any]:
     return [
         pytest.param(service, operation, path, id=f"{service}.{operation}.{path}")
-        for service, operation in _SERVICE_OPERATIONS
+        for service, operation in _OPERATIONS
         for path in TABLE[service][operation].get(what, ())
     ]
 
@@ -77,11 +79,11 @@ def test_what_is_refused_is_refused_by_name(world: World, service: str, operatio
 @pytest.mark.parametrize("operation", sorted({case.values[1] for case in members_that_are("refused")}))
 def test_the_same_without_it_is_taken(world: World, operation: str) -> None:
     """Else an error would be no sign. Nothing runs here: what needs an endpoint gets as far as looking for one."""
-    service = next(service for service, name in _SERVICE_OPERATIONS if name == operation)
+    service = next(service for service, name in _OPERATIONS if name == operation)
     for path in TABLE[service][operation]["refused"]:
         members = world.request(operation, path)
-        if operation.startswith(("UpdateEndpoint", "Invoke")):
-            with pytest.raises(ServiceError, match=r"Cannot update in-progress endpoint|Endpoint e .*not found"):
+        if operation.startswith("Invoke"):
+            with pytest.raises(ServiceError, match=r"Endpoint e .*not found"):
                 world.call(service, operation, **members)
         else:
             world.call(service, operation, **members)
@@ -124,14 +126,29 @@ READERS = {
 }
 
 
+@pytest.mark.parametrize(("service", "operation"), [pytest.param(*each, id=".".join(each)) for each in _OPERATIONS])
+def test_what_is_read_is_looked_at(world: World, service: str, operation: str) -> None:
+    """By the operation itself, whatever comes of it: a sample may well be refused for its value."""
+    unread = []
+    for path in TABLE[service][operation].get("read", ()):
+        members = world.request(operation, path)
+        give(world.input_of(service, operation), members, path)
+        seen: set[str] = set()
+        with suppress(ServiceError):
+            world.given(service, operation, Watched(members, seen))
+        if path not in seen:
+            unread.append(path)
+    assert unread == []
+
+
 @pytest.mark.parametrize("service", sorted(TABLE))
-def test_what_is_read_is_named_where_it_would_be_read(service: str) -> None:
-    """Of what is read, only this is held: the service's code speaks of it. The tests of its operations do the rest."""
+def test_what_is_read_later_is_named_where_it_would_be_read(service: str) -> None:
+    """Of that only this is held: the service's code speaks of it. The tests of jobs and endpoints do the rest."""
     texts, patterns = spoken_of(service)
     unread = [
         f"{name} {path}"
         for name, fates in TABLE[service].items()
-        for path in fates.get("read", ())
+        for path in fates.get("later", ())
         if not (name_of(path) in texts or any(pattern.fullmatch(name_of(path)) for pattern in patterns))
     ]
     assert unread == []
