@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "vpc registry": (
         {"PrimaryContainer": container(ImageConfig={"RepositoryAccessMode": "Vpc"})},
-        "PrimaryContainer.ImageConfig is not offered",
+        "PrimaryContainer.ImageConfig.RepositoryAccessMode is not offered",
     ),
     "tag twice": (
         {"PrimaryContainer": container(), "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},

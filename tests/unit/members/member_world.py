@@ -89,6 +89,7 @@ class World:
         self.call("sagemaker", "CreateAlgorithm", AlgorithmName="a", **ALGORITHM)
         self.call("application-autoscaling", "RegisterScalableTarget", **SCALED, MinCapacity=1, MaxCapacity=2)
         self.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
+        self.scope = SCOPE
         self.model_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/m"
         with self.store.write() as connection:
             logs.append(connection, SCOPE, "/g", "s", [(1, "line")])
