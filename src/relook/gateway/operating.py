@@ -101,8 +101,9 @@ def _refused(model: ServiceModel, name: str, violations: Any) -> ServiceError:
     if protocol == "rest-xml":
         missing = any(violation.required for violation in violations)
         return ValidationError("InvalidRequest" if missing else "InvalidArgument", violations)
-    if any(shape.name == "InvalidParameterException" for shape in model.operation_model(name).error_shapes):
-        return ValidationError("InvalidParameterException", violations)  # CloudWatch Logs
+    own = {shape.name for shape in model.operation_model(name).error_shapes}
+    if model.service_name == "logs" and "InvalidParameterException" in own:
+        return ValidationError("InvalidParameterException", violations)
     modelled = {shape.name for shape in model.error_shapes}
     short = protocol == "query" or ("ValidationError" in modelled and "ValidationException" not in modelled)
     return ValidationError("ValidationError" if short else "ValidationException", violations)
