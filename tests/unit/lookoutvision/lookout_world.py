@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bench_fleet import BenchFleet
+from job_runs import JobRuns
 from perfect_trainer import PerfectTrainer
 from relook.aws.errors import ServiceError
 from relook.aws.operation import Answer, RequestContext
@@ -20,8 +21,6 @@ from relook.blobs.errors import ObjectMissing
 from relook.blobs.folder import FolderBlobs
 from relook.core.datasets import DatasetLimits
 from relook.core.identity import Principal
-from relook.jobs import queue
-from relook.jobs.api import JobFailed
 from relook.services.lookoutvision import Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
 
@@ -48,22 +47,6 @@ class Incoming:
 
     async def read(self, limit: int) -> bytes:
         raise AssertionError("the handler keeps its own limit, to word its own error")
-
-
-class Context:
-    """A JobContext that keeps what it is told."""
-
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
-        self.attempt = 1
-        self.stages: list[tuple[str, int, int]] = []
-        self.lines: list[str] = []
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        self.stages.append((stage, done, total))
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 class World:
@@ -101,7 +84,7 @@ class World:
                 trainer=self.trainer,
             )
         }
-        self.contexts: list[Context] = []
+        self.jobs = JobRuns(self.store, self.kinds, lambda: self.now)
 
     def _wake(self) -> None:
         self.woken += 1
@@ -145,31 +128,9 @@ class World:
     def refused(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> ServiceError:
         return asyncio.run(self.arefused(name, account, region, **members))
 
-    def run_jobs(self, most: int = 100) -> None:
-        """Run what is queued, as a worker's children would, one after the other."""
-        for _ in range(most):
-            with self.store.write() as connection:
-                job = queue.claim(
-                    connection, worker="test", worker_pid=1, now=self.now, lease_until=self.now, full_lanes=()
-                )
-            if job is None:
-                return
-            self.run_job(job)
-
-    def run_job(self, job: queue.Job) -> None:
-        kind, context = self.kinds[job.kind], Context(job.id)
-        assert kind.lane == job.lane
-        self.contexts.append(context)
-        try:
-            completion = kind.run(context, job.payload)
-        except JobFailed as error:
-            with self.store.write() as connection:
-                kind.fail(connection, job.payload, str(error))
-                queue.fail(connection, job.claim, str(error), self.now)
-        else:
-            with self.store.write() as connection:
-                completion(connection)
-                queue.succeed(connection, job.claim, self.now)
+    def run_jobs(self) -> None:
+        """Run what is queued."""
+        self.jobs.run_all()
 
     def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
         self.blobs.put(ACCOUNT, bucket, key, data, "application/octet-stream")

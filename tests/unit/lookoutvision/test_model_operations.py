@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from lookout_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, START, Context, World
+from lookout_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, START, World
 
+from job_runs import Context
 from perfect_trainer import PIXEL
 from relook.blobs.errors import NoRoom
 from relook.blobs.records import Target
