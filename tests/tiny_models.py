@@ -1,0 +1,72 @@
+"""Models of labels that are real and so small that one can say beforehand what they answer."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from relook.vision import label_artifact
+from relook.vision.detect.exporting import export
+from relook.vision.detect.layers import IMAGE, Act, Architecture, Conv, Level
+from relook.vision.images import Size
+from relook.vision.label_artifact import Fit, LabelCard
+from relook.vision.labelled import LabelTask
+from relook.vision.runtime import Precision
+
+CELL = 32
+_REACH = CELL + 1
+"""Of convolutions centred on a cell's corner: their last value is the cell's middle."""
+LABELS = ("red part", "blåu 部")
+THRESHOLDS = (0.5, 0.999)
+SURE = float(1 / (1 + np.exp(-5.0)))
+"""What a cell of one pure colour scores: 0.99331."""
+
+
+def write_detector(folder: Path, size: Size = Size(128, 160)) -> Path:  # noqa: B008 (frozen)
+    """Finds cells of CELL x CELL pixels in whose middle it is red, or blue; each is a box as large as itself."""
+    convolutions = (
+        Conv("classes", IMAGE, 3, 2, _REACH, CELL, act=Act.NONE, normed=False),
+        Conv("objectness", IMAGE, 3, 1, _REACH, CELL, act=Act.NONE, normed=False),
+        Conv("box", IMAGE, 3, 4, _REACH, CELL, act=Act.NONE, normed=False),
+    )
+    whole = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
+    network = Architecture("tiny", convolutions, (Level(CELL, "classes", "objectness", "box"),), *whole)
+    weights: dict[str, npt.NDArray[np.float32]] = {}
+    for one in convolutions:
+        weights[f"{one.name}.weight"] = np.zeros(one.shape, np.float32)
+        weights[f"{one.name}.bias"] = np.zeros(one.out, np.float32)
+    weights["classes.weight"][:, :, -1, -1] = ((10, -10, -10), (-10, -10, 10))
+    weights["classes.bias"][:] = -5
+    weights["box.bias"][:2] = 0.5
+    return _write(folder, export(network, weights, size), LabelTask.DETECTION, size, Fit.LETTERBOX)
+
+
+def picture(width: int = 160, height: int = 128, form: str = "PNG", **coloured: tuple[int, int]) -> bytes:
+    """Grey, with the cells of these columns and rows in their colours: `picture(red=(1, 2))`."""
+    pixels = np.full((height, width, 3), 100, np.uint8)
+    for colour, (column, row) in coloured.items():
+        cell = pixels[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)]
+        cell[:] = {"red": (255, 0, 0), "blue": (0, 0, 255)}[colour]
+    room = io.BytesIO()
+    Image.fromarray(pixels).save(room, form)
+    return room.getvalue()
+
+
+def _write(folder: Path, graph: bytes, task: LabelTask, size: Size, fit: Fit) -> Path:
+    card = LabelCard(
+        task=task,
+        labels=LABELS,
+        thresholds=THRESHOLDS,
+        sizes=(size,),
+        fit=fit,
+        precision=Precision.F32,
+        graph_sha256=hashlib.sha256(graph).hexdigest(),
+        record={},
+    )
+    label_artifact.write(folder, graph, card)
+    return folder
