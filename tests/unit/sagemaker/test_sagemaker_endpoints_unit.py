@@ -130,6 +130,7 @@ def test_an_update_switches_without_losing_a_request(tmp_path: Path) -> None:
         await stage.becomes("old", "InService")
         await until(lambda: answers[-1] == b"new")
         assert not held.done()
+        await until(lambda: sum(each.healthy for each in stage.starter.instances[:2]) == 1)
         holder = next(each for each in stage.starter.instances[:2] if each.healthy)
         with contextlib.suppress(ContainerGone):  # it may end, with nothing more to do, before it has answered this
             await holder.invoke(Invocation(b"open"))
