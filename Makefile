@@ -66,8 +66,9 @@ serve: $(BASE) ## start the server (DATA=folder HOST=127.0.0.1 PORT=8484)
 	@exec $(BIN)/relook serve --host "$(HOST)" --port "$(PORT)" $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 .PHONY: test
-test: lint $(TESTS) ## style, types, layering and the tests: what a change must pass
-	@$(BIN)/python -m pytest -q -m 'not slow and not clients' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+test: lint $(TESTS) $(TRAIN_STAMP) ## style, types, layering and the tests: what a change must pass
+	@$(BIN)/python -m pytest -q -m 'not slow and not clients and not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(TRAIN)/bin/python -m pytest -q -m 'torch and not slow' tests/unit/vision
 
 .PHONY: test-all
 test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(SAGEMAKER3_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
@@ -117,14 +118,15 @@ $(TESTS): $(BASE)
 	@$(PIP) install --constraint constraints.txt --editable '.[test]' || { $(PIP_FAILED); }
 	@mkdir -p .cache && touch $@
 
-# PyTorch, for `relook pretrain` alone. Left free, pip may take a build with gigabytes of CUDA: PyTorch's own index of CPU
-# builds is asked first, once and briefly, then whatever index pip is set up with. For a GPU: make torch TORCH_INDEX=...
+# PyTorch, for object detectors and `relook pretrain`. Left free, pip may take a build with gigabytes of CUDA: PyTorch's
+# own index of CPU builds is asked first, once and briefly, then whatever index pip is set up with. For a GPU:
+# make torch TORCH_INDEX=...
 install_torch = $(1) install --index-url '$(TORCH_INDEX)' --timeout 5 --retries 0 'torch==$(TORCH_VERSION)' 2>/dev/null \
 	|| { echo 'note: no PyTorch $(TORCH_VERSION) from $(TORCH_INDEX); asking the index that pip is set up with'; \
 	     $(1) install 'torch==$(TORCH_VERSION)' || { $(PIP_FAILED); }; }
 
 .PHONY: torch
-torch: $(BASE) ## add PyTorch to .venv: `relook pretrain` needs it, nothing else does
+torch: $(BASE) ## add PyTorch to .venv: training object detectors and `relook pretrain` need it
 	@echo 'installing PyTorch $(TORCH_VERSION) into $(VENV) (a CPU build: about 200 MB to download)'
 	@$(call install_torch,$(PIP))
 

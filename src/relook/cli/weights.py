@@ -28,14 +28,14 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def weights() -> None:
-    """List, choose, import and fetch the weights of the backbone."""
+    """List, choose, import and fetch the weights that trainings start from."""
 
 
 @weights.command("list")
 @options.data
 @_JSON
 def list_(data: Path | None, as_json: bool) -> None:
-    """All weights there are; a * marks those the next training takes."""
+    """All weights there are; a * marks those the next training takes, of object detectors and of all others."""
     from relook.vision.weights import entries
 
     with _failures():
@@ -48,6 +48,8 @@ def list_(data: Path | None, as_json: bool) -> None:
         mark = "*" if entry.next else " "
         size = f"{entry.size / 1e6:.1f} MB"
         line = f"{mark} {entry.name:<{width}}  {entry.kind:<8}  {size:>8}  sha256 {entry.sha256[:12]}  {entry.source}"
+        if entry.detector:
+            line += "  (object detectors)"
         click.echo(line.rstrip())
 
 
@@ -57,6 +59,7 @@ def list_(data: Path | None, as_json: bool) -> None:
 def import_(file: Path, data: Path | None) -> None:
     """Make FILE what the next trainings build on: ONNX, or safetensors of a ResNet-18.
 
+    The published YOLOX-nano, as ONNX, becomes what object detectors start from; other files are for all other models.
     The data folder may not exist yet. Models that are trained already keep the weights they were trained with.
     """
     from relook.vision.weights import import_weights
@@ -106,7 +109,8 @@ def use(name: str, data: Path | None) -> None:
 
     with _failures():
         entry = library.use(name, load(data).data)
-    click.echo(f"the next training takes {entry.name} ({entry.kind}, sha256 {entry.sha256[:12]})")
+    which = "next training of an object detector" if entry.detector else "next training"
+    click.echo(f"the {which} takes {entry.name} ({entry.kind}, sha256 {entry.sha256[:12]})")
 
 
 @weights.command()
@@ -118,7 +122,7 @@ def card(name: str | None, data: Path | None) -> None:
 
     with _failures():
         folder = load(data).data
-        wanted = name or next(entry.sha256 for entry in library.entries(folder) if entry.next)
+        wanted = name or next(entry.sha256 for entry in library.entries(folder) if entry.next and not entry.detector)
         told = library.card(wanted, folder)
     click.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
@@ -128,20 +132,26 @@ def card(name: str | None, data: Path | None) -> None:
 @_JSON
 def show(data: Path | None, as_json: bool) -> None:
     """Say which weights the next training would use."""
+    from relook.vision.detect import library
     from relook.vision.weights import choose
 
     with _failures():
-        backbone = choose(load(data).data)
-    found = {"name": backbone.name, "origin": backbone.origin, "warning": backbone.warning}
+        folder = load(data).data
+        backbone, start = choose(folder), library.choose(folder)
+    found = {"name": backbone.name, "origin": backbone.origin, "warning": backbone.warning, "detectors": start.name}
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
     click.echo(f"{backbone.name}: {backbone.origin}")
+    click.echo(f"object detectors start from {start.name}: {start.origin}")
     if backbone.warning:
         click.echo(f"warning: {backbone.warning}", err=True)
 
 
 def _say(what: str, imported: ImportedWeights) -> None:
+    if not imported.layers:
+        click.echo(f"{what} {imported.name}: YOLOX-nano, for object detectors; sha256 {imported.sha256}")
+        return
     layers = ", ".join(
         f"{layer.output} (stride {layer.stride}, {layer.channels} channels)" for layer in imported.layers
     )

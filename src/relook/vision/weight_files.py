@@ -12,7 +12,7 @@ from relook.vision.backbones import Layer, WeightsError
 ACCEPTED = (
     "accepted are an ONNX file whose one input is an RGB image (1, 3, height, width) of any size and which outputs at "
     "least one feature map of stride 8 or 16, and, as safetensors, torchvision's ResNet-18 and what `relook pretrain` "
-    "writes"
+    "writes; and for object detectors the published YOLOX-nano (COCO) as ONNX"
 )
 _PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _PROBE = (128, 160)

@@ -2,14 +2,13 @@
 
 Each set in the data folder is a graph and a card beside it, named by the graph's hash. Cards are numbered in the order
 in which the user asked for them; the next training takes the highest. The package's own has no number until it is
-asked for.
+asked for. Starts of object detectors are kept apart, by `detect.library`; here they are only taken in and listed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from typing import Any
 
 from relook.vision import fingerprint, resnet18, shipped
 from relook.vision.backbones import Backbone, Layer, WeightsError
+from relook.vision.card_files import as_json, put
+from relook.vision.detect import library, starts
 from relook.vision.weight_files import ACCEPTED, understand
 
 __all__ = ["FOLDER", "LARGEST_FILE", "Entry", "ImportedWeights", "Kind", "WeightsError", "accept_pulled", "card"]
@@ -42,7 +43,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImportedWeights:
-    """What an import or a pull left in the data folder."""
+    """What an import or a pull left in the data folder; without `layers`, a start of object detectors."""
 
     name: str
     sha256: str
@@ -52,7 +53,10 @@ class ImportedWeights:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Weights that are there. `size` in bytes and `sha256` are those of the graph; `next`: the next training's."""
+    """Weights that are there. `size` in bytes and `sha256` are those of the graph; `next`: the next training's.
+
+    `detector`: object detectors start from it, and nothing else; otherwise it gives features to all other models.
+    """
 
     name: str
     kind: Kind
@@ -60,6 +64,7 @@ class Entry:
     size: int
     source: str
     next: bool
+    detector: bool = False
 
 
 def choose(data: Path) -> Backbone:
@@ -95,7 +100,8 @@ def random_backbone() -> Backbone:
 
 
 def entries(data: Path) -> list[Entry]:
-    """All weights there are: those of the data folder, the one asked for last first, then the package's own."""
+    """All weights there are: those of the data folder, the one asked for last first, the package's own, then starts of
+    detectors alone."""
     cards = _cards(data)
     last = _last(cards)
     found = [
@@ -113,18 +119,28 @@ def entries(data: Path) -> list[Entry]:
     own = _builtin()
     kind = Kind.RANDOM if own.warning else Kind.SHIPPED
     found.append(Entry(own.name, kind, own.sha256, len(own.onnx), "", not any(entry.next for entry in found)))
-    return found
+    return found + [
+        Entry(kept.name, Kind.IMPORTED, kept.sha256, kept.size, str(kept.facts["source"]), kept.next, True)
+        for kept in library.entries(data)
+    ]
 
 
 def use(name: str, data: Path) -> Entry:
-    """Make the weights of that name, or hash (its first 6 digits or more), what `choose` takes. Raises WeightsError."""
+    """Make the weights of that name, or hash (its first 6 digits or more), what `choose` takes. Raises WeightsError.
+
+    The package's own are then what object detectors start from, too.
+    """
     entry = _find(name, data)
+    if entry.detector:
+        library.use(entry.sha256, data)
+        return entry
     order = 1 + max((_order(told) for told in _cards(data)), default=0)
     if entry.kind in (Kind.SHIPPED, Kind.RANDOM):
-        _put(data / FOLDER / _CHOSEN, _json({"name": shipped.NAME, "order": order}))
+        put(data / FOLDER / _CHOSEN, as_json({"name": shipped.NAME, "order": order}))
+        library.use_own(data)
     else:
         path = data / FOLDER / f"{entry.sha256}.json"
-        _put(path, _json(json.loads(path.read_bytes()) | {"order": order}))
+        put(path, as_json(json.loads(path.read_bytes()) | {"order": order}))
     return entry
 
 
@@ -136,20 +152,29 @@ def card(name: str, data: Path) -> dict[str, Any]:
     facts = {"name": entry.name, "kind": entry.kind.value, "sha256": entry.sha256, "bytes": entry.size}
     if entry.kind is Kind.RANDOM:
         return facts | {"seed": RANDOM_SEED}
+    if entry.detector:
+        kept = next(each for each in library.entries(data) if each.sha256 == entry.sha256)
+        return facts | dict(kept.facts) | {"for": "object detectors"}
     told: dict[str, Any] = json.loads((data / FOLDER / f"{entry.sha256}.json").read_bytes())
     return facts | {key: value for key, value in told.items() if key not in ("order", "kind")}
 
 
 def import_weights(file: Path, data: Path) -> ImportedWeights:
-    """Check `file`, copy it into `data` (made if absent) and make it what `choose` takes. Raises WeightsError."""
+    """Check `file`, copy it into `data` (made if absent) and make it what `choose` takes. Raises WeightsError.
+
+    YOLOX-nano is known by its convolutions, and becomes what object detectors start from.
+    """
     try:
         if file.stat().st_size > LARGEST_FILE:
             raise WeightsError(f"{file} is larger than {LARGEST_FILE // 2**20} MB; {ACCEPTED}")
         raw = file.read_bytes()
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror or error}") from error
-    content, layers = understand(raw, str(file))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip(".-") or "weights"
+    if starts.is_yolox_nano(raw):
+        kept = library.keep(raw, name, file.name, data)
+        return ImportedWeights(kept.name, kept.sha256, kept.path, ())
+    content, layers = understand(raw, str(file))
     return _store(name, raw, content, layers, {"kind": Kind.IMPORTED.value, "source": file.name}, data)
 
 
@@ -179,8 +204,8 @@ def _store(
         "layers": [{"output": each.output, "stride": each.stride, "channels": each.channels} for each in layers],
         **facts,
     }
-    _put(path, content)
-    _put(path.with_suffix(".json"), _json(told))
+    put(path, content)
+    put(path.with_suffix(".json"), as_json(told))
     return ImportedWeights(name, digest, path, layers)
 
 
@@ -232,22 +257,3 @@ def _kind(told: Mapping[str, Any]) -> Kind:
 
 def _again(told: Mapping[str, Any]) -> str:
     return "pull them again" if _kind(told) is Kind.PULLED else "import the file again"
-
-
-def _json(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told, indent=1).encode() + b"\n"
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Replace the file in one step, its folder made if absent. Raises WeightsError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise WeightsError(f"{path.parent} cannot be written: {error.strerror or error}") from error

@@ -87,14 +87,14 @@ def yolox_nano(labels: int) -> Architecture:
     fifth = net.partial("dark5", pooled, 256, 256, 1, False)
 
     lateral = net.conv("lateral", fifth, 256, 128)
-    joined = net.join("top16.joined", net.enlarge("lateral.up", lateral), fourth)
+    joined = net.join("top16.both", net.enlarge("lateral.up", lateral), fourth)
     top = net.partial("top16", joined, 256, 128, 1, False)
     reduced = net.conv("reduced", top, 128, 64)
-    joined = net.join("top8.joined", net.enlarge("reduced.up", reduced), third)
+    joined = net.join("top8.both", net.enlarge("reduced.up", reduced), third)
     fine = net.partial("top8", joined, 128, 64, 1, False)
-    joined = net.join("low16.joined", net.separable("low16.down", fine, 64, 64, 2), reduced)
+    joined = net.join("low16.both", net.separable("low16.down", fine, 64, 64, 2), reduced)
     middle = net.partial("low16", joined, 128, 128, 1, False)
-    joined = net.join("low32.joined", net.separable("low32.down", middle, 128, 128, 2), lateral)
+    joined = net.join("low32.both", net.separable("low32.down", middle, 128, 128, 2), lateral)
     coarse = net.partial("low32", joined, 256, 256, 1, False)
 
     levels = []

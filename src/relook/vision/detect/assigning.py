@@ -54,9 +54,8 @@ def cells_of(height: int, width: int, strides: tuple[int, ...]) -> Cells:
     return Cells(torch.cat(centres), torch.cat(sides))
 
 
-@torch.no_grad()
 def assign(logits: torch.Tensor, boxes: torch.Tensor, truths: Truths, cells: Cells) -> Assigned:
-    """`logits` (n, cells, labels) and `boxes` (n, cells, 4) as predicted now."""
+    """`logits` (n, cells, labels) and `boxes` (n, cells, 4) as predicted now, without gradients."""
     count, total, labels = logits.shape
     if truths.boxes.shape[1] == 0:
         return Assigned(torch.zeros_like(logits), torch.zeros_like(boxes), torch.zeros(count, total, dtype=torch.bool))

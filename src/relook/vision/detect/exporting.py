@@ -1,8 +1,8 @@
 """A trained network as the ONNX graph that is served: uint8 pixels in, boxes out, suppression of overlaps included.
 
-Input `image` uint8 (1, height, width, 3) RGB. Outputs, surest first: `boxes` float32 (n, 4) left, top, right, bottom in
-pixels of the input, `scores` (n,) in 0..1, `labels` int64 (n,) positions. The maps named `relook/raw..` part the network
-from what follows: it may run in bf16, coordinates may not.
+Input `image` uint8 (1, height, width, 3) RGB. Outputs, surest first: `boxes` float32 (n, 4) left, top, right, bottom
+in pixels of the input, `scores` (n,) in 0..1, `labels` int64 (n,) positions. The maps named `relook/raw..` part the
+network from what follows: it may run in bf16, coordinates may not.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _level(graph: _Graph, level: Level, architecture: Architecture, size: Size) 
     shift = graph.add("Slice", [flat, graph.integers(0), graph.integers(2), graph.integers(1)])
     centre = graph.add("Add", [shift, graph.constant(np.stack([x, y])[None])])
     sides = graph.add("Slice", [flat, graph.integers(2), graph.integers(4), graph.integers(1)])
-    limits = [graph.constant(np.float32(value)) for value in (-_LARGEST_LOGARITHM, _LARGEST_LOGARITHM)]
+    limits = [graph.constant(np.array(value, np.float32)) for value in (-_LARGEST_LOGARITHM, _LARGEST_LOGARITHM)]
     sides = graph.add("Exp", [graph.add("Clip", [sides, *limits])])
     half = graph.add("Mul", [sides, graph.constant(np.float32(0.5).reshape(1))])
     corners = graph.add("Concat", [graph.add("Sub", [centre, half]), graph.add("Add", [centre, half])], axis=1)

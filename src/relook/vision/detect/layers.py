@@ -22,7 +22,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A convolution that keeps the size divided by its stride. `normed`: trained with a batch norm, exported without."""
+    """A convolution that keeps the size, divided by its stride. `normed`: trained with a batch norm."""
 
     name: str
     source: str
@@ -85,8 +85,8 @@ Layer = Conv | Pool | Enlarge | Join | Sum
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Three maps of one stride: `classes` (labels channels) and `objectness` (1), whose sum is the logit of a label, and
-    `box` (4): centre less the cell's corner, and logarithms of width and height, all in strides."""
+    """Three maps of one stride: `classes` (labels channels) and `objectness` (1), whose sum is the logit of a label,
+    and `box` (4): centre less the cell's corner, and logarithms of width and height, all in strides."""
 
     stride: int
     classes: str

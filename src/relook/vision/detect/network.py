@@ -129,14 +129,14 @@ class Network(nn.Module):
         one, other = (seen[name] for name in layer.sources)
         return functional.relu(one + other) if layer.act is Act.RELU else one + other
 
-    @torch.no_grad()
     def measure(self, images: torch.Tensor) -> None:
         """Give every batch norm the statistics of these images, leaving what the network computes as it is."""
         norms = [part for part in self.parts.values() if part.norm is not None]
         self.eval()
         for part in norms:
             part.measuring = True
-        self.maps(images)
+        with torch.no_grad():
+            self.maps(images)
         for part in norms:
             part.measuring = False
 
@@ -167,7 +167,8 @@ def built(architecture: Architecture, weights: Mapping[str, npt.NDArray[np.float
         nn.init.zeros_(network.part(level.classes).conv.bias)
         if f"{level.box}.weight" not in weights:
             network.part(level.box).conv.bias.data.copy_(torch.tensor(_FIRST_BOX))
-    return network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 _RARE = -4.6

@@ -1,4 +1,4 @@
-"""Training a detector: labelled images in, an artifact and its evaluation out. PyTorch is loaded only when it trains."""
+"""Training a detector: labelled images in, an artifact and its evaluation out. PyTorch is loaded when it trains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
 
 import relook
 from relook.vision import label_artifact, runtime

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from relook.vision import runtime
 from relook.vision.detect import plan
 from relook.vision.detect.assigning import Truths, cells_of, loss
 from relook.vision.detect.augmenting import Recipe, drawn
@@ -28,7 +29,8 @@ TAUGHT_RATE = 0.5
 """Of the rate, for what was pretrained."""
 MEASURED_IMAGES = 16
 LOOKS = 16
-"""At the held-out images, evenly over the run; the first quarter is not worth one."""
+"""At the held-out images, evenly over the run, or every FEWEST_BETWEEN steps; the first quarter is not worth one."""
+FEWEST_BETWEEN = 20
 PATIENCE = 7
 _TRIAL_STEPS = 4
 VERSION = torch.__version__
@@ -79,7 +81,8 @@ def learn(
 
 def _learn(run: _Run, outcome: Outcome, judge: Judge, deadline: float) -> Outcome:
     steps = outcome.steps
-    looks = {round(steps * at / LOOKS) for at in range(LOOKS // 4, LOOKS + 1)}
+    count = max(1, min(LOOKS, steps // FEWEST_BETWEEN))
+    looks = {round(steps * at / count) for at in range(max(1, count // 4), count + 1)}
     best, since = -1.0, 0
     begin = time.monotonic()
     for step in range(steps):
@@ -118,6 +121,7 @@ class _Run:
         seed: int,
     ) -> None:
         self._pictures, self._chances, self._options, self._seed = pictures, chances, options, seed
+        self._short = runtime.native_precision() is runtime.Precision.BF16
         architecture = start.architecture(labels)
         self._network = built(architecture, start.weights)
         self._cells = cells_of(
@@ -159,7 +163,7 @@ class _Run:
     def _descend(self, step: int, mosaic: bool) -> None:
         images, truths = self._batch(step, mosaic)
         self._network.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._short):
             logits, boxes = self._network(images)
         wrong = loss(logits, boxes, truths, self._cells)
         self._optimiser.zero_grad(set_to_none=True)
@@ -168,12 +172,12 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
         self._optimiser.step()
 
-    @torch.no_grad()
     def _average(self, keep: float) -> None:
         now = self._network.state_dict()
-        for name, value in self._slow.state_dict().items():
-            if value.dtype.is_floating_point:
-                value.lerp_(now[name], 1 - keep)
+        with torch.no_grad():
+            for name, value in self._slow.state_dict().items():
+                if value.dtype.is_floating_point:
+                    value.lerp_(now[name], 1 - keep)
 
     def _batch(self, step: int, mosaic: bool) -> tuple[torch.Tensor, Truths]:
         rng = np.random.default_rng([self._seed, 2, step])

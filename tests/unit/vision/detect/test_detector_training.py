@@ -1,0 +1,192 @@
+"""Detectors from drawn pictures: trained, written, served and judged, with torch."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawn_boxes import LABELS, picture, pictures
+from PIL import Image
+
+from relook.vision import serving
+from relook.vision.artifact import CARD, GRAPH
+from relook.vision.detect import library, starts
+from relook.vision.detect.plan import Options
+from relook.vision.detect.train import train
+from relook.vision.engine import Device, DeviceError
+from relook.vision.evaluation.detection import mean_average_precision
+from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, Rectangle
+from relook.vision.samples import ImageError, TrainingError
+
+pytest.importorskip("torch", reason="PyTorch is not installed (`make test` tests with it)")
+pytestmark = pytest.mark.torch
+
+YOLOX = Path(__file__).parents[5] / "shared" / "weights" / "yolox_nano_coco" / "yolox_nano.onnx"
+QUICK = Options(steps=3, threads=1, size=64, batch=2)
+
+
+def run(output: Path, options: Options = QUICK, **changes: Any) -> LabelResult:
+    arguments: dict[str, Any] = {
+        "start": starts.own(),
+        "task": LabelTask.DETECTION,
+        "labels": LABELS,
+        "seed": 1,
+        "seconds": 600.0,
+        "progress": lambda stage, done, of: None,
+    }
+    training, test = changes.pop("training", pictures(0, 8)), changes.pop("test", pictures(100, 3))
+    return train(training, test, output=output, options=options, **(arguments | changes))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> LabelResult:
+    """Good enough to be sure of what it finds."""
+    options = Options(steps=80, threads=1, size=128, batch=4)
+    return run(tmp_path_factory.mktemp("detector"), options, training=pictures(0, 24), test=pictures(100, 12))
+
+
+def test_it_learns_to_find_what_it_was_shown(trained: LabelResult) -> None:
+    pairs = [(test.image.boxes, test.prediction.found) for test in trained.tests]
+    assert mean_average_precision(pairs, LABELS, (0.5,)) > 0.9
+    assert trained.record["average_precision"]["value"] > 0.9
+    assert set(trained.thresholds) == set(LABELS)
+    assert all(0 < value < 1 for value in trained.thresholds.values())
+
+
+def test_the_artifact_answers_as_training_said(trained: LabelResult) -> None:
+    served = serving.load(trained.artifact, 1, Device.AUTO)
+    for test in trained.tests[:4]:
+        assert served.predict(test.image.load()) == test.prediction
+    assert "OpenVINO" in served.engine.name
+    card = json.loads((trained.artifact / CARD).read_bytes())
+    assert card["task"] == "detection"
+    assert card["record"]["steps"] == 80
+    assert card["record"]["threads"] == 1
+    assert card["record"]["start"]["name"] == "relook-s"
+    assert {entry.name for entry in trained.artifact.iterdir()} == {CARD, GRAPH}
+
+
+def test_answers_are_in_pixels_of_the_upright_image_whatever_its_size(trained: LabelResult) -> None:
+    detector = serving.load(trained.artifact, 1, Device.CPU)
+    drawn = picture(0)
+    image = Image.open(io.BytesIO(drawn.load()))
+    large = image.resize((384, 288), Image.Resampling.BICUBIC)
+    stored = large.transpose(Image.Transpose.ROTATE_90)  # what a camera on its side stores
+    told = Image.Exif()
+    told[0x0112] = 6
+    out = io.BytesIO()
+    stored.save(out, "JPEG", quality=95, exif=told)
+    answer = detector.predict(out.getvalue())
+    assert (answer.width, answer.height) == (384, 288)
+    assert len(drawn.boxes) > 0
+    true = [
+        replace(each, box=Rectangle(3 * each.box.left, 3 * each.box.top, 3 * each.box.width, 3 * each.box.height))
+        for each in drawn.boxes
+    ]
+    assert mean_average_precision([(true, answer.found)], LABELS, (0.5,)) > 0.9
+    for found in answer.found:
+        assert found.box is not None
+        assert 0 <= found.box.left < found.box.left + found.box.width <= 384
+        assert 0 <= found.box.top < found.box.top + found.box.height <= 288
+    assert [found.score for found in answer.found] == sorted((found.score for found in answer.found), reverse=True)
+
+
+def test_bytes_that_are_no_image_are_refused_and_a_gpu_too(trained: LabelResult) -> None:
+    detector = serving.load(trained.artifact, 1, Device.CPU)
+    with pytest.raises(ImageError, match="not a JPEG or PNG"):
+        detector.predict(b"no image")
+    with pytest.raises(DeviceError, match="CPU alone"):
+        serving.load(trained.artifact, 1, Device.GPU)
+
+
+def test_the_same_seed_and_steps_give_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        run(tmp_path / name, seed=seed, training=pictures(0, 16))  # enough for some to be held out
+    one, again, other = ((tmp_path / name / GRAPH).read_bytes() for name in ("one", "again", "other"))
+    assert one == again
+    assert one != other
+    assert (tmp_path / "one" / CARD).read_bytes() == (tmp_path / "again" / CARD).read_bytes()
+
+
+def test_a_trial_of_the_speed_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relook.vision.detect.plan.steps_for", lambda *arguments: 3)
+    run(tmp_path / "tried", replace(QUICK, steps=None))
+    run(tmp_path / "told", QUICK)
+    assert (tmp_path / "tried" / GRAPH).read_bytes() == (tmp_path / "told" / GRAPH).read_bytes()
+
+
+def test_progress_is_told_and_can_cancel(tmp_path: Path) -> None:
+    class Cancelled(Exception):
+        pass
+
+    told = []
+
+    def progress(stage: str, done: int, of: int) -> None:
+        told.append((stage, done, of))
+        if (stage, done) == ("train", 2):
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(tmp_path / "model", progress=progress)
+    assert told[0] == ("decode", 1, 11)
+    assert told[-2:] == [("train", 1, 3), ("train", 2, 3)]
+    assert not (tmp_path / "model" / CARD).exists()
+
+
+def test_when_time_is_up_the_best_until_then_is_kept(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    result = run(tmp_path, replace(QUICK, steps=100_000), seconds=3.0)
+    assert time.monotonic() - begin < 30
+    assert any("Time was up" in note for note in result.notes)
+    assert (tmp_path / CARD).exists()
+
+
+def test_few_images_rare_names_and_backgrounds(tmp_path: Path) -> None:
+    """A single label in another script, images without boxes, no image held out, none to test with."""
+    images = [
+        replace(each, boxes=tuple(replace(box, label="ねじ") for box in each.boxes))
+        for each in (picture(5), picture(7))
+    ]
+    assert not images[1].boxes
+    result = run(tmp_path, training=images, test=[], labels=("ねじ",))
+    assert dict(result.thresholds) == {"ねじ": 0.5}
+    assert any("too few" in note for note in result.notes)
+    assert any("have no box" in note for note in result.notes)
+    assert serving.load(tmp_path, 1, Device.CPU).predict(picture(5).load()) is not None
+
+
+def test_many_tiny_boxes_and_a_box_at_the_border(tmp_path: Path) -> None:
+    one = picture(0).boxes[0]
+    tiny = [replace(one, box=Rectangle(2.5 * at, 1.9 * at % 90, 2.5, 2.0)) for at in range(50)]
+    boxes = (*tiny, replace(one, box=Rectangle(100, 80, 40, 30)))  # the last reaches 12 pixels beyond
+    run(tmp_path, training=[replace(picture(0), boxes=boxes)] * 3)
+
+
+def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="none of the training images has a box"):
+        run(tmp_path, training=[picture(7)])
+    broken = LabelledImage("s3://bucket/broken.jpg", lambda: b"\xff\xd8nothing", boxes=picture(0).boxes)
+    with pytest.raises(TrainingError, match=r"s3://bucket/broken\.jpg: "):
+        run(tmp_path, training=[picture(0), broken])
+
+
+def test_copies_are_told(tmp_path: Path) -> None:
+    result = run(tmp_path, training=[*pictures(0, 4), picture(0)], test=[picture(1)])
+    assert any(note.startswith("1 training images are there more than once") for note in result.notes)
+    assert any(note.startswith("1 test images are training images") for note in result.notes)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not YOLOX.is_file(), reason="needs ../shared/weights")
+def test_an_imported_start_is_taken(tmp_path: Path) -> None:
+    library.keep(YOLOX.read_bytes(), "yolox_nano", YOLOX.name, tmp_path / "data")
+    options = Options(steps=30, threads=1, size=128, batch=4)
+    start = library.choose(tmp_path / "data")
+    result = run(tmp_path / "model", options, start=start, training=pictures(0, 16), test=pictures(100, 6))
+    assert result.record["training"]["start"]["name"] == "yolox_nano"
+    assert result.record["average_precision"]["value"] > 0.5
