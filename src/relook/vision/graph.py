@@ -75,7 +75,16 @@ class _Seen:
     dims: int
 
 
-class _Builder:
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """A memory bank's rows (m, dims), and the names of what distances from them are computed with."""
+
+    rows: Array
+    columns: str
+    half_squares: str
+
+
+class Builder:
     """Appends nodes and constants under our own name prefix to a model."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -132,20 +141,20 @@ def grid(backbone: Backbone, size: Size) -> Size:
 
 def feature_model(backbone: Backbone, size: Size) -> onnx.ModelProto:
     """Input `image0` uint8 (1, h, w, 3); output `relook/patches0` float32 (rows * columns, channels)."""
-    builder, nodes, source = _opened(backbone)
-    patches, _ = _features(builder, nodes, source, backbone, size)
-    _set_outputs(builder.model, {patches: [None, backbone.channels]})
+    builder, nodes, source = opened(backbone)
+    patches, _ = features(builder, nodes, source, backbone, size)
+    set_outputs(builder.model, {patches: [None, backbone.channels]})
     return builder.model
 
 
 def full_model(backbone: Backbone, views: Sequence[View]) -> onnx.ModelProto:
     """For each view: `distance` (n,) of each patch to the nearest of the bank, weighted, `residual` (k, dims) of the k
     farthest patches from theirs and, with a head, `logits` (n, classes)."""
-    builder, nodes, source = _opened(backbone)
+    builder, nodes, source = opened(backbone)
     outputs: dict[str, list[int | None]] = {}
     first: _Seen | None = None
     for builder.view, view in enumerate(views):
-        patches, cells = _features(builder, nodes, source, backbone, view.size)
+        patches, cells = features(builder, nodes, source, backbone, view.size)
         product = builder.add("MatMul", [patches, builder.constant(view.projection.weight)])
         embedding = builder.add("Add", [product, builder.constant(view.projection.bias)])
         distance, residual = _nearest(builder, embedding, view, cells)
@@ -155,7 +164,7 @@ def full_model(backbone: Backbone, views: Sequence[View]) -> onnx.ModelProto:
         if view.head is not None:
             coarse = first if view.head.coarse else None
             outputs[_logits(builder, seen, view.head, coarse)] = [None, int(view.head.weights[-1].shape[1])]
-    _set_outputs(builder.model, outputs)
+    set_outputs(builder.model, outputs)
     return builder.model
 
 
@@ -163,24 +172,24 @@ def input_model(size: Size) -> onnx.ModelProto:
     """Input `image0` as that of `feature_model`; output `input`, what the backbone is given: float32 (1, 3, h, w) with
     a rim of REFLECTED mirrored pixels."""
     opset = helper.make_opsetid("", _OPSETS[-1])
-    builder = _Builder(helper.make_model(helper.make_graph([], "input", [], []), opset_imports=[opset], ir_version=8))
+    builder = Builder(helper.make_model(helper.make_graph([], "input", [], []), opset_imports=[opset], ir_version=8))
     _image_input(builder, size, "input")
-    _set_outputs(builder.model, {"input": [1, 3, None, None]})
+    set_outputs(builder.model, {"input": [1, 3, None, None]})
     return builder.model
 
 
-def _opened(backbone: Backbone) -> tuple[_Builder, list[onnx.NodeProto], str]:
+def opened(backbone: Backbone) -> tuple[Builder, list[onnx.NodeProto], str]:
     """An empty graph with the backbone's constants, the backbone's nodes, and the name of its input."""
     model = prepared(backbone)
     source = model.graph.input[0].name
     nodes = list(model.graph.node)
     del model.graph.node[:]
     del model.graph.input[:]
-    return _Builder(model), nodes, source
+    return Builder(model), nodes, source
 
 
-def _features(
-    builder: _Builder, nodes: Sequence[onnx.NodeProto], source: str, backbone: Backbone, size: Size
+def features(
+    builder: Builder, nodes: Sequence[onnx.NodeProto], source: str, backbone: Backbone, size: Size
 ) -> tuple[str, Size]:
     """The name of the view's patches and their grid."""
     shared = {entry.name for entry in builder.model.graph.initializer} | {""}
@@ -236,7 +245,7 @@ def prepared(backbone: Backbone) -> onnx.ModelProto:
     return model
 
 
-def _image_input(builder: _Builder, size: Size, target: str) -> None:
+def _image_input(builder: Builder, size: Size, target: str) -> None:
     """The view's input, and from it `target`: what the backbone is given."""
     image = numbered(IMAGE, builder.view)
     shape = [1, size.height, size.width, 3]
@@ -249,7 +258,7 @@ def _image_input(builder: _Builder, size: Size, target: str) -> None:
     builder.pad(builder.add("Mul", [centred, builder.constant(gain)]), REFLECTED, "reflect", target)
 
 
-def _layer(builder: _Builder, output: str, stride: int, size: Size, cells: Size) -> str:
+def _layer(builder: Builder, output: str, stride: int, size: Size, cells: Size) -> str:
     """A backbone output without the mirrored rim, averaged over 3 x 3 cells, on the common grid."""
     rim = REFLECTED // stride
     ends = builder.shape(rim + size.height // stride, rim + size.width // stride)
@@ -261,35 +270,48 @@ def _layer(builder: _Builder, output: str, stride: int, size: Size, cells: Size)
     return builder.add("Resize", [smooth, "", builder.constant(factor)], mode="linear")
 
 
-def _nearest(builder: _Builder, embedding: str, view: View, cells: Size) -> tuple[str, str]:
-    """Distances by |e - b|^2 = |e|^2 - 2 (e.b - |b|^2 / 2): the largest bracket belongs to the nearest row.
-
-    Which row that is, is asked of the worst patches only: finding the place of a maximum costs more than the maximum.
-    """
+def distances(builder: Builder, embedding: str, bank: Bank, cells: Size) -> str:
+    """(cells,) from the nearest row by |e - b|^2 = |e|^2 - 2 (e.b - |b|^2 / 2): the largest bracket belongs to it."""
     count = cells.height * cells.width
-    columns = builder.constant(np.ascontiguousarray(view.bank.T))
-    half_squares = builder.constant((np.square(view.bank).sum(1) / 2).astype(np.float32))
     parts = []
     for part in builder.split(embedding, count):
-        bracket = builder.add("Sub", [builder.add("MatMul", [part, columns]), half_squares])
+        bracket = builder.add("Sub", [builder.add("MatMul", [part, bank.columns]), bank.half_squares])
         parts.append(builder.add("ReduceMax", [bracket], axes=[1], keepdims=0))
     largest = builder.add("Concat", parts, axis=0) if len(parts) > 1 else parts[0]
     squares = builder.add("ReduceSum", [builder.add("Mul", [embedding, embedding]), builder.shape(1)], keepdims=0)
     twice = builder.add("Mul", [largest, builder.constant(np.float32(2).reshape(1))])
-    plain = builder.add("Sqrt", [builder.add("Relu", [builder.add("Sub", [squares, twice])])])
+    return builder.add("Sqrt", [builder.add("Relu", [builder.add("Sub", [squares, twice])])])
+
+
+def residuals(builder: Builder, embedding: str, worst: str, bank: Bank, output: str | None = None) -> str:
+    """(k, dims): the patches at `worst` (k,) less their nearest rows. Which these are is asked of no others: finding
+    the place of a maximum costs more than the maximum."""
+    chosen = builder.add("Gather", [embedding, worst], axis=0)
+    bracket = builder.add("Sub", [builder.add("MatMul", [chosen, bank.columns]), bank.half_squares])
+    nearest = builder.add("ArgMax", [bracket], axis=1, keepdims=0)
+    rows = builder.add("Gather", [builder.constant(bank.rows), nearest], axis=0)
+    return builder.add("Sub", [chosen, rows], output)
+
+
+def bank_of(builder: Builder, rows: Array) -> Bank:
+    """The constants for a memory bank (m, dims)."""
+    half_squares = (np.square(rows).sum(1) / 2).astype(np.float32)
+    return Bank(rows, builder.constant(np.ascontiguousarray(rows.T)), builder.constant(half_squares))
+
+
+def _nearest(builder: Builder, embedding: str, view: View, cells: Size) -> tuple[str, str]:
+    """The names of a view's weighted distances and of its worst patches' residuals."""
+    bank = bank_of(builder, view.bank)
+    plain = distances(builder, embedding, bank, cells)
     distance = builder.add("Mul", [plain, builder.constant(view.weight)], numbered(DISTANCE, builder.view))
     worst = numbered("relook/worst", builder.view)
     values = numbered("relook/worst_values", builder.view)  # which nobody reads, but the format wants named
-    top = helper.make_node("TopK", [distance, builder.shape(worst_count(count))], [values, worst])
+    top = helper.make_node("TopK", [distance, builder.shape(worst_count(cells.height * cells.width))], [values, worst])
     builder.model.graph.node.append(top)
-    chosen = builder.add("Gather", [embedding, worst], axis=0)
-    bracket = builder.add("Sub", [builder.add("MatMul", [chosen, columns]), half_squares])
-    nearest = builder.add("ArgMax", [bracket], axis=1, keepdims=0)
-    rows = builder.add("Gather", [builder.constant(view.bank), nearest], axis=0)
-    return distance, builder.add("Sub", [chosen, rows], numbered(RESIDUAL, builder.view))
+    return distance, residuals(builder, embedding, worst, bank, numbered(RESIDUAL, builder.view))
 
 
-def _logits(builder: _Builder, seen: _Seen, head: CellNet, coarse: _Seen | None) -> str:
+def _logits(builder: Builder, seen: _Seen, head: CellNet, coarse: _Seen | None) -> str:
     """The first layer is taken apart: what it makes of a neighbourhood's mean is the mean of what it makes of the
     cells, and so with what is interpolated; both then work on fewer values."""
     dims, cells, hidden = seen.dims, seen.cells, int(head.weights[0].shape[1])
@@ -314,7 +336,7 @@ def _logits(builder: _Builder, seen: _Seen, head: CellNet, coarse: _Seen | None)
     return values
 
 
-def _enlarged(builder: _Builder, coarse: _Seen, weight: Array, cells: Size) -> str:
+def _enlarged(builder: Builder, coarse: _Seen, weight: Array, cells: Size) -> str:
     """What the first layer makes of the coarse view, on the grid `cells`: (1, hidden, rows, columns)."""
     grid, hidden = coarse.cells, int(weight.shape[1])
     product = builder.add("MatMul", [coarse.embedding, builder.constant(weight[: coarse.dims])])
@@ -326,7 +348,7 @@ def _enlarged(builder: _Builder, coarse: _Seen, weight: Array, cells: Size) -> s
     return builder.add("Resize", [plane, "", "", target], **how)
 
 
-def _set_outputs(model: onnx.ModelProto, outputs: dict[str, list[int | None]]) -> None:
+def set_outputs(model: onnx.ModelProto, outputs: dict[str, list[int | None]]) -> None:
     del model.graph.output[:]
     for name, shape in outputs.items():
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,9 +40,32 @@ class Entry:
     test: bool
 
 
+class Looks(Protocol):
+    """`thumb` (64, 64) grey, 0..255."""
+
+    @property
+    def sha256(self) -> bytes: ...
+
+    @property
+    def thumb(self) -> npt.NDArray[np.float16]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """See `Looks`."""
+
+    sha256: bytes
+    thumb: npt.NDArray[np.float16]
+
+
+def alike(looks: Sequence[Looks]) -> list[list[int]]:
+    """Sets of positions, in order, at which the same picture is."""
+    return _groups(len(looks), [*_identical(looks), *_alike(looks)])
+
+
 def find(entries: Sequence[Entry]) -> list[Finding]:
     """Leakage between training and test, contradictory labels, and plain duplicates."""
-    groups = _groups(len(entries), [*_identical(entries), *_alike(entries)])
+    groups = alike([entry.facts for entry in entries])
     sorted_out: dict[Kind, list[list[Entry]]] = defaultdict(list)
     for group in groups:
         members = [entries[at] for at in group]
@@ -68,22 +92,22 @@ def _finding(kind: Kind, groups: Sequence[Sequence[Entry]]) -> Finding:
     return Finding(kind, severity, words[kind], figures, tuple(key for group in keys for key in group), keys)
 
 
-def _identical(entries: Sequence[Entry]) -> list[tuple[int, int]]:
+def _identical(looks: Sequence[Looks]) -> list[tuple[int, int]]:
     first: dict[bytes, int] = {}
     pairs = []
-    for at, entry in enumerate(entries):
-        before = first.setdefault(entry.facts.sha256, at)
+    for at, look in enumerate(looks):
+        before = first.setdefault(look.sha256, at)
         if before != at:
             pairs.append((before, at))
     return pairs
 
 
-def _alike(entries: Sequence[Entry]) -> list[tuple[int, int]]:
-    distinct = list({entry.facts.sha256: at for at, entry in reversed(list(enumerate(entries)))}.values())
+def _alike(looks: Sequence[Looks]) -> list[tuple[int, int]]:
+    distinct = list({look.sha256: at for at, look in reversed(list(enumerate(looks)))}.values())
     distinct.sort()
     if len(distinct) < 2:
         return []
-    thumbs = np.stack([entries[at].facts.thumb.ravel() for at in distinct])
+    thumbs = np.stack([looks[at].thumb.ravel() for at in distinct])
     axes = _axes(thumbs)
     near = cKDTree(axes).query(axes, k=min(_NEIGHBOURS + 1, len(distinct)))[1]
     distances = _distances(thumbs, near)

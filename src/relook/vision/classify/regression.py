@@ -1,0 +1,118 @@
+"""Logistic regression with an L2 penalty, of one label out of many or of each label apart, and its calibration.
+
+scikit-learn's fits one label at a time, too slow for 250 labels on thousands of images; SciPy minimises all at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_expit, log_softmax, softmax
+
+from relook.vision.calibration import fit_platt
+
+Matrix = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+_STEPS = 150
+_LOOSE = 1e-4
+"""Of the penalty on the intercept against that on the weights: a label that is absent from a fold must stay finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """logits = values @ weight + bias; weight (values, labels), bias (labels,)."""
+
+    weight: Matrix
+    bias: Matrix
+
+    def apply(self, values: Matrix) -> Matrix:
+        logits: Matrix = values @ self.weight + self.bias
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """score = softmax or sigmoid of slope * logit + offset; both (labels,)."""
+
+    slope: Matrix
+    offset: Matrix
+
+
+def balance(truths: Flags, single: bool) -> Matrix:
+    """(images, labels): weights by which every label, and its absence where labels stand apart, counts alike."""
+    images, labels = truths.shape
+    positives = np.maximum(truths.sum(0), 1)
+    if single:
+        each: Matrix = (truths * (images / (labels * positives))).sum(1, keepdims=True)
+        return np.repeat(each, labels, axis=1)
+    negatives = np.maximum(images - truths.sum(0), 1)
+    found: Matrix = np.where(truths, images / (2 * positives), images / (2 * negatives))
+    return found
+
+
+def fit(values: Matrix, truths: Flags, strength: float, single: bool) -> Linear:
+    """From `values` (images, n) and `truths` (images, labels); `strength` is scikit-learn's C."""
+    weights = strength * balance(truths, single)
+    target = truths.astype(np.float64)
+    width, labels = values.shape[1], truths.shape[1]
+
+    def loss(flat: Matrix) -> tuple[float, Matrix]:
+        weight, bias = flat[:-labels].reshape(width, labels), flat[-labels:]
+        logits = values @ weight + bias
+        if single:
+            total = -float((weights * target * log_softmax(logits, axis=1)).sum())
+            error = weights * (softmax(logits, axis=1) - target)
+        else:
+            total = -float((weights * log_expit(np.where(truths, logits, -logits))).sum())
+            error = weights * (expit(logits) - target)
+        penalty = 0.5 * float(np.square(weight).sum() + _LOOSE * np.square(bias).sum())
+        slope = np.concatenate([(values.T @ error + weight).ravel(), error.sum(0) + _LOOSE * bias])
+        return total + penalty, slope
+
+    start = np.zeros(width * labels + labels)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "gtol": 1e-5})
+    return Linear(found.x[:-labels].reshape(width, labels), found.x[-labels:])
+
+
+def calibrate(logits: Matrix, truths: Flags, single: bool) -> Scaling:
+    """From held-out `logits` (images, labels): one slope for all labels of one decision (Guo et al., 2017), every label
+    its own where they stand apart (Platt, 1999). Targets are smoothed, so that nothing is ever called certain."""
+    labels = truths.shape[1]
+    if not single:
+        each = [fit_platt(logits[:, at], truths[:, at]) for at in range(labels)]
+        return Scaling(np.array([one.slope for one in each]), np.array([one.offset for one in each]))
+    doubt = 1 / (len(truths) + 2)
+    target = np.where(truths, 1 - doubt, doubt / max(1, labels - 1))
+    weights = balance(truths, single)
+
+    def loss(log_slope: float) -> float:
+        return -float((weights * target * log_softmax(np.exp(log_slope) * logits, axis=1)).sum())
+
+    slope = float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+    return Scaling(np.full(labels, slope), np.zeros(labels))
+
+
+def scores(logits: Matrix, scaling: Scaling, single: bool) -> Matrix:
+    """(images, labels) in 0..1."""
+    scaled = scaling.slope * logits + scaling.offset
+    found: Matrix = softmax(scaled, axis=1) if single else expit(scaled)
+    return found
+
+
+def information(logits: Matrix, truths: Flags, scaling: Scaling, single: bool) -> float:
+    """1 - log-loss over that of knowing nothing, every label counting alike; 0 at worst. Labels apart are compared
+    with saying always how frequent they are, and those that all images have or none are left out."""
+    scaled = scaling.slope * logits + scaling.offset
+    if single:
+        loss = -float((balance(truths, single) * truths * log_softmax(scaled, axis=1)).sum()) / len(truths)
+        return max(0.0, 1 - loss / float(np.log(truths.shape[1])))
+    share = truths.mean(0)
+    known = (share > 0) & (share < 1)
+    share = share[known]
+    loss = -log_expit(np.where(truths, scaled, -scaled))[:, known].mean(0)
+    nothing = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    return max(0.0, float((1 - loss / nothing).mean())) if known.any() else 0.0
