@@ -13,10 +13,10 @@ from running_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION, RunningWorld, 
 from sqlalchemy import event
 
 from relook.blobs.records import Versioning
+from relook.core.custom_labels.manifest import MAX_IMAGE_BYTES
 from relook.core.custom_labels.states import VersionStatus
 from relook.fleet.api import BadInput, FleetError, NotDeployed, Overloaded, UnitLost
-from relook.services.rekognition.detection import LARGEST_SENT
-from relook.vision.images import LARGEST_UPRIGHT_FILE
+from relook.services.rekognition.detection import MAX_SENT_BYTES
 from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
 from relook.vision.samples import ImageFault, Prediction
 
@@ -110,8 +110,8 @@ def test_an_object_needs_bucket_and_name(world: RunningWorld, given: dict[str, s
 
 
 def test_bytes_of_up_to_4_mb_are_taken(world: RunningWorld) -> None:
-    assert ask(world, image={"Bytes": bytes(LARGEST_SENT)})
-    code, message = refused(world, {"Bytes": bytes(LARGEST_SENT + 1)})
+    assert ask(world, image={"Bytes": bytes(MAX_SENT_BYTES)})
+    code, message = refused(world, {"Bytes": bytes(MAX_SENT_BYTES + 1)})
     assert (code, "4,194,305 bytes" in message) == ("ImageTooLargeException", True)
 
 
@@ -149,15 +149,15 @@ def test_an_object_of_another_account(world: RunningWorld) -> None:
 
 
 def test_of_an_object_that_is_too_large_nothing_is_read(world: RunningWorld) -> None:
-    world.blobs.put(ACCOUNT, BUCKET, "largest", bytes(LARGEST_UPRIGHT_FILE), "image/jpeg")
-    world.blobs.put(ACCOUNT, BUCKET, "larger", bytes(LARGEST_UPRIGHT_FILE + 1), "image/jpeg")
+    world.blobs.put(ACCOUNT, BUCKET, "largest", bytes(MAX_IMAGE_BYTES), "image/jpeg")
+    world.blobs.put(ACCOUNT, BUCKET, "larger", bytes(MAX_IMAGE_BYTES + 1), "image/jpeg")
     assert ask(world, image=stored("largest"))
     tracemalloc.start()
     code, message = refused(world, stored("larger"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (code, "15,728,641 bytes" in message) == ("ImageTooLargeException", True)
-    assert peak < LARGEST_UPRIGHT_FILE / 2
+    assert peak < MAX_IMAGE_BYTES / 2
 
 
 @pytest.mark.parametrize(

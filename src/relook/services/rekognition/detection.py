@@ -9,17 +9,17 @@ from relook.aws.errors import ServiceError
 from relook.aws.operation import Members, RequestContext, operation
 from relook.blobs.errors import BlobError
 from relook.blobs.interface import Blobs
+from relook.core.custom_labels.manifest import MAX_IMAGE_BYTES
 from relook.core.custom_labels.states import VERSION_DETECTING
 from relook.fleet.api import BadInput, FleetError, NotDeployed, Overloaded
 from relook.services.rekognition import errors
 from relook.services.rekognition.hosting_control import Hosting
 from relook.services.rekognition.lookups import arn_in, require_version
 from relook.store.engine import Store
-from relook.vision.images import LARGEST_UPRIGHT_FILE
 from relook.vision.label_answer import custom_labels
 from relook.vision.samples import ImageFault
 
-LARGEST_SENT = 4 * 1024 * 1024
+MAX_SENT_BYTES = 4 * 1024 * 1024
 """Bytes of an image within the request; one in S3 may have more."""
 _WRONG_IMAGE = {
     ImageFault.UNREADABLE: errors.invalid_image_format,
@@ -62,8 +62,8 @@ class Detection:
         if stored is not None:
             return await asyncio.to_thread(self._read, context.account, stored)
         assert sent is not None
-        if len(sent) > LARGEST_SENT:
-            raise _too_large("Image.Bytes", len(sent), LARGEST_SENT)
+        if len(sent) > MAX_SENT_BYTES:
+            raise _too_large("Image.Bytes", len(sent), MAX_SENT_BYTES)
         return sent
 
     def _read(self, account: str, stored: Members) -> bytes:
@@ -73,14 +73,13 @@ class Detection:
         try:
             with self._blobs.open(account, stored["Bucket"], stored["Name"], stored.get("Version")) as file:
                 size = file.seek(0, os.SEEK_END)
-                if size > LARGEST_UPRIGHT_FILE:
-                    raise _too_large(f"s3://{stored['Bucket']}/{stored['Name']}", size, LARGEST_UPRIGHT_FILE)
+                if size > MAX_IMAGE_BYTES:
+                    raise _too_large(f"s3://{stored['Bucket']}/{stored['Name']}", size, MAX_IMAGE_BYTES)
                 file.seek(0)
                 return file.read()
         except BlobError as error:
             raise errors.invalid_s3_object(
-                "Unable to get object metadata from S3. Check object key, region and/or access permissions. "
-                f"({error})"
+                f"Unable to get object metadata from S3. Check object key, region and/or access permissions. ({error})"
             ) from error
 
 
