@@ -34,6 +34,7 @@ from relook.core.custom_labels.states import VERSION_MESSAGES, VersionStatus
 from relook.core.custom_labels.usable import Outcome, Plan, TrainingLimits
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
+from relook.jobs.child import CANCELLED_REASON
 from relook.services.rekognition.dataset_split import move_test_images
 from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.judging import judge
@@ -104,7 +105,8 @@ class Training:
         """The reason is the StatusMessage: clients compare it with the original's texts."""
         now = self._clock()
         status = VersionStatus.TRAINING_FAILED
-        versions.change_status(connection, payload["version"], status, reason, training_ended=now)
+        message = "The training was cancelled." if reason == CANCELLED_REASON else reason
+        versions.change_status(connection, payload["version"], status, message, training_ended=now)
         versions.drop_snapshot(connection, payload["version"])
 
     def _refused(self, version: Version, outcome: Outcome) -> JobFailed:

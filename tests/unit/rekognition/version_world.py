@@ -1,0 +1,265 @@
+"""Custom Labels on a folder, without HTTP: real rows, objects, pictures and queue; a trainer that knows colours."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench_fleet import BenchFleet
+from colour_trainer import ColourTrainer
+from job_runs import JobRuns
+from relook.aws.errors import ServiceError
+from relook.aws.operation import RequestContext
+from relook.aws.protocol import serialise, serialise_error, validate
+from relook.blobs.errors import ObjectMissing
+from relook.blobs.folder import FolderBlobs
+from relook.core.identity import Principal
+from relook.services.rekognition import Budgets, Hosting, Limits, job_kinds, service
+from relook.store.engine import Store
+
+ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
+START = 1_690_556_751_958
+BUCKET = "pictures"
+OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": "out"}
+RED, GREEN, BLUE = (220, 30, 30), (30, 200, 40), (30, 40, 220)
+COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
+DATE = "2020-03-06T17:46:39.176"
+
+
+class World:
+    def __init__(self, root: Path, *, limits: Limits | None = None) -> None:
+        self.now = START
+        self.root = root
+        self.store = Store.open(root / "relook.db")
+        self.blobs = FolderBlobs(self.store, root / "objects", lambda: self.now)
+        if not any(bucket.name == BUCKET for bucket in self.blobs.buckets.list(ACCOUNT)):
+            self.blobs.buckets.create(ACCOUNT, REGION, BUCKET)
+        self.artifacts = root / "artifacts"
+        self.woken = 0
+        self.trainer = ColourTrainer()
+        self.service = service(
+            store=self.store,
+            blobs=self.blobs,
+            hosting=Hosting(self.store, BenchFleet(), self.artifacts),
+            artifacts_root=self.artifacts,
+            wake_jobs=self._wake,
+            limits=limits,
+        )
+        kinds = job_kinds(
+            store=self.store,
+            blobs=self.blobs,
+            clock=lambda: self.now,
+            artifacts_root=self.artifacts,
+            data=root,
+            limits=limits,
+            budgets=Budgets(60, 120),
+            trainer=self.trainer,
+        )
+        self.kinds = {kind.name: kind for kind in kinds}
+        self.jobs = JobRuns(self.store, self.kinds, lambda: self.now)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def close(self) -> None:
+        self.store.close()
+
+    def call(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> dict[str, Any]:
+        """Call an operation as the gateway does: validated members in, an answer that the model can serialise out."""
+        model = self.service.model.operation_model(name)
+        assert validate(model.input_shape, members) == []
+        principal = Principal(account, f"arn:aws:iam::{account}:root", account, "AKIDEXAMPLE")
+        context = RequestContext(account, region, principal, "request", self.now, "http://127.0.0.1:8484")
+        found = self.service.operations[name]
+        assert found.arn(context, members)
+        answer = found.handler(context, members)
+        if inspect.isawaitable(answer):
+            answer = asyncio.run(_awaited(answer))
+        response = serialise(model, answer)
+        assert isinstance(response.body, bytes)
+        return json.loads(response.body) if response.body else {}
+
+    def refused(self, name: str, account: str = ACCOUNT, region: str = REGION, **members: Any) -> ServiceError:
+        """The error an operation answers with, which must be one that it declares."""
+        with pytest.raises(ServiceError) as caught:
+            self.call(name, account, region, **members)
+        error = caught.value
+        model = self.service.model.operation_model(name)
+        assert error.code in {shape.name for shape in model.error_shapes}
+        assert serialise_error(self.service.model, model, error, "request").status == error.status == 400
+        return error
+
+    def run_jobs(self) -> None:
+        self.jobs.run_all()
+
+    def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
+        self.blobs.put(ACCOUNT, bucket, key, data, "application/octet-stream")
+        return f"s3://{bucket}/{key}"
+
+    def read(self, name: str, version: str = "v1", project: str = "p", folder: str = "out/") -> str:
+        """A result file."""
+        return self.blobs.read(ACCOUNT, BUCKET, f"{folder}{name}-{project}-{version}.json").decode()
+
+    def document(self, name: str, version: str = "v1", project: str = "p") -> dict[str, Any]:
+        return dict(json.loads(self.read(name, version, project)))
+
+    def lines(self, name: str, version: str = "v1") -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.read(name, version).splitlines()]
+
+    def manifest(self, lines: Sequence[Mapping[str, Any] | str], key: str = "the.manifest") -> dict[str, Any]:
+        """A GroundTruthManifest of these lines."""
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        self.put(key, "".join(f"{text}\n" for text in texts).encode())
+        return {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+
+    def project(self, name: str = "p") -> str:
+        return str(self.call("CreateProject", ProjectName=name)["ProjectArn"])
+
+    def dataset(self, project: str, lines: Sequence[Mapping[str, Any] | str] | None, kind: str = "TRAIN") -> str:
+        """A finished dataset; empty without lines."""
+        given = {} if lines is None else {"DatasetSource": self.manifest(lines, f"datasets/{kind}.manifest")}
+        arn = str(self.call("CreateDataset", ProjectArn=project, DatasetType=kind, **given)["DatasetArn"])
+        self.run_jobs()
+        described = self.describe_dataset(arn)
+        assert described["Status"] == "CREATE_COMPLETE", described["StatusMessage"]
+        return arn
+
+    def describe_dataset(self, arn: str) -> dict[str, Any]:
+        return dict(self.call("DescribeDataset", DatasetArn=arn)["DatasetDescription"])
+
+    def create(self, project: str, name: str = "v1", **more: Any) -> str:
+        members = {"OutputConfig": OUTPUT, **more}
+        return str(
+            self.call("CreateProjectVersion", ProjectArn=project, VersionName=name, **members)["ProjectVersionArn"]
+        )
+
+    def describe(self, project: str, name: str = "v1") -> dict[str, Any]:
+        found = self.call("DescribeProjectVersions", ProjectArn=project, VersionNames=[name])
+        [one] = found["ProjectVersionDescriptions"]
+        return dict(one)
+
+    def train(self, project: str, name: str = "v1", **more: Any) -> dict[str, Any]:
+        """The description once its job has run."""
+        self.create(project, name, **more)
+        self.run_jobs()
+        return self.describe(project, name)
+
+    def from_manifests(
+        self,
+        training: Sequence[Mapping[str, Any] | str],
+        testing: Sequence[Mapping[str, Any] | str] | None = None,
+        project: str = "p",
+        name: str = "v1",
+    ) -> dict[str, Any]:
+        """A version trained on manifests; without a second one the first is split. Makes the project."""
+        arn = self.project(project)
+        test = {"AutoCreate": True} if testing is None else {"Assets": [self.manifest(testing, "test.manifest")]}
+        given = {"TrainingData": {"Assets": [self.manifest(training, "train.manifest")]}, "TestingData": test}
+        return self.train(arn, name, **given)
+
+    def trained(self, project: str = "p", **more: Any) -> str:
+        """A project with one trained classifier, v1; its ARN."""
+        arn = self.project(project)
+        self.dataset(arn, self.labelled(5, "red", "green"))
+        found = self.train(arn, **more)
+        assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+        return arn
+
+    def picture(self, key: str, make: Callable[[], bytes]) -> str:
+        """A picture that is stored unless it was already."""
+        try:
+            self.blobs.size(ACCOUNT, BUCKET, key)
+        except ObjectMissing:
+            self.put(key, make())
+        return f"s3://{BUCKET}/{key}"
+
+    def labelled(self, each: int, *names: str, prefix: str = "images/") -> list[dict[str, Any]]:
+        """Lines of pictures of one colour each, which is their label."""
+        return [
+            label_line(self.picture(f"{prefix}{name}-{number}.png", partial(plain, COLOURS[name], number)), name)
+            for number in range(each)
+            for name in names
+        ]
+
+    def boxed(self, images: int, *names: str, prefix: str = "boxes/") -> list[dict[str, Any]]:
+        """Lines of grey pictures with a square of each colour."""
+        return [
+            self.boxed_line(f"{prefix}{'+'.join(names)} on grey {number}.png", number, names)
+            for number in range(images)
+        ]
+
+    def boxed_line(self, key: str, number: int, names: Sequence[str]) -> dict[str, Any]:
+        squares = {name: (8 + 40 * place, 10 + number % 20, 24, 20) for place, name in enumerate(names)}
+        return box_line(self.picture(key, partial(squares_on_grey, squares, number)), (128, 96), squares)
+
+
+async def _awaited(answer: Any) -> Any:
+    return await answer
+
+
+def plain(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (80, 64), form: str = "PNG") -> bytes:
+    """A noisy picture of one colour, (width, height)."""
+    noise = np.random.default_rng(seed).normal(0, 4, (size[1], size[0], 3))
+    return encoded(np.array(colour) + noise, form)
+
+
+def squares_on_grey(squares: Mapping[str, tuple[int, int, int, int]], seed: int) -> bytes:
+    picture = 128 + np.random.default_rng(seed).normal(0, 3, (96, 128, 3))
+    for name, (left, top, width, height) in squares.items():
+        picture[top : top + height, left : left + width] = COLOURS[name]
+    return encoded(picture)
+
+
+def encoded(picture: Any, form: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(out, form, **options)
+    return out.getvalue()
+
+
+def label_line(source_ref: str, *labels: str, **metadata: Any) -> dict[str, Any]:
+    """A line with image-level labels, an attribute each."""
+    line: dict[str, Any] = {"source-ref": source_ref}
+    for place, label in enumerate(labels):
+        line[f"label-{place}"] = 1
+        line[f"label-{place}-metadata"] = {
+            "class-name": label,
+            "confidence": 1,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "creation-date": DATE,
+            **metadata,
+        }
+    return line
+
+
+def box_line(
+    source_ref: str, size: tuple[int, int], boxes: Mapping[str, tuple[float, float, float, float]]
+) -> dict[str, Any]:
+    """A line with a box (left, top, width, height) for each label; `size` (width, height) is what it declares."""
+    sides = ("left", "top", "width", "height")
+    return {
+        "source-ref": source_ref,
+        "boxes": {
+            "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
+            "annotations": [
+                {"class_id": place, **dict(zip(sides, box, strict=True))} for place, box in enumerate(boxes.values())
+            ],
+        },
+        "boxes-metadata": {
+            "objects": [{"confidence": 1}] * len(boxes),
+            "class-map": {str(place): name for place, name in enumerate(boxes)},
+            "type": "groundtruth/object-detection",
+            "human-annotated": "yes",
+            "creation-date": DATE,
+        },
+    }
