@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from custom_labels_lines import CAT_TEXT, spoiled, values
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relook.core.custom_labels.errors import Drop
+from custom_labels_lines import CAT_TEXT, spoiled, values
+from relook.core.custom_labels.errors import Drop, LineError
 from relook.core.custom_labels.manifest import Dropped, Entry, ImageFacts, read_line, read_manifest
 
 FACTS = st.none() | st.builds(
@@ -64,7 +64,6 @@ def test_any_object_is_judged(document: dict[str, Any]) -> None:
         '{"source-ref":"s3://images/a","x":NaN}',
         '{"source-ref":"s3://images/a","x":-Infinity}',
         '{"source-ref":"s3://images/a","x":1e999}',
-        '{"source-ref":"s3://images/a","x":' + "9" * 400 + "}",
         '{"source-ref":"s3://images/a","x":' + "9" * 5000 + "}",
         '{"source-ref":"s3://images/a","x":"\\ud83d"}',
         '{"source-ref":"s3://images/a","x\\udc00":1}',
@@ -79,7 +78,6 @@ def test_any_object_is_judged(document: dict[str, Any]) -> None:
         "nan",
         "infinity",
         "large-exponent",
-        "400-digits",
         "5000-digits",
         "half-pair",
         "half-pair-in-key",
@@ -98,3 +96,20 @@ def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
     found = read_line('{"source-ref":"s3://images/a","x":1,"source-ref":"s3://images/b"}')
     assert isinstance(found, Entry)
     assert (found.source_ref, found.text) == ("s3://images/b", '{"source-ref":"s3://images/b","x":1}')
+
+
+def test_a_number_that_no_picture_has_is_kept_and_means_nothing() -> None:
+    digits = "9" * 400
+    found = read_line(CAT_TEXT.replace('"confidence": 1', f'"confidence": {digits}'))
+    assert isinstance(found, Entry)
+    assert [problem.code for problem in found.errors] == [
+        LineError.NO_VALID_LABEL_ATTRIBUTES,
+        LineError.INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT,
+    ]
+    assert digits in found.dataset_line()
+
+
+def test_an_attribute_of_the_name_cl_is_the_users_own() -> None:
+    found = read_line('{"source-ref":"s3://images/a","cl":{"cl-errors":[]},"cl-metadata":{"is_labeled":true}}')
+    assert isinstance(found, Entry)
+    assert found.text == '{"source-ref":"s3://images/a","cl":{"cl-errors":[]}}'

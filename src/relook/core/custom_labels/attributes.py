@@ -112,11 +112,11 @@ def _objects(name: str, value: object, metadata: Mapping[str, Any], real: Size |
     errors: list[Problem] = []
     for index, (label, (_, *rectangle)) in enumerate(zip(names, annotations, strict=True)):
         left, top, width, height = rectangle
-        code = _box_error(left, top, width, height, real or declared)
-        if code is None:
-            boxes.append(_cut(Box(label, left, top, width, height), real or declared))
+        box = _box(Box(label, left, top, width, height), real or declared)
+        if isinstance(box, Box):
+            boxes.append(box)
         else:
-            errors.append(Problem(code, Place.ANNOTATION, name, index))
+            errors.append(Problem(box, Place.ANNOTATION, name, index))
     warnings = () if annotations else (Problem(LineWarning.NO_ATTRIBUTE_ANNOTATIONS, Place.ATTRIBUTE, name),)
     return Attribute(
         name,
@@ -192,19 +192,18 @@ def _checked_name(value: object) -> str:
     return value
 
 
-def _box_error(left: float, top: float, width: float, height: float, size: Size) -> LineError | None:
-    outside = min(left, top) < -FRAME_TOLERANCE or min(width, height) < 0
-    if outside or left + width > size.width + FRAME_TOLERANCE or top + height > size.height + FRAME_TOLERANCE:
+def _box(box: Box, size: Size) -> Box | LineError:
+    """The box as it lies in the image, or what is wrong with it."""
+    right, bottom = box.left + box.width, box.top + box.height
+    outside = min(box.left, box.top) < -FRAME_TOLERANCE or min(box.width, box.height) < 0
+    if outside or right > size.width + FRAME_TOLERANCE or bottom > size.height + FRAME_TOLERANCE:
         return LineError.INVALID_BOUNDING_BOX
-    scale = min(1.0, TRAINING_SIDE / max(size.width, size.height, 1))
-    cut = _cut(Box("", left, top, width, height), size)
-    return LineError.BOUNDING_BOX_TOO_SMALL if min(cut.width, cut.height) * scale <= 1 else None
-
-
-def _cut(box: Box, size: Size) -> Box:
     left, top = max(box.left, 0.0), max(box.top, 0.0)
-    right, bottom = min(box.left + box.width, size.width), min(box.top + box.height, size.height)
-    return Box(box.label, left, top, right - left, bottom - top)
+    width, height = min(right, float(size.width)) - left, min(bottom, float(size.height)) - top
+    scale = min(1.0, TRAINING_SIDE / max(size.width, size.height, 1))
+    if min(width, height) * scale <= 1:
+        return LineError.BOUNDING_BOX_TOO_SMALL
+    return Box(box.label, left, top, width, height)
 
 
 def _number(value: object) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from relook.core.custom_labels import placing
 from relook.core.custom_labels.attributes import Box, Size
 from relook.core.custom_labels.errors import Drop, LineError, LineWarning, Place, Problem
-from relook.core.custom_labels.json_lines import dump, load_object
+from relook.core.custom_labels.json_lines import dump, load_object, load_own
 from relook.core.custom_labels.judging import (
     MAX_IMAGE_BYTES,
     SOURCE_REF,
@@ -42,7 +42,7 @@ __all__ = [
 MAX_LINE_CHARACTERS = 100_000
 _MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS + 8
 _WHITESPACE = " \t\r\n"
-_DATASET_KEYS = ("cl-metadata", "cl-errors")
+_DATASET_KEYS = (placing.DATASET_METADATA, "cl-errors")
 _FINAL = frozenset({LineError.NO_LABEL_ATTRIBUTES, LineError.NO_VALID_LABEL_ATTRIBUTES})
 """After these, which are the line's, nothing else is looked at."""
 
@@ -122,7 +122,7 @@ class Entry:
 
         Boxes are held against the real, upright size, whatever the line declares. The same where not `needs_image`.
         """
-        return _entry(self._document(), self.image, self.text, Look(facts)) if self.needs_image else self
+        return _entry(load_own(self.text), self.image, self.text, Look(facts)) if self.needs_image else self
 
     def contradicts(self, facts: ImageFacts) -> bool:
         """The line declares another size than the image has upright: its boxes may have been drawn on another."""
@@ -130,14 +130,14 @@ class Entry:
 
     def dataset_line(self) -> str:
         """As ListDatasetEntries shows it: with `cl-metadata` and, where something is wrong, `cl-errors`."""
-        document = self._document()
-        document["cl-metadata"] = {"is_labeled": self.labeled}
+        document = load_own(self.text)
+        document[placing.DATASET_METADATA] = {"is_labeled": self.labeled}
         placing.write(document, "cl-errors", self.errors)
         return dump(document)
 
     def validation_line(self) -> str:
         """As a training's validation manifest has it: with `errors` and `warnings`."""
-        document = self._document()
+        document = load_own(self.text)
         # A list is what an earlier validation left there; anything else is the user's own.
         placing.erase(document, VALIDATION_KEYS, list)
         placing.write(document, "errors", self.errors)
@@ -147,11 +147,6 @@ class Entry:
     def repeated(self) -> Entry:
         """The entry as one whose image an earlier line has named: ignored."""
         return replace(self, errors=(), warnings=(Problem(LineWarning.DUPLICATE_SOURCE_REF, Place.LINE),))
-
-    def _document(self) -> dict[str, Any]:
-        document = load_object(self.text)
-        assert document is not None, "the text of an entry is what load_object took"
-        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +171,9 @@ class Dropped:
         """As a training's validation manifest has it; nothing but the error for what is not JSON."""
         if self.entry is not None:
             return self.entry.repeated().validation_line()
-        document = load_object(self.text) if self.text is not None else None
+        document = load_own(self.text) if self.text is not None else {}
         code = self.error or LineError.INVALID_JSON_LINE
-        return dump({**(document or {}), "errors": [Problem(code, Place.LINE).document()]})
+        return dump({**document, "errors": [Problem(code, Place.LINE).document()]})
 
 
 _DROP_ERRORS: Mapping[Drop, LineError] = {

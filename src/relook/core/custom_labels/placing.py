@@ -8,6 +8,9 @@ from typing import Any
 from relook.core.custom_labels.attributes import METADATA
 from relook.core.custom_labels.errors import Place, Problem
 
+DATASET_METADATA = "cl-metadata"
+"""The service's own: of no attribute, even where there is one of the name "cl"."""
+
 
 def write(document: dict[str, Any], key: str, problems: Iterable[Problem]) -> None:
     """Add problems to the lists named `key`, in place; what is there under that name and no list is lost."""
@@ -29,7 +32,7 @@ def erase(document: dict[str, Any], keys: Iterable[str], kind: type = object) ->
 def _places(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every object of a line that may carry problems."""
     yield from _objects([document])
-    for name in [name for name in document if name.endswith(METADATA)]:
+    for name in [name for name in document if name.endswith(METADATA) and name != DATASET_METADATA]:
         value = document.get(name.removesuffix(METADATA))
         yield from _objects([document[name], value])
         if isinstance(value, dict) and isinstance(value.get("annotations"), list):
