@@ -15,6 +15,7 @@ ORDER = (
     "fewshot",
     "peer",
     "detect",
+    "detectors",
     "latency",
     "training",
     "scaling",
@@ -26,7 +27,7 @@ ORDER = (
     "invoke",
     "hosting",
 )
-STEPPED = ("accuracy", "fewshot", "peer", "scaling", "precision")
+STEPPED = ("accuracy", "fewshot", "peer", "detectors", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)

@@ -135,7 +135,8 @@ class _Job:
         label_artifact.write(output, graph, card)
         tests = [_with_thresholds(each, thresholds) for each in tests]
         notes = (*self._notes(outcome), *seen.notes)
-        return LabelResult(output, thresholds, tuple(tests), notes, evaluated | {"training": chosen})
+        speed = {"seconds_per_step": outcome.per_step, "images_per_step": self.options.batch}
+        return LabelResult(output, thresholds, tuple(tests), notes, evaluated | {"training": chosen, "speed": speed})
 
     def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
         """How good held-out images are answered by the graph that would be served."""
