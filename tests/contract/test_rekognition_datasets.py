@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from custom_labels_lines import boxes, changed, image_level
 from label_stage import LabelStage, code
 from lookout_stage import ACCOUNT, BUCKET, Stage, refused
+
+from custom_labels_lines import boxes, changed, image_level
 
 REGION = "eu-west-3"
 EMPTY = {"LabeledEntries": 0, "TotalEntries": 0, "TotalLabels": 0, "ErrorEntries": 0}
@@ -224,8 +225,8 @@ def test_a_copy_of_another_projects_dataset(labels: LabelStage) -> None:
     assert (found["Status"], found["StatusMessageCode"]) == ("CREATE_COMPLETE", "SUCCESS")
     assert found["DatasetStats"] == labels.describe(original)["DatasetStats"]
     assert labels.entries(copy) == labels.entries(original)
-    listed = labels.client.list_dataset_labels
-    assert listed(DatasetArn=copy)["DatasetLabelDescriptions"] == listed(DatasetArn=original)["DatasetLabelDescriptions"]
+    names = [labels.client.list_dataset_labels(DatasetArn=arn) for arn in (copy, original)]
+    assert names[0]["DatasetLabelDescriptions"] == names[1]["DatasetLabelDescriptions"]
     labels.client.delete_dataset(DatasetArn=original)
     assert len(labels.entries(copy, ContainsLabels=["dog"])) == 5
     moved = labels.update(copy, [image_level("x", "cat", bucket="elsewhere")])

@@ -1,0 +1,91 @@
+"""TagResource, UntagResource, ListTagsForResource of Custom Labels by boto3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from label_stage import LabelStage, code
+from lookout_stage import ACCOUNT, Stage, refused
+
+REGION = "me-south-1"
+
+
+@pytest.fixture(scope="module")
+def labels(stage: Stage) -> LabelStage:
+    return LabelStage(stage, REGION)
+
+
+def _made(labels: LabelStage, kind: str, **more: Any) -> str:
+    if kind == "project":
+        return str(labels.client.create_project(ProjectName=f"tagged-{len(more)}", **more)["ProjectArn"])
+    answer = labels.client.create_dataset(ProjectArn=labels.project(), DatasetType="TRAIN", **more)
+    return str(answer["DatasetArn"])
+
+
+@pytest.mark.parametrize("kind", ["project", "dataset"])
+def test_tag_untag_and_list(labels: LabelStage, kind: str) -> None:
+    client = labels.client
+    bare, arn = _made(labels, kind), _made(labels, kind, Tags={"line": "7", "Käse/ß": ""})
+    assert client.list_tags_for_resource(ResourceArn=bare)["Tags"] == {}
+    assert client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"line": "7", "Käse/ß": ""}
+    tagged = client.tag_resource(ResourceArn=arn, Tags={"line": "8", "site": "Ulm"})
+    assert set(tagged) == {"ResponseMetadata"}
+    assert client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"line": "8", "Käse/ß": "", "site": "Ulm"}
+    client.untag_resource(ResourceArn=arn, TagKeys=["site", "never", "Käse/ß"])
+    client.untag_resource(ResourceArn=arn, TagKeys=[])
+    client.tag_resource(ResourceArn=arn, Tags={})
+    assert client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"line": "8"}
+    assert client.list_tags_for_resource(ResourceArn=bare)["Tags"] == {}
+
+
+def test_tags_go_with_their_resource(labels: LabelStage) -> None:
+    for _ in range(2):
+        arn = labels.project("again")
+        assert labels.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {}
+        labels.client.tag_resource(ResourceArn=arn, Tags={"a": "b"})
+        labels.client.delete_project(ProjectArn=arn)
+        assert code(refused(labels.client.list_tags_for_resource, ResourceArn=arn))[0] == "ResourceNotFoundException"
+
+
+def test_fifty_are_the_most(labels: LabelStage) -> None:
+    arn = labels.project()
+    fifty = {f"key-{number}": "v" for number in range(50)}
+    labels.client.tag_resource(ResourceArn=arn, Tags=fifty)
+    labels.client.tag_resource(ResourceArn=arn, Tags={"key-0": "w"})
+    found = refused(labels.client.tag_resource, ResourceArn=arn, Tags={"one more": ""})
+    assert code(found) == ("ServiceQuotaExceededException", 400)
+    assert labels.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == fifty | {"key-0": "w"}
+
+
+def test_resources_that_are_not_there(labels: LabelStage) -> None:
+    project = labels.project()
+    dataset = labels.create(project)
+    head = project.rpartition("/")[0]
+    client = labels.client
+    for absent in (
+        f"{head}/1",
+        f"{dataset.rpartition('/')[0]}/1",
+        f"{head}/version/v/1",
+        project.replace(ACCOUNT, "1" * 12),
+        project.replace(REGION, "us-east-1"),
+    ):
+        for found in (
+            refused(client.tag_resource, ResourceArn=absent, Tags={"a": "b"}),
+            refused(client.untag_resource, ResourceArn=absent, TagKeys=["a"]),
+            refused(client.list_tags_for_resource, ResourceArn=absent),
+        ):
+            assert code(found) == ("ResourceNotFoundException", 400), absent
+    for wrong in ("x" * 20, f"{head}/collection/c", "arn:aws:lookoutvision:us-east-1:000000000000:project/p"):
+        found = refused(client.list_tags_for_resource, ResourceArn=wrong)
+        assert code(found) == ("InvalidParameterException", 400), wrong
+    reserved = refused(client.tag_resource, ResourceArn=project, Tags={"AWS:x": ""})
+    assert code(reserved) == ("InvalidParameterException", 400)
+
+
+@pytest.mark.parametrize(
+    "tags", [{"": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}, {"aws:k": "v"}, {"k": "#"}], ids=lambda tags: str(tags)[:12]
+)
+def test_constraints_of_the_model(labels: LabelStage, tags: dict[str, str]) -> None:
+    found = refused(labels.unchecked.tag_resource, ResourceArn=labels.project(), Tags=tags)
+    assert code(found) == ("ValidationException", 400)
