@@ -20,6 +20,8 @@ SMALLEST_LONG_SIDE = 320
 WANTED_SIDE = 36
 """Pixels that the usual box of the smallest label shall have at the working size: most of what can be had from more is
 noise, and the time goes up with the square."""
+ENLARGED_SIDE = 24
+"""Only boxes smaller than this make images be enlarged, by a half at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     """`images` are the training images' sizes; `boxes` each box's label, image size and side (the root of its area).
 
     The shape is the usual one of the images, the scale such that the usual box of the smallest label keeps WANTED_SIDE
-    pixels, and no image is enlarged by more than a half. Sides are multiples of CELL.
+    pixels; images are enlarged only for boxes smaller than ENLARGED_SIDE. Sides are multiples of CELL.
     """
     shape = float(np.median([np.log(image.width / image.height) for image in images]))
     long = float(np.median([max(image.height, image.width) for image in images]))
@@ -60,8 +62,9 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     for label, image, side in boxes:
         shares.setdefault(label, []).append(side / max(image.height, image.width))
     smallest = min((float(np.median(found)) for found in shares.values()), default=1.0)
-    wanted = min(WANTED_SIDE / max(smallest, 1e-6), 1.5 * long, LARGEST_WORKING_SIDE)
-    wanted = max(wanted, SMALLEST_LONG_SIDE)
+    smallest = max(smallest, 1e-6)
+    most = max(long, min(1.5 * long, ENLARGED_SIDE / smallest))
+    wanted = max(min(WANTED_SIDE / smallest, most, LARGEST_WORKING_SIDE), SMALLEST_LONG_SIDE)
     height, width = wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape))
     return Size(*(max(2 * CELL, CELL * round(side / CELL)) for side in (height, width)))
 

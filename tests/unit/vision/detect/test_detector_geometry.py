@@ -54,6 +54,8 @@ def test_boxes_are_cut_at_the_border() -> None:
     [
         (Size(480, 640), 100.0, Size(256, 320)),  # large boxes: the smallest size will do
         (Size(480, 640), 36.0, Size(480, 640)),  # as large as wanted already
+        (Size(640, 640), 28.0, Size(640, 640)),  # small, but not so small that more pixels would show more
+        (Size(480, 640), 20.0, Size(576, 768)),  # smaller than that
         (Size(480, 640), 10.0, Size(704, 960)),  # half as large again, not more
         (Size(3000, 4000), 20.0, Size(768, 1024)),  # nothing is looked at larger than that
         (Size(640, 64), 36.0, Size(640, 64)),  # a strip keeps its shape
