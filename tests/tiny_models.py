@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from onnx import TensorProto, checker, helper, numpy_helper
 from PIL import Image
 
-from relook.vision import label_artifact
+from relook.vision import graph_names, label_artifact
+from relook.vision.classify.names import SCORES
 from relook.vision.detect.exporting import export
 from relook.vision.detect.layers import IMAGE, Act, Architecture, Conv, Level
+from relook.vision.graph_names import numbered
 from relook.vision.images import Size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelTask
@@ -46,12 +49,44 @@ def write_detector(folder: Path, size: Size = Size(128, 160)) -> Path:  # noqa: 
     return _write(folder, export(network, weights, size), LabelTask.DETECTION, size, Fit.LETTERBOX)
 
 
+def write_classifier(folder: Path, task: LabelTask = LabelTask.SINGLE_LABEL, size: Size = Size(32, 48)) -> Path:  # noqa: B008
+    """Tells how red and how blue an image is on the whole: logits of 4 (red - blue) and the reverse, means in 0..1."""
+    image, patches = numbered(graph_names.IMAGE, 0), numbered(graph_names.PATCHES, 0)
+    weight = np.array([[4, -4], [0, 0], [-4, 4]], np.float32) / 255
+    last = helper.make_node("Softmax", ["logits"], [SCORES], axis=1)
+    if task is LabelTask.MULTI_LABEL:
+        last = helper.make_node("Sigmoid", ["logits"], [SCORES])
+    nodes = [
+        helper.make_node("Cast", [image], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["real"], [patches], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", [patches, "weight"], ["logits"]),
+        last,
+    ]
+    ends = (
+        helper.make_tensor_value_info(image, TensorProto.UINT8, [1, size.height, size.width, 3]),
+        helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, [1, 2]),
+    )
+    made = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], [numpy_helper.from_array(weight, "weight")])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return _write(folder, bytes(model.SerializeToString(deterministic=True)), task, size, Fit.STRETCH)
+
+
+def plain(red: int, green: int, blue: int, width: int = 160, height: int = 128) -> bytes:
+    """A PNG of one colour."""
+    return _encoded(np.full((height, width, 3), (red, green, blue), np.uint8), "PNG")
+
+
 def picture(width: int = 160, height: int = 128, form: str = "PNG", **coloured: tuple[int, int]) -> bytes:
     """Grey, with the cells of these columns and rows in their colours: `picture(red=(1, 2))`."""
     pixels = np.full((height, width, 3), 100, np.uint8)
     for colour, (column, row) in coloured.items():
         cell = pixels[CELL * row : CELL * (row + 1), CELL * column : CELL * (column + 1)]
         cell[:] = {"red": (255, 0, 0), "blue": (0, 0, 255)}[colour]
+    return _encoded(pixels, form)
+
+
+def _encoded(pixels: npt.NDArray[np.uint8], form: str) -> bytes:
     room = io.BytesIO()
     Image.fromarray(pixels).save(room, form)
     return room.getvalue()

@@ -12,7 +12,7 @@ from botocore.exceptions import ParamValidationError
 from PIL import Image
 from running_stage import BUCKET, RunningStage, running_stage
 
-from tiny_models import LABELS, picture
+from tiny_models import LABELS, picture, plain, write_classifier
 
 RED, BLUE = LABELS
 CONFIDENCE = float(np.float32(99.331))
@@ -30,6 +30,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStage]:
 @pytest.fixture(scope="module")
 def detector(stage: RunningStage) -> str:
     return stage.run(stage.trained("boxes"))
+
+
+@pytest.fixture(scope="module")
+def classifier(stage: RunningStage) -> str:
+    return stage.run(stage.trained("whole", write_classifier))
 
 
 def stored(stage: RunningStage, data: bytes, key: str = "images/eins zwei.jpg") -> dict[str, Any]:
@@ -96,6 +101,19 @@ def test_every_box_is_an_entry(stage: RunningStage, detector: str) -> None:
     assert len(corners) == 20
 
 
+def test_a_classifier_tells_every_label_of_the_model_when_asked_for_all(stage: RunningStage, classifier: str) -> None:
+    """Red pictures: 99.966 and 0.034, which are shares of 100; neither has a Geometry."""
+    data = plain(255, 0, 0)
+    sure = {"Name": RED, "Confidence": float(np.float32(99.966))}
+    assert stage.detect(classifier, data) == [sure]
+    both = [sure, {"Name": BLUE, "Confidence": float(np.float32(0.034))}]
+    assert stage.detect(classifier, data, MinConfidence=0) == both
+    assert stage.detect(classifier, data, MinConfidence=0, MaxResults=1) == [sure]
+    assert stage.detect(classifier, stored(stage, data), MinConfidence=0) == both
+    # Grey is as much the one as the other: one threshold is reached, the other is not.
+    assert stage.detect(classifier, plain(90, 90, 90)) == [{"Name": RED, "Confidence": 50.0}]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_boxes_are_those_of_the_upright_image(stage: RunningStage, detector: str, orientation: int) -> None:
     """What was stored turned or mirrored, and says so, is seen as people see it."""
@@ -136,22 +154,22 @@ def test_images_without_colour(stage: RunningStage, detector: str, mode: str) ->
     assert stage.detect(detector, encoded(image, "PNG"), MinConfidence=1) == []
 
 
-def _plain(width: int, height: int, form: str = "PNG") -> bytes:
+def _blank(width: int, height: int, form: str = "PNG") -> bytes:
     return encoded(Image.new("RGB", (width, height)), form)
 
 
 REFUSALS = {
     "junk": (lambda: b"junk", "InvalidImageFormatException", "JPEG or PNG"),
-    "gif": (lambda: _plain(96, 96, "GIF"), "InvalidImageFormatException", "JPEG or PNG"),
-    "webp": (lambda: _plain(96, 96, "WEBP"), "InvalidImageFormatException", "JPEG or PNG"),
-    "bmp": (lambda: _plain(96, 96, "BMP"), "InvalidImageFormatException", "JPEG or PNG"),
+    "gif": (lambda: _blank(96, 96, "GIF"), "InvalidImageFormatException", "JPEG or PNG"),
+    "webp": (lambda: _blank(96, 96, "WEBP"), "InvalidImageFormatException", "JPEG or PNG"),
+    "bmp": (lambda: _blank(96, 96, "BMP"), "InvalidImageFormatException", "JPEG or PNG"),
     "truncated-png": (lambda: picture()[:200], "InvalidImageFormatException", ""),
     "truncated-jpeg": (lambda: picture(form="JPEG")[:900], "InvalidImageFormatException", "truncated"),
-    "narrow": (lambda: _plain(63, 64), "InvalidParameterException", "64"),
-    "low": (lambda: _plain(64, 63), "InvalidParameterException", "64"),
-    "long": (lambda: _plain(64, 1281), "InvalidParameterException", "20 times"),
-    "wide": (lambda: _plain(4097, 300), "ImageTooLargeException", "4097x300"),
-    "high": (lambda: _plain(300, 4097), "ImageTooLargeException", "300x4097"),
+    "narrow": (lambda: _blank(63, 64), "InvalidParameterException", "64"),
+    "low": (lambda: _blank(64, 63), "InvalidParameterException", "64"),
+    "long": (lambda: _blank(64, 1281), "InvalidParameterException", "20 times"),
+    "wide": (lambda: _blank(4097, 300), "ImageTooLargeException", "4097x300"),
+    "high": (lambda: _blank(300, 4097), "ImageTooLargeException", "300x4097"),
 }
 
 
@@ -170,7 +188,7 @@ def test_an_image_that_cannot_be_looked_at(stage: RunningStage, detector: str, n
     "size", [(64, 64), (64, 1280), (4096, 300), (4096, 4096)], ids=lambda size: "x".join(map(str, size))
 )
 def test_the_largest_and_the_smallest_images(stage: RunningStage, detector: str, size: tuple[int, int]) -> None:
-    assert stage.detect(detector, _plain(*size)) == []
+    assert stage.detect(detector, _blank(*size)) == []
 
 
 def test_images_of_too_many_bytes(stage: RunningStage, detector: str) -> None:

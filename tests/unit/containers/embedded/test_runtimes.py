@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 from sklearn.linear_model import LinearRegression
 
+import tiny_models
 from relook.vision import mask_net
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, Task
@@ -101,6 +102,20 @@ def test_a_segmentation_answer_has_regions_and_a_mask() -> None:
         ],
         "AnomalyMask": base64.b64encode(b"png").decode(),
     }
+
+
+def test_vision_answers_for_models_of_labels_as_detect_custom_labels_does(sandboxes: Sandboxes) -> None:
+    red = tiny_models.picture(red=(1, 2))
+    boxes = sandboxes.start(tiny_models.write_detector(sandboxes.folder / "boxes"), "vision")
+    [found] = boxes.invoke(red, OCTETS).value["CustomLabels"]
+    assert (found["Name"], found["Confidence"]) == (tiny_models.LABELS[0], 99.33100128173828)
+    sides = {"Width": 0.2, "Height": 0.25, "Left": 0.2, "Top": 0.5}
+    assert found["Geometry"]["BoundingBox"] == pytest.approx(sides)
+    assert boxes.invoke(tiny_models.picture(), OCTETS).value == {"CustomLabels": []}
+    assert boxes.invoke(b"no image", OCTETS).status == 400
+    whole = sandboxes.start(tiny_models.write_classifier(sandboxes.folder / "whole"), "vision")
+    lines = whole.invoke(tiny_models.plain(255, 0, 0), {"Content-Type": "image/png", "Accept": "application/jsonlines"})
+    assert lines.value == {"CustomLabels": [{"Name": tiny_models.LABELS[0], "Confidence": 99.96600341796875}]}
 
 
 def _sums() -> bytes:
