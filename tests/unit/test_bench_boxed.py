@@ -30,7 +30,7 @@ def inside(images: BoxedSet) -> bool:
 def test_drawn_plates_have_boxes_around_their_scratches() -> None:
     found = boxed.drawn()
     assert found.labels == ("scratch",)
-    assert 0 < labels(found)["scratch"]
+    assert labels(found)["scratch"] > 0
     assert any(not image.boxes for image in found.training)
     assert inside(found)
 
