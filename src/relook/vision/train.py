@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-import relook
-from relook.vision import artifact, graph, int8, runtime, training_report, view
+from relook.vision import artifact, graph, int8, provenance, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
@@ -284,24 +282,16 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "backbone": {"name": backbone.name, "origin": backbone.origin, "sha256": backbone.sha256},
         "int8": backbone.int8,
         "data_sha256": seen.data_sha256,
-        "code_sha256": _code_sha256(),
+        "code_sha256": provenance.code_sha256(),
         "seed": problem.seed,
         "score": {"name": model.chosen.scorer.name, "views": model.chosen.sizes},
         "raw_threshold": model.raw_threshold,
         "threshold_basis": model.basis,
         "calibration_basis": model.calibration_basis,
         "held_out_raw_scores": training_report.spread(model.chosen.raw, problem.anomalous, problem.planted),
-        "versions": {"relook": relook.__version__} | {name: version(name) for name in libraries},
+        "versions": provenance.versions(libraries),
         "notes": list(notes),
     }
-
-
-def _code_sha256() -> str:
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
 
 
 def _evaluate(

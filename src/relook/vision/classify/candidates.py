@@ -10,11 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
+from relook.vision import graph
+from relook.vision.backbones import Backbone
 from relook.vision.classify import regression
 from relook.vision.classify.looking import Look
 from relook.vision.classify.pooling import DEVIATION, MEAN, PEAK, QUARTERS, Blocks, evidence_blocks
 from relook.vision.classify.problem import LabelProblem, deal
 from relook.vision.classify.regression import Linear, Matrix, Scaling
+from relook.vision.images import Size
 from relook.vision.memory_bank import BANK_ROWS, DIMS
 from relook.vision.metrics import auroc
 
@@ -68,7 +71,7 @@ class Candidate:
     @property
     def merit(self) -> float:
         """What the best candidate has most of."""
-        return self.quality - MARGIN * math.log2(self.cost)
+        return _merit(self.quality, self.cost)
 
     def __str__(self) -> str:
         return f"{self.look.size.width}x{self.look.size.height} '{self.recipe.name}'"
@@ -77,13 +80,13 @@ class Candidate:
 def recipes(look: Look) -> list[Recipe]:
     """What can be tried at a size, cheapest first."""
     found = [Recipe("average", AVERAGE), Recipe("statistics", STATISTICS), Recipe("places", PLACES)]
-    groups = tuple(range(len(look.memories.banks))) if look.memories is not None else ()
-    if not groups:
+    if look.memories is None:
         return found
+    groups = tuple(range(len(look.memories.banks)))
     sets = [*((group,) for group in groups), groups] if len(groups) == 2 else [groups]
     for chosen in sets:
         memories = tuple(name for group in chosen for name in evidence_blocks(group))
-        which = "" if len(chosen) > 1 else f" of group {chosen[0] + 1}"
+        which = "" if len(chosen) > 1 else f" of {look.memories.names[chosen[0]]}"
         found.append(Recipe(f"average and memory{which}", (*AVERAGE, *memories), chosen))
         found.append(Recipe(f"statistics and memory{which}", (*STATISTICS, *memories), chosen))
     return found
@@ -94,15 +97,29 @@ def compare(problem: LabelProblem, look: Look, step: Callable[[], None]) -> list
     kernels = {name: _kernel(values) for name, values in look.blocks.items()}
     found = []
     for recipe in recipes(look):
-        kernel = np.sum([kernels[name] for name in recipe.blocks], axis=0)
-        found.append(_tried(problem, look, recipe, kernel))
+        found.append(_tried(problem, look, recipe, [kernels[name] for name in recipe.blocks]))
         step()
     return found
+
+
+def tried(problem: LabelProblem, look: Look, recipe: Recipe) -> Candidate:
+    """One recipe at this size."""
+    return _tried(problem, look, recipe, [_kernel(look.blocks[name]) for name in recipe.blocks])
 
 
 def choose(found: Sequence[Candidate]) -> Candidate:
     """That of the most merit; of equal ones the first."""
     return max(found, key=lambda each: each.merit)
+
+
+def hopeless(backbone: Backbone, size: Size, found: Sequence[Candidate]) -> bool:
+    """Whether not even a perfect candidate at this size would be chosen."""
+    grid = graph.grid(backbone, size)
+    return _merit(1.0, grid.height * grid.width) <= choose(found).merit
+
+
+def _merit(quality: float, cost: float) -> float:
+    return quality - MARGIN * math.log2(cost)
 
 
 def standard(blocks: Blocks, names: Sequence[str]) -> tuple[Matrix, Matrix]:
@@ -125,7 +142,8 @@ def _kernel(values: npt.NDArray[np.float32]) -> Matrix:
     return products
 
 
-def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernel: Matrix) -> Candidate:
+def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernels: Sequence[Matrix]) -> Candidate:
+    kernel: Matrix = np.sum(kernels, axis=0)
     repeats = REPEATS if len(problem.images) <= REPEATED_UP_TO else 1
     held_out = [_held_out(problem, kernel, len(look.flips), repeat) for repeat in range(repeats)]
     best: Candidate | None = None
@@ -153,7 +171,7 @@ def _held_out(problem: LabelProblem, kernel: Matrix, flips: int, repeat: int) ->
     for each in np.unique(fold):
         rest, asked = fold != each, (fold == each) & plain
         squares, axes = np.linalg.eigh(kernel[np.ix_(rest, rest)])
-        kept = squares > 1e-9 * squares[-1]
+        kept = squares > regression.RANK * squares[-1]
         roots, axes = np.sqrt(squares[kept]), axes[:, kept]
         learned, shown = axes * roots, kernel[np.ix_(asked, rest)] @ (axes / roots)
         for at, strength in enumerate(STRENGTHS):

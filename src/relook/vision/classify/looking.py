@@ -38,8 +38,9 @@ SAMPLED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Memories:
-    """`members` are the positions of the images that each bank was made from."""
+    """`members` are the positions of the images that each bank was made from, `names` what labels these have."""
 
+    names: tuple[str, ...]
     projection: Projection
     banks: tuple[MemoryBank, ...]
     members: tuple[Positions, ...]
@@ -120,7 +121,13 @@ def _remember(problem: LabelProblem, extractor: Extractor, step: Step) -> Memori
     for patches, origin in zip(sampled, source, strict=True):
         embedding = patches @ projection.weight + projection.bias
         banks.append(greedy_coreset(embedding, origin, ROWS, np.random.default_rng([problem.seed, 53])))
-    return Memories(projection, tuple(banks), members)
+    return Memories(tuple(_name(problem, group) for group in members), projection, tuple(banks), members)
+
+
+def _name(problem: LabelProblem, members: Positions) -> str:
+    """The labels that all images of a group have."""
+    labels = [label for label, has in zip(problem.labels, problem.truths[members[0]], strict=True) if has]
+    return " and ".join(labels) or "no label"
 
 
 def _sample(problem: LabelProblem, members: Positions, extractor: Extractor, step: Step) -> tuple[Floats, Positions]:

@@ -17,6 +17,8 @@ from relook.vision.calibration import fit_platt
 Matrix = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+RANK = 1e-9
+"""Part of the largest square of a principal axis from which on an axis counts."""
 _STEPS = 150
 _LOOSE = 1e-4
 """Of the penalty on the intercept against that on the weights: a label that is absent from a fold must stay finite."""
@@ -76,6 +78,18 @@ def fit(values: Matrix, truths: Flags, strength: float, single: bool) -> Linear:
     start = np.zeros(width * labels + labels)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "gtol": 1e-5})
     return Linear(found.x[:-labels].reshape(width, labels), found.x[-labels:])
+
+
+def fit_reduced(values: Matrix, truths: Flags, strength: float, single: bool) -> Linear:
+    """The same where there are fewer images than values: the weights are then a sum of the images, and are sought among
+    those."""
+    if len(values) > values.shape[1]:
+        return fit(values, truths, strength, single)
+    squares, axes = np.linalg.eigh(values @ values.T)
+    kept = squares > RANK * squares[-1]
+    roots, axes = np.sqrt(squares[kept]), axes[:, kept]
+    found = fit(axes * roots, truths, strength, single)
+    return Linear(values.T @ (axes / roots) @ found.weight, found.bias)
 
 
 def calibrate(logits: Matrix, truths: Flags, single: bool) -> Scaling:

@@ -1,0 +1,42 @@
+"""What there is time for: images looked at so far tell how long others will take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from relook.vision.images import Size
+
+_RESERVED = 0.1
+"""Part of the time that is kept for what cannot be foreseen."""
+_ALONE = 2.0
+"""How much longer an image takes by itself, as served, than beside others."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """`seconds` in all, from its making on. Pixels are those of working sizes."""
+
+    seconds: float
+    began: float = field(default_factory=time.monotonic)
+    _pixels: float = 0.0
+    _taken: float = 0.0
+
+    def learned(self, images: int, size: Size, seconds: float) -> None:
+        """So many images were looked at in that time."""
+        self._pixels += images * size.height * size.width
+        self._taken += seconds
+
+    def foreseen(self, images: int, size: Size, alone: int = 0) -> float:
+        """Seconds for so many images, and for `alone` others one by one; 0 while nothing is known."""
+        if not self._pixels:
+            return 0.0
+        return (images + _ALONE * alone) * size.height * size.width * self._taken / self._pixels
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so much more fits in."""
+        return self.elapsed + seconds <= (1 - _RESERVED) * self.seconds
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.began

@@ -1,0 +1,354 @@
+"""Training a classifier: labelled images in, an artifact and its evaluation out.
+
+Deterministic: the same images, labels, seed and candidates tried give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from relook.vision import artifact, int8, label_artifact, provenance, runtime
+from relook.vision.backbones import Backbone
+from relook.vision.classify import candidates, looking, regression
+from relook.vision.classify.budget import Budget
+from relook.vision.classify.candidates import MARGIN, Candidate
+from relook.vision.classify.exporting import Head, export
+from relook.vision.classify.looking import PLAIN, Flip, Look, look
+from relook.vision.classify.predicting import Classifier
+from relook.vision.classify.problem import FOLDS, LabelProblem, compared, problem_of, truths_of
+from relook.vision.classify.survey import Survey, bytes_of, check_labels, survey
+from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
+from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
+from relook.vision.label_artifact import Fit, LabelCard
+from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
+from relook.vision.samples import ImageError, Progress, Sample, TrainingError
+
+LONG_SIDES = (256, 512, 768, LARGEST_WORKING_SIDE)
+LARGEST_GROWTH = 1.1
+"""A size that is larger than the images by no more than this is taken for their own; the smallest is always tried."""
+FLIPS: tuple[tuple[Flip, ...], ...] = (
+    (*PLAIN, (False, True)),
+    (*PLAIN, (False, True), (True, False), (True, True)),
+)
+"""Ways to show images mirrored too: left and right exchanged; that, top and bottom, and both."""
+MOST_FLIPPED = 1600
+"""Images, mirrored ones included, beyond which mirroring is not tried: there are enough, and the time grows."""
+_LEAST_GAIN = 0.001
+"""In quality, for which mirrored copies are learned from."""
+_MATH_THREADS = 1
+"""Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes."""
+_UNTESTED = 0.5
+_LIBRARIES = ("numpy", "onnx", "openvino", "pillow", "scikit-learn", "scipy", "simplejpeg")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What measurements hold fixed; None lets training decide. `long_sides` in pixels."""
+
+    precision: runtime.Precision | None = None
+    long_sides: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """The winner's head and memories, and how it came to be chosen."""
+
+    chosen: Candidate
+    head: Head
+    look: Look
+    table: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def train(
+    training: Sequence[LabelledImage],
+    test: Sequence[LabelledImage],
+    *,
+    backbone: Backbone,
+    task: LabelTask,
+    labels: Sequence[str],
+    output: Path,
+    seed: int,
+    seconds: float,
+    progress: Progress,
+    options: Options | None = None,
+) -> LabelResult:
+    """See `labelled.LabelTrainer`. Nothing of `test` reaches the model but its thresholds."""
+    if task is LabelTask.DETECTION:
+        raise ValueError(f"a classifier learns no {task}")
+    check_labels(training, labels, task)
+    if not test:
+        raise TrainingError("there is no test image to choose thresholds on; add some to the test dataset")
+    budget, options = Budget(seconds), options or Options()
+    with threadpool_limits(limits=_MATH_THREADS):
+        seen = survey(training, test, labels, progress)
+        precision = options.precision or runtime.native_precision()
+        if precision is runtime.Precision.INT8:
+            backbone = int8.quantised(backbone, [_sample(image) for image in training], seed)
+        problem = problem_of(training, labels, seen.copy_of, task, seed)
+        job = _Job(problem, backbone, precision, budget, len(test), progress)
+        learned = job.learn(_sizes(seen.shape, options))
+        card = _export(learned, problem, backbone, precision, task, output)
+        progress("export", 1, 1)
+        tests, evaluation = _evaluate(output, test, problem, progress)
+    notes = (*_start(backbone), *seen.notes, *learned.notes, *evaluation.warnings)
+    report = as_record(evaluation) | _how(learned, seen, len(training), notes)
+    thresholds = {label: float(evaluation.thresholds[label]) for label in problem.labels}
+    record = {**report, **_record(backbone, seen, seed)}
+    card = replace(card, thresholds=tuple(thresholds[label] for label in problem.labels), record=record)
+    label_artifact.write(output, (output / artifact.GRAPH).read_bytes(), card)
+    told = tuple(LabelTest(each.image, _with_thresholds(each.prediction, thresholds)) for each in tests)
+    return LabelResult(output, thresholds, told, notes, report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Candidates, the winner and its last lesson, within the time."""
+
+    problem: LabelProblem
+    backbone: Backbone
+    precision: runtime.Precision
+    budget: Budget
+    tests: int
+    progress: Progress
+
+    def learn(self, sizes: Sequence[Size]) -> _Learned:
+        """`sizes` with the smallest first."""
+        part = compared(self.problem)
+        problem = self.problem.part(part)
+        found, untried = self._compare(problem, sizes)
+        chosen = candidates.choose(found)
+        mirrored, told = self._mirrored(problem, chosen)
+        final, of = mirrored, problem
+        last = mirrored.look
+        if len(part) < len(self.problem.images):
+            of = self.problem
+            last = self._look(of, last.size, last.flips, "fit", bool(chosen.recipe.groups))
+        head = _head(of, last, final)
+        self.progress("fit", 1, 1)
+        notes = (_why(chosen, found, problem), *untried, told, *self._partly(problem))
+        return _Learned(final, head, last, tuple(_row(each) for each in found), tuple(note for note in notes if note))
+
+    def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
+        """All candidates there is time for, and what of the sizes was left out."""
+        found: list[Candidate] = []
+        remember = len(problem.groups) == len(self.problem.groups)  # else the winner could not learn from all
+        for at, size in enumerate(sizes):
+            if found and candidates.hopeless(self.backbone, size, found):
+                break
+            foreseen = self._foreseen(problem, size)
+            if found and not self.budget.allows(foreseen):
+                left = ", ".join(f"{each.width}x{each.height}" for each in sizes[at:])
+                return found, [f"There was no time to try images of {left}; give the training more of it."]
+            began = time.monotonic()
+            seen = self._look(problem, size, PLAIN, f"candidates {at + 1} of {len(sizes)}", remember)
+            self.budget.learned(looking.steps(problem), size, time.monotonic() - began)
+            found += candidates.compare(problem, seen, lambda: None)
+        return found, []
+
+    def _foreseen(self, problem: LabelProblem, size: Size) -> float:
+        """Seconds from here to the end if this size is tried and wins."""
+        again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
+        return self.budget.foreseen(looking.steps(problem) + again, size, alone=self.tests)
+
+    def _look(
+        self,
+        problem: LabelProblem,
+        size: Size,
+        flips: tuple[Flip, ...],
+        stage: str,
+        remember: bool = True,
+        memories: looking.Memories | None = None,
+    ) -> Look:
+        total = len(problem.images) if memories is not None else looking.steps(problem, remember)
+        step = _counted(self.progress, stage, total)
+        return look(problem, self.backbone, size, self.precision, step, flips, memories, remember)
+
+    def _mirrored(self, problem: LabelProblem, chosen: Candidate) -> tuple[Candidate, str]:
+        """The candidate taught with mirrored copies too, where held-out images are then answered better."""
+        best, before = chosen, chosen.quality
+        for flips in FLIPS:
+            images = len(flips) * len(problem.images)
+            again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
+            foreseen = self.budget.foreseen(images + again, chosen.look.size, alone=self.tests)
+            if images > MOST_FLIPPED or not self.budget.allows(foreseen):
+                break
+            memories = chosen.look.memories if chosen.recipe.groups else None
+            seen = self._look(problem, chosen.look.size, flips, f"mirrored {len(flips)}", False, memories)
+            tried = candidates.tried(problem, seen, chosen.recipe)
+            best = tried if tried.quality >= best.quality + _LEAST_GAIN else best
+        if best is chosen:
+            return chosen, ""
+        how = "left to right" if len(best.look.flips) == len(FLIPS[0]) else "left to right and upside down"
+        return best, f"Taught with copies mirrored {how}, too: held-out quality {before:.3f} became {best.quality:.3f}."
+
+    def _partly(self, problem: LabelProblem) -> list[str]:
+        if len(problem.images) == len(self.problem.images):
+            return []
+        return [
+            f"Compared the candidates on {len(problem.images)} of the {len(self.problem.images)} training images, "
+            "drawn by the seed; the one chosen learned from all."
+        ]
+
+
+def _counted(progress: Progress, stage: str, total: int) -> Callable[[], None]:
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(stage, done, total)
+
+    return step
+
+
+def _sizes(shape: Size, options: Options) -> list[Size]:
+    """Working sizes to try, smallest first."""
+    if options.long_sides is not None:
+        return [working_size(shape, side) for side in sorted(options.long_sides)]
+    longest = max(shape.height, shape.width)
+    sides = [side for side in LONG_SIDES if side == LONG_SIDES[0] or side <= LARGEST_GROWTH * longest]
+    if longest > LARGEST_GROWTH * sides[-1]:
+        sides.append(min(longest, LARGEST_WORKING_SIDE))
+    whole = longest - CELL // 2  # whose whole cells are no more than the images have
+    found = [working_size(shape, side if side <= longest or side == sides[0] else whole) for side in sides]
+    return list(dict.fromkeys(found))
+
+
+def _head(problem: LabelProblem, seen: Look, chosen: Candidate) -> Head:
+    """Learned from all images of `problem`; the calibration is that of the held-out ones, folded into the weights."""
+    names = chosen.recipe.blocks
+    mean, gain = candidates.standard(seen.blocks, names)
+    values = (candidates.values_of(seen.blocks, names) - mean) * gain
+    truths = np.repeat(problem.truths, len(seen.flips), axis=0)
+    fitted = regression.fit_reduced(values, truths, chosen.strength / len(seen.flips), problem.single)
+    slope, offset = chosen.scaling.slope, chosen.scaling.offset
+    return Head(
+        blocks=names,
+        groups=chosen.recipe.groups,
+        mean=mean.astype(np.float32),
+        weight=(gain[:, None] * fitted.weight * slope).astype(np.float32),
+        bias=(slope * fitted.bias + offset).astype(np.float32),
+        single=problem.single,
+    )
+
+
+def _export(
+    learned: _Learned,
+    problem: LabelProblem,
+    backbone: Backbone,
+    precision: runtime.Precision,
+    task: LabelTask,
+    output: Path,
+) -> LabelCard:
+    memories = learned.look.memories
+    banks = [bank.rows for bank in memories.banks] if memories is not None else []
+    projection = memories.projection if memories is not None else None
+    data = export(backbone, learned.look.size, learned.head, projection, banks)
+    card = LabelCard(
+        task=task,
+        labels=problem.labels,
+        thresholds=(_UNTESTED,) * len(problem.labels),
+        sizes=(learned.look.size,),
+        fit=Fit.STRETCH,
+        precision=precision,
+        graph_sha256=hashlib.sha256(data).hexdigest(),
+        record={},
+    )
+    label_artifact.write(output, data, card)
+    return card
+
+
+def _evaluate(
+    folder: Path, test: Sequence[LabelledImage], problem: LabelProblem, progress: Progress
+) -> tuple[list[LabelTest], Evaluation]:
+    """Every test image through the artifact as it will be served."""
+    classifier = Classifier.load(folder, threads=1)
+    tests = []
+    for at, image in enumerate(test):
+        try:
+            tests.append(LabelTest(image, classifier.predict(bytes_of(image))))
+        except ImageError as error:
+            raise TrainingError(f"{image.key}: {error}") from error
+        progress("evaluate", at + 1, len(test))
+    scores = np.array([_in_order(each.prediction, problem.labels) for each in tests], np.float64)
+    truths = truths_of(test, problem.labels)
+    return tests, evaluate_classifier(truths, scores, problem.labels, single=problem.single, seed=problem.seed)
+
+
+def _in_order(prediction: LabelPrediction, labels: Sequence[str]) -> list[float]:
+    found = {each.name: each.score for each in prediction.found}
+    return [found[label] for label in labels]
+
+
+def _with_thresholds(prediction: LabelPrediction, thresholds: dict[str, float]) -> LabelPrediction:
+    return replace(prediction, found=tuple(replace(each, threshold=thresholds[each.name]) for each in prediction.found))
+
+
+def _sample(image: LabelledImage) -> Sample:
+    """As int8's calibration takes it."""
+    return Sample(image.key, image.load, anomalous=False)
+
+
+def _start(backbone: Backbone) -> tuple[str, ...]:
+    weights = f"Weights: {backbone.name} ({backbone.origin})."
+    return (weights, backbone.warning) if backbone.warning else (weights,)
+
+
+def _why(chosen: Candidate, found: Sequence[Candidate], problem: LabelProblem) -> str:
+    best = max(found, key=lambda each: each.quality)
+    what = (
+        f"Chose {chosen} out of {len(found)} candidates by {FOLDS}-fold cross-validation on {len(problem.images)} "
+        f"training images: quality {chosen.quality:.3f} (AUROC {chosen.area:.3f}, information {chosen.information:.3f})"
+    )
+    if best is chosen:
+        return f"{what}, the best of all."
+    return (
+        f"{what}. {best} has {best.quality:.3f} and takes {best.cost / chosen.cost:.1f} times as long to answer; each "
+        f"doubling must be worth {MARGIN}."
+    )
+
+
+def _row(each: Candidate) -> str:
+    return (
+        f"{each}: AUROC {each.area:.3f}, information {each.information:.3f}, quality {each.quality:.3f}, "
+        f"cost {each.cost:.0f} cells, merit {each.merit:.3f}"
+    )
+
+
+def _how(learned: _Learned, seen: Survey, training: int, notes: Sequence[str]) -> dict[str, Any]:
+    """How the model was chosen, for people."""
+    chosen = learned.chosen
+    return {
+        "chosen": {
+            "size": [learned.look.size.width, learned.look.size.height],
+            "recipe": chosen.recipe.name,
+            "strength": chosen.strength,
+            "mirrored": len(learned.look.flips) - 1,
+            "held_out": {"auroc": chosen.area, "information": chosen.information},
+        },
+        "candidates": list(learned.table),
+        "leaked": list(seen.leaked),
+        "training_images": training,
+        "notes": list(notes),
+    }
+
+
+def _record(backbone: Backbone, seen: Survey, seed: int) -> dict[str, Any]:
+    """What the model was made from."""
+    return {
+        "backbone": {"name": backbone.name, "origin": backbone.origin, "sha256": backbone.sha256},
+        "int8": backbone.int8,
+        "data_sha256": seen.data_sha256,
+        "code_sha256": provenance.code_sha256(),
+        "seed": seed,
+        "versions": provenance.versions(_LIBRARIES),
+    }
