@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class ColourTrainer:
         self.task: LabelTask | None = None
         self.seconds = 0.0
         self.fails: Exception | None = None
+        self.first: Callable[[], None] | None = None
+        """Called before anything is learnt."""
 
     def __call__(
         self,
@@ -54,6 +56,8 @@ class ColourTrainer:
     ) -> LabelResult:
         self.training, self.test, self.labels, self.task, self.seconds = training, test, labels, task, seconds
         progress("learning the colours", 1, 4)
+        if self.first is not None:
+            self.first()
         if self.fails is not None:
             raise self.fails
         colours = _learnt(training, labels, task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTrainer
@@ -47,8 +48,6 @@ def label_trainer(data: Path, precision: str = "auto") -> LabelTrainer:
 
 
 def _detector(data: Path) -> LabelTrainer:
-    from functools import partial
-
     from relook.vision.detect import library
     from relook.vision.detect.train import train
 
@@ -56,9 +55,9 @@ def _detector(data: Path) -> LabelTrainer:
 
 
 def _classifier(data: Path, precision: str) -> LabelTrainer:
-    from functools import partial
-
     from relook.vision import weights
-    from relook.vision.classify.train import train
+    from relook.vision.classify.train import Options, train
+    from relook.vision.runtime import Precision
 
-    return partial(train, backbone=weights.choose(data))
+    options = None if precision == "auto" else Options(Precision(precision))
+    return partial(train, backbone=weights.choose(data), options=options)

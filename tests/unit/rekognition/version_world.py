@@ -23,6 +23,7 @@ from relook.aws.operation import RequestContext
 from relook.aws.protocol import serialise, serialise_error, validate
 from relook.blobs.errors import ObjectMissing
 from relook.blobs.folder import FolderBlobs
+from relook.blobs.records import Target
 from relook.core.identity import Principal
 from relook.services.rekognition import Budgets, Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
@@ -105,6 +106,9 @@ class World:
     def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
         self.blobs.put(ACCOUNT, bucket, key, data, "application/octet-stream")
         return f"s3://{bucket}/{key}"
+
+    def delete(self, key: str) -> None:
+        self.blobs.objects.delete(ACCOUNT, BUCKET, Target(key))
 
     def read(self, name: str, version: str = "v1", project: str = "p", folder: str = "out/") -> str:
         """A result file."""

@@ -201,7 +201,8 @@ def _results(
     trained = reviewed.used(plan.train, outcome.training)
     tested = reviewed.used(plan.test, outcome.testing)
     warnings = [*reviewed.warnings, *result.record.get("warnings", ())]
-    report = report_file(summary, task=task.value, warnings=warnings, notes=result.notes, details=result.record)
+    notes = [note for note in result.notes if note not in warnings]
+    report = report_file(summary, task=task.value, warnings=warnings, notes=notes, details=result.record)
     return summary, {
         SUMMARY: summary_file(summary),
         **_validation(outcome),

@@ -73,8 +73,10 @@ class Reviewed:
 
 
 def refused(outcome: Outcome, error: ContentError) -> Outcome:
-    """The outcome with an error that spans both sets."""
-    return replace(outcome, plan=None, summary=replace(outcome.summary, errors=(error,)))
+    """The outcome with one error, which spans both sets, and no other."""
+    found = outcome.summary
+    training, testing = (replace(statistics, errors=()) for statistics in (found.training, found.testing))
+    return replace(outcome, plan=None, summary=replace(found, training=training, testing=testing, errors=(error,)))
 
 
 def labelled_boxes(entry: Entry) -> tuple[LabelledBox, ...]:

@@ -1,0 +1,250 @@
+"""Trainings that cannot be: every terminal error and every error of a line, from real manifests with real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from version_world import (
+    ACCOUNT,
+    BUCKET,
+    OTHER_ACCOUNT,
+    OUTPUT,
+    RED,
+    REGION,
+    World,
+    label_line,
+    plain,
+)
+
+from relook.services.rekognition import Limits
+
+FAILED = "TRAINING_FAILED"
+
+
+def manifests(world: World, training: Sequence[Mapping[str, Any] | str], **more: Any) -> dict[str, Any]:
+    return {
+        "TrainingData": {"Assets": [world.manifest(training, "train.manifest")]},
+        "TestingData": more or {"AutoCreate": True},
+    }
+
+
+def failed_by_file(world: World, message: str, **members: Any) -> None:
+    """The training fails with this message and leaves nothing."""
+    found = world.train(world.project(), **members)
+    assert (found["Status"], found["StatusMessage"]) == (FAILED, message)
+    assert not {"ManifestSummary", "EvaluationResult", "BillableTrainingTimeInSeconds"} & set(found)
+    assert set(found["TrainingDataResult"]) == {"Input"}
+    assert "TrainingEndTimestamp" in found
+
+
+def failed_by_content(world: World, found: Mapping[str, Any], code: str, message: str, where: str) -> None:
+    """The training fails with this message; the summary holds the code `where` it belongs, the lines are there."""
+    assert (found["Status"], found["StatusMessage"]) == (FAILED, message)
+    assert not {"EvaluationResult", "BillableTrainingTimeInSeconds"} & set(found)
+    assert set(found["TrainingDataResult"]) == {"Input", "Validation"}
+    assert set(found["TestingDataResult"]) == {"Input", "Validation"}
+    summary = world.document("ManifestSummary")
+    assert found["ManifestSummary"]["S3Object"]["Name"] == "out/ManifestSummary-p-v1.json"
+    told = {
+        "training": summary["statistics"]["training"]["errors"],
+        "testing": summary["statistics"]["testing"]["errors"],
+        "both": summary["errors"],
+    }
+    assert {place: errors for place, errors in told.items() if errors} == {where: [{"code": code, "message": message}]}
+    assert world.lines("TrainingManifestWithValidation")
+
+
+# Errors of the file
+
+
+def test_a_manifest_that_is_missing(world: World) -> None:
+    gone = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "absent.manifest"}}}
+    data = {"TrainingData": {"Assets": [gone]}, "TestingData": {"AutoCreate": True}}
+    failed_by_file(world, "The manifest file extension or contents are invalid.", **data)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n\x00\xff", b"<html>\n</html>\n", b"[1, 2]\n", "Bild;Klasse\nä.jpg;rot\n".encode("latin-1")],
+    ids=["an image", "a page", "a list", "a table"],
+)
+def test_a_manifest_of_something_else(world: World, content: bytes) -> None:
+    data = manifests(world, [])
+    world.put("train.manifest", content)
+    failed_by_file(world, "The manifest file extension or contents are invalid.", **data)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\n"], ids=["no bytes", "a line break", "white space"])
+def test_a_manifest_of_nothing(world: World, content: bytes) -> None:
+    data = manifests(world, [])
+    world.put("train.manifest", content)
+    failed_by_file(world, "The manifest file is empty.", **data)
+
+
+def test_a_manifest_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A gigabyte on disk would cost a minute; the rule is the same with a lower figure.
+    monkeypatch.setattr("relook.services.rekognition.training_plan.MAX_MANIFEST_BYTES", 100)
+    data = manifests(world, world.labelled(5, "red", "green"))
+    failed_by_file(world, "The manifest file size exceeds the maximum supported size.", **data)
+
+
+@pytest.mark.parametrize("bucket", ["nowhere", "foreign"])
+def test_a_manifest_in_a_bucket_that_cannot_be_read(world: World, bucket: str) -> None:
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
+    there = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": "the.manifest"}}}
+    data = {"TrainingData": {"Assets": [there]}, "TestingData": {"AutoCreate": True}}
+    failed_by_file(world, "The S3 bucket permissions are incorrect.", **data)
+
+
+@pytest.mark.parametrize("bucket", ["nowhere", "foreign"])
+def test_an_output_bucket_that_cannot_be_written_to(world: World, bucket: str) -> None:
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
+    data = manifests(world, world.labelled(5, "red", "green"))
+    failed_by_file(world, "Unable to write to output S3 bucket.", **data, OutputConfig={"S3Bucket": bucket})
+
+
+def test_a_train_dataset_without_entries(world: World) -> None:
+    project = world.project()
+    world.dataset(project, None)
+    found = world.train(project)
+    assert (found["Status"], found["StatusMessage"]) == (FAILED, "The manifest file is empty.")
+    assert "ManifestSummary" not in found
+
+
+# Errors of the content
+
+
+def test_too_many_invalid_rows(world: World) -> None:
+    lines = [*world.labelled(4, "red", "green"), *(label_line(f"s3://{BUCKET}/gone-{n}.png", "red") for n in range(3))]
+    found = world.from_manifests(lines, world.labelled(2, "red", "green"))
+    message = "The manifest file contains too many invalid rows."
+    failed_by_content(world, found, "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST", message, "training")
+    statistics = world.document("ManifestSummary")["statistics"]["training"]
+    assert (statistics["total_json_lines"], statistics["invalid_json_lines"]) == (11, 3)
+
+
+def test_a_fifth_of_invalid_rows_is_let_pass(world: World) -> None:
+    lines = [*world.labelled(4, "red", "green"), *(label_line(f"s3://{BUCKET}/gone-{n}.png", "red") for n in range(2))]
+    found = world.from_manifests(lines, world.labelled(2, "red", "green"))
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    assert len(world.trainer.training) == 8
+
+
+def test_images_in_several_buckets(world: World) -> None:
+    world.blobs.buckets.create(ACCOUNT, REGION, "second")
+    other = label_line(world.put("x.png", plain(RED, 1), "second"), "red")
+    found = world.from_manifests([*world.labelled(5, "red", "green"), other])
+    message = "The manifest file contains images from multiple S3 buckets."
+    failed_by_content(world, found, "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS", message, "training")
+
+
+def test_images_in_a_bucket_of_another_account(world: World) -> None:
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
+    found = world.from_manifests([label_line(f"s3://foreign/{n}.png", "red") for n in range(4)])
+    message = "Invalid owner id for images S3 bucket."
+    failed_by_content(world, found, "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", message, "both")
+
+
+def test_images_in_a_bucket_that_is_not_there(world: World) -> None:
+    found = world.from_manifests([label_line(f"s3://nowhere/{n}.png", "red") for n in range(4)])
+    message = "The permissions for the images S3 bucket are invalid."
+    failed_by_content(world, found, "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET", message, "both")
+
+
+def test_too_few_images_to_split(world: World) -> None:
+    found = world.from_manifests(world.labelled(1, "red", "green"))
+    message = "The manifest file contains insufficient labeled images per label to perform auto-split."
+    failed_by_content(world, found, "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT", message, "training")
+
+
+def test_datasets_too_small_to_split_stay_as_they_are(world: World) -> None:
+    project = world.project()
+    train = world.dataset(project, world.labelled(1, "red", "green"))
+    found = world.train(project)
+    message = "The manifest file contains insufficient labeled images per label to perform auto-split."
+    assert (found["Status"], found["StatusMessage"]) == (FAILED, message)
+    assert world.describe_dataset(train)["DatasetStats"]["TotalEntries"] == 2
+    [described] = world.call("DescribeProjects")["ProjectDescriptions"]
+    assert [one["DatasetType"] for one in described["Datasets"]] == ["TRAIN"]
+
+
+def test_too_few_labels(world: World) -> None:
+    found = world.from_manifests(world.labelled(5, "red"), world.labelled(2, "red"))
+    message = "The manifest file has too few labels."
+    failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_LABELS", message, "training")
+
+
+def test_one_label_is_enough_for_a_detector(world: World) -> None:
+    found = world.from_manifests(world.boxed(5, "red"))
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+
+
+def test_too_many_labels(tmp_path: Any) -> None:
+    world = World(tmp_path, limits=Limits(labels=2))
+    lines = world.labelled(2, "red", "green", "blue")
+    found = world.from_manifests(lines, world.labelled(2, "red", "green"))
+    failed_by_content(
+        world, found, "ERROR_MANIFEST_TOO_MANY_LABELS", "The manifest file has too many labels.", "training"
+    )
+    world.close()
+
+
+def test_too_many_rows(tmp_path: Any) -> None:
+    world = World(tmp_path, limits=Limits(images=5))
+    lines = world.labelled(3, "red", "green")
+    found = world.from_manifests(lines, lines[:4])
+    failed_by_content(
+        world, found, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM", "The manifest file has too many rows.", "training"
+    )
+    world.close()
+
+
+def test_labels_that_are_not_tested(world: World) -> None:
+    lines = [label_line(line["source-ref"], name) for line, name in zip(world.labelled(3, "red"), "abc", strict=True)]
+    found = world.from_manifests(lines, world.labelled(2, "red"))
+    message = "Less than 50% label overlap between the training and testing manifest files."
+    failed_by_content(world, found, "ERROR_INSUFFICIENT_LABEL_OVERLAP", message, "both")
+
+
+def test_too_few_labels_that_can_be_used(world: World) -> None:
+    gone = label_line(f"s3://{BUCKET}/gone.png", "green")
+    found = world.from_manifests([*world.labelled(5, "red"), gone], world.labelled(2, "red", "green"))
+    message = "The manifest file has too few usable labels."
+    failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS", message, "training")
+
+
+def test_labels_whose_test_images_cannot_be_used(world: World) -> None:
+    world.put("torn.png", plain(RED, 1)[:100])
+    torn = [label_line(f"s3://{BUCKET}/torn.png", "green")]
+    training = [*world.labelled(3, "red", "green"), *world.labelled(3, "blue")]
+    found = world.from_manifests(training, [*world.labelled(4, "red"), *torn])
+    message = "Less than 50% usable label overlap between the training and testing manifest files."
+    failed_by_content(world, found, "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP", message, "both")
+
+
+def test_images_that_go_while_it_is_trained(world: World) -> None:
+    project = world.project()
+    world.create(project, **manifests(world, world.labelled(5, "red", "green")))
+    world.trainer.first = lambda: world.delete("images/red-0.png")
+    world.run_jobs()
+    message = "Failed to copy images from S3 bucket."
+    failed_by_content(world, world.describe(project), "ERROR_FAILED_IMAGES_S3_COPY", message, "both")
+    assert list(world.artifacts.iterdir()) == []
+
+
+def test_the_files_of_a_failure_are_told_once_it_has_failed(world: World) -> None:
+    project = world.project()
+    world.create(project, **manifests(world, world.labelled(1, "red", "green")))
+    found = world.describe(project)
+    assert "ManifestSummary" not in found
+    assert set(found["TrainingDataResult"]) == {"Input"}
+    world.run_jobs()
+    assert "ManifestSummary" in world.describe(project)
+
+
+def test_output_is_asked_for_before_anything_is_read(world: World) -> None:
+    output = {"S3Bucket": "nowhere", "S3KeyPrefix": OUTPUT["S3KeyPrefix"]}
+    found = world.train(world.project(), OutputConfig=output, **manifests(world, ["no json"]))
+    assert found["StatusMessage"] == "Unable to write to output S3 bucket."
