@@ -55,10 +55,13 @@ class Stage:
             )
         return self._clients[key]
 
-    def restart(self) -> None:
+    def restart(self, *, killed: bool = False) -> None:
         """Another process on the same folder; it takes another port, so clients are made anew."""
         self.close()
-        assert self.server.stop() == 0
+        if killed:
+            self.server.kill()
+        else:
+            assert self.server.stop() == 0
         self.server.start()
         self._session = self._new_session()
 
