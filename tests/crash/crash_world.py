@@ -37,18 +37,23 @@ class World:
         self.s3: Any = None
         self.vision: Any = None
         self.sagemaker: Any = None
+        self._session: Any = None
 
     def start(self) -> None:
         self.live.start()
         core = botocore.session.Session()
         core.get_component("data_loader").search_paths.insert(0, self.live.variables["AWS_DATA_PATH"])
-        session = boto3.Session(botocore_session=core, **self.live.credentials)
-        self.s3 = session.client("s3", endpoint_url=self.live.endpoint, config=_CONFIG)
-        self.vision = session.client("lookoutvision", endpoint_url=self.live.endpoint, config=_CONFIG)
+        self._session = boto3.Session(botocore_session=core, **self.live.credentials)
+        self.s3 = self.client("s3")
+        self.vision = self.client("lookoutvision")
         self.vision.meta.events.register("after-call", _refuse_a_torso)
-        self.sagemaker = session.client("sagemaker", endpoint_url=self.live.endpoint, config=_CONFIG)
+        self.sagemaker = self.client("sagemaker")
         self.sagemaker.meta.events.register("after-call", _refuse_a_torso)
         self.up.set()
+
+    def client(self, service: str) -> Any:
+        """A new one, for the server's present life."""
+        return self._session.client(service, endpoint_url=self.live.endpoint, config=_CONFIG)
 
     def kill_server(self) -> list[Process]:
         """kill -9 the server alone; what ran for it at that moment, and must not outlive it."""

@@ -14,29 +14,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from crash_disk import fill
 from crash_processes import wait_until
 from crash_vision import BUCKET, IMAGES, line, setup_images
 from crash_world import World, picture
 
 from relook.store.engine import Store
 
-DISK_BYTES = 90 * 1024 * 1024
-"""Little more than a start asks for."""
 MODEL = {"ProjectName": "project", "ModelVersion": "1"}
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, small enough to be filled."""
-    mounted = tmp_path / "data"  # the log lies beside it
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(mounted)], capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip("a small file system cannot be mounted here: needs root and CAP_SYS_ADMIN")
-    yield mounted
-    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
 
 
 @pytest.fixture
@@ -45,19 +30,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.start()
     yield made
     made.live.stop()
-
-
-def fill(disk: Path) -> Path:
-    """Take every byte that is left; the file to remove again."""
-    plug = disk / "plug"
-    with plug.open("wb", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return plug
 
 
 def code_of(call: Callable[[], Any]) -> tuple[str, int]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from relook.core.batch.splitting import Split, records
 from relook.core.clock import system_clock
 from relook.core.training.states import Stage, TrainingStatus
 from relook.jobs.api import JobCancelled
+from relook.services.sagemaker import training_container, training_monitor
 from relook.services.sagemaker.training_job import sweep
 from relook.store import sagemaker_training as trainings
 
@@ -59,6 +61,13 @@ with open(ml / "input/data/train_3", "rb") as pipe:
 (ml / "model" / "leak").symlink_to("/etc/hostname")
 os.mkfifo(ml / "model" / "pipe")
 (ml / "model" / os.fsdecode(b"z\\xff")).write_text("no name")
+""",
+    "large": """
+for folder in ("model", "checkpoints"):
+    (ml / folder / "weights").write_bytes(os.urandom(6_000_000))
+print("ready", flush=True)
+while not (ml / "checkpoints" / "go").exists():
+    time.sleep(0.02)
 """,
     "checkpoints": """
 count = ml / "checkpoints" / "deep" / "count"
@@ -220,6 +229,34 @@ def test_checkpoints_come_back_to_the_next_training(world: World) -> None:
         config = {"S3Uri": f"s3://{BUCKET}/kept/", "LocalPath": "/opt/ml/checkpoints"}
         world.run(world.create("test/checkpoints", f"job-{number}", CheckpointConfig=config))
         assert world.read("kept/deep/count") == str(number).encode()
+
+
+def test_results_and_checkpoints_wait_for_room_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_monitor, "_ROOM_PAUSE", 0.01)
+    monkeypatch.setattr(training_container, "_SYNC_SECONDS", 0.1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    stages = []
+
+    def progress(stage: str) -> None:
+        stages.append(stage)
+        if stage == "training" and "ready" in world.lines():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, hard))
+            if any("checkpoints wait: The disk" in line for line in world.lines()):
+                (folder,) = world.root.glob("*/checkpoints")
+                (folder / "go").touch()
+        if stage.startswith("waiting"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    config = {"S3Uri": f"s3://{BUCKET}/kept/", "LocalPath": "/opt/ml/checkpoints"}
+    try:
+        job = world.run(world.create("test/large", CheckpointConfig=config), on_progress=progress)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (job.status, job.failure) == (TrainingStatus.COMPLETED, None)
+    assert "waiting for room on the disk" in stages
+    archive = world.read((job.artifacts or "").removeprefix(f"s3://{BUCKET}/"))
+    assert len(unpacked(archive)["weights"]) == 6_000_000
+    assert len(world.read("kept/weights")) == 6_000_000
 
 
 def test_pipes_stream_every_epoch_and_outlive_a_reader_that_closes_early(world: World) -> None:

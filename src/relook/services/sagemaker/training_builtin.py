@@ -115,14 +115,15 @@ class BuiltInWork:
         return Source(partial(self._blobs.size, account), partial(self._blobs.read, account))
 
     def _store(self, job: TrainingJob, monitor: Monitor, model: Path) -> Result:
-        monitor.enter(Stage.UPLOADING)
+        monitor.until_room(partial(monitor.enter, Stage.UPLOADING))
         output = job.definition["OutputDataConfig"]
         place = place_of(output["S3OutputPath"])
         prefix = f"{place.prefix}/{job.name}/output/" if place.prefix else f"{job.name}/output/"
         packed = output.get("CompressionType", "GZIP") == "GZIP"
         key = f"{prefix}model.tar.gz" if packed else f"{prefix}model/"
         store = results.store_archive if packed else results.store_files
-        store(self._blobs, job.scope.account, place.bucket, key, model, monitor.line)
+        account = job.scope.account
+        monitor.until_room(partial(store, self._blobs, account, place.bucket, key, model, monitor.line))
         return Result(f"s3://{place.bucket}/{key}", monitor.metrics.latest(), _late(monitor))
 
 

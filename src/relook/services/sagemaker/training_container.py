@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
+from relook.blobs.errors import NoRoom
 from relook.blobs.folder import FolderBlobs
 from relook.containers.api import CannotRun, Container, ContainerSpec, Driver
 from relook.containers.training import files, results, scripts
@@ -22,6 +24,7 @@ from relook.services.sagemaker.containers import pinned
 from relook.services.sagemaker.training_job import Result
 from relook.services.sagemaker.training_monitor import Halt, Halted, Monitor
 from relook.services.sagemaker.training_request import CHECKPOINTS, TENSORBOARD, local_path, place_of
+from relook.store.engine import StorageFull
 from relook.store.sagemaker_training import TrainingJob
 
 STOP_SECONDS = 120.0
@@ -185,7 +188,7 @@ class _Run:
                 if halt is not None or self._broken:
                     return self._stop(container), halt
                 if time.monotonic() >= sync_at:
-                    self._send()
+                    self._send_some()
                     sync_at = time.monotonic() + _SYNC_SECONDS
             return status, None
 
@@ -207,14 +210,23 @@ class _Run:
             thread.join(_WAIT_SECONDS)
         return ended[0] if ended else 1
 
-    def _send(self, *, everything: bool = False) -> None:
+    def _send_some(self) -> None:
+        """What has changed; without room for it the training goes on, and the next round tries again."""
+        try:
+            for sync in self._syncs:
+                sync.send()
+        except (NoRoom, StorageFull) as error:
+            self._monitor.line(f"relook: checkpoints wait: {error}")
+
+    def _send_all(self) -> None:
         for sync in self._syncs:
-            sync.send(everything=everything)
+            sync.send(everything=True)
 
     def _finish(self, status: int, halted: Halt | None) -> Result:
-        self._monitor.enter(Stage.UPLOADING)
+        until_room = self._monitor.until_room
+        until_room(partial(self._monitor.enter, Stage.UPLOADING))
         self._monitor.report("uploading")
-        self._send(everything=True)
+        until_room(self._send_all)
         prefix = f"{self._place.prefix}/" if self._place.prefix else ""
         prefix = f"{prefix}{self._job.name}/output/"
         packed = self._job.definition["OutputDataConfig"].get("CompressionType", "GZIP") == "GZIP"
@@ -233,7 +245,8 @@ class _Run:
 
     def _store(self, folder: Path, key: str, packed: bool) -> None:
         store = results.store_archive if packed else results.store_files
-        store(self._blobs, self._job.scope.account, self._place.bucket, key, folder, self._monitor.line)
+        account, note = self._job.scope.account, self._monitor.line
+        self._monitor.until_room(partial(store, self._blobs, account, self._place.bucket, key, folder, note))
 
 
 def image_of(job: TrainingJob) -> str:

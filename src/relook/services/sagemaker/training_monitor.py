@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from enum import Enum, auto
 
+from relook.blobs.errors import NoRoom
 from relook.core.clock import Clock
 from relook.core.training.metrics import Metrics
 from relook.core.training.states import Stage, TrainingStatus
 from relook.jobs.api import JobContext
 from relook.store import sagemaker_training as trainings
-from relook.store.engine import Store
+from relook.store.engine import StorageFull, Store
 from relook.store.sagemaker_training import TrainingJob
 
 _LOOK_SECONDS = 0.5
+_ROOM_SECONDS, _ROOM_PAUSE = 3600.0, 5.0
+"""For how long results wait for room on the disk, and how often they are tried."""
+_log = logging.getLogger(__name__)
 
 
 class Halt(Enum):
@@ -92,6 +97,25 @@ class Monitor:
         """Write what was read so far: for a training that fails."""
         with self._store.write() as connection:
             trainings.set_metrics(connection, self._job.id, self.metrics.latest())
+
+    def until_room(self, write: Callable[[], None]) -> None:
+        """Call `write`, again and again while the disk is full: what was trained is worth waiting for.
+
+        JobCancelled when the worker goes down; NoRoom and StorageFull after an hour, and once it is to be stopped.
+        """
+        end = time.monotonic() + _ROOM_SECONDS
+        while True:
+            try:
+                return write()
+            except (NoRoom, StorageFull) as error:
+                if time.monotonic() > end or self.halt() is Halt.STOPPED:
+                    raise
+                _log.warning("training %s: its results wait: the disk is full", self._job.name)
+                self._write(f"relook: results wait: {error}")
+            again = time.monotonic() + _ROOM_PAUSE
+            while time.monotonic() < again:
+                self.report("waiting for room on the disk")
+                time.sleep(_LOOK_SECONDS)
 
     def report(self, stage: str) -> None:
         """Report alone: for what is being ended anyway. JobCancelled when the worker goes down."""
