@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from relook.core.custom_labels.errors import Drop, FileError
+from relook.core.custom_labels.errors import FileError
 from relook.core.custom_labels.manifest import Dropped, Entry, read_manifest
 from relook.services.rekognition.limits import Limits
 
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 def admitted(file: BinaryIO, limits: Limits, bucket: str | None = None) -> Iterator[Entry]:
-    """The entries, as they stream by; lines that no dataset takes are left out, and blank ones count nowhere.
+    """The entries, as they stream by; lines that no dataset takes are left out.
 
     `bucket` is where the images of the dataset lie already, if it has any. Raises Refused, at the latest once all is
     read: keep nothing until then.
@@ -32,8 +32,6 @@ def admitted(file: BinaryIO, limits: Limits, bucket: str | None = None) -> Itera
     lines = dropped = 0
     names: set[str] = set()
     for _, found in read_manifest(file):
-        if isinstance(found, Dropped) and found.why is Drop.BLANK:
-            continue
         lines += 1
         if lines > limits.images:
             raise Refused(FileError.ROWS_EXCEEDS_MAXIMUM)
