@@ -233,19 +233,20 @@ def _located(document: dict[str, Any], clean: str) -> Entry | Dropped:
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     """Lines with their numbers; None for one that is longer than any that is taken. Blank ones at the end are none."""
-    number = 0
-    blank: list[tuple[int, bytes | None]] = []
+    number = blank = 0
     while raw := file.readline(_MAX_LINE_BYTES):
         number += 1
+        line: bytes | None = raw
         if len(raw) == _MAX_LINE_BYTES and not raw.endswith(b"\n"):
             _skip_rest(file)
             line = None
-        else:
-            line = raw
-        blank.append((number, line))
-        if line is None or line.strip():
-            yield from blank
-            blank.clear()
+        elif not raw.strip():
+            # Counted, not kept: a file may be nothing but line ends.
+            blank += 1
+            continue
+        yield from ((number - blank + index, b"") for index in range(blank))
+        blank = 0
+        yield number, line
 
 
 def _skip_rest(file: BinaryIO) -> None:
