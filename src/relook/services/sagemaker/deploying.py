@@ -40,6 +40,12 @@ def deployment_of(connection: Connection, scope: Scope, config: str, now: int) -
     )
 
 
+def capture_of(connection: Connection, scope: Scope, config: str) -> Capture | None:
+    """What a configuration says of data capture; None also where it is not there."""
+    found = documents.find(connection, scope, DocumentKind.ENDPOINT_CONFIG, config)
+    return _capture(found.content.get("DataCaptureConfig")) if found is not None else None
+
+
 def check_limit(connection: Connection, wanted: Deployment, most: int, present: Endpoint | None = None) -> None:
     """ResourceLimitExceeded if the machine would have more than `most` instances in all.
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from relook.aws.operation import Members, RequestContext, operation
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock, system_clock
-from relook.core.deployments import Deployment, VariantProperty, resized, retaining
+from relook.core.deployments import VariantProperty, resized, retaining
 from relook.core.endpoint_states import CHANGING, EndpointStatus
 from relook.core.names import Scope
-from relook.services.sagemaker.deploying import check_limit, deployment_of
+from relook.services.sagemaker.deploying import capture_of, check_limit, deployment_of
 from relook.services.sagemaker.destinations import check_bucket
 from relook.services.sagemaker.endpoint_descriptions import description, summary
 from relook.services.sagemaker.errors import already_existing, could_not_find, endpoint_in_progress, validation
@@ -51,11 +51,11 @@ class Endpoints:
         refuse(members, _NOT_OFFERED)
         name, scope = members["EndpointName"], scope_of(context)
         arn = arn_of(scope, Kind.ENDPOINT, name)
+        self._check_capture(scope, members["EndpointConfigName"])
         with self._store.write() as connection:
             if rows.find(connection, scope, name) is not None:
                 raise already_existing("endpoint", arn)
             deployment = deployment_of(connection, scope, members["EndpointConfigName"], context.now)
-            self._check_capture(scope, deployment)
             check_limit(connection, deployment, self._instances)
             rows.create(connection, scope, name, deployment, context.now)
             create_tags(connection, arn, members)
@@ -79,12 +79,13 @@ class Endpoints:
         refuse(members, _NOT_OFFERED)
         scope = scope_of(context)
         excluded = _excluded(members)
+        if not members.get("RetainAllVariantProperties") or VariantProperty.CAPTURE in excluded:
+            self._check_capture(scope, members["EndpointConfigName"])
         with self._store.write() as connection:
             endpoint = _updatable(connection, scope, members["EndpointName"])
             wanted = deployment_of(connection, scope, members["EndpointConfigName"], context.now)
             if members.get("RetainAllVariantProperties"):
                 wanted = retaining(wanted, endpoint.current, excluded)
-            self._check_capture(scope, wanted)
             check_limit(connection, wanted, self._instances, endpoint)
             rows.change_status(
                 connection, endpoint.id, EndpointStatus.UPDATING, context.now, pending=wanted, failure=None
@@ -135,8 +136,10 @@ class Endpoints:
         """
         self._resize(scope, name, {}, {variant: count}, self._clock(), record)
 
-    def _check_capture(self, scope: Scope, wanted: Deployment) -> None:
-        capture = wanted.capture
+    def _check_capture(self, scope: Scope, config: str) -> None:
+        """Outside of the transaction that writes, which must not wait for another connection."""
+        with self._store.read() as connection:
+            capture = capture_of(connection, scope, config)
         if capture is not None and capture.enabled:
             check_bucket(self._blobs, scope.account, "DataCaptureConfig.DestinationS3Uri", capture.destination)
 

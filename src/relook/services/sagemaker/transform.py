@@ -49,14 +49,13 @@ class Transforms:
         """InProgress at once; it runs when its turn comes, on the model as it is now."""
         scope, name = scope_of(context), members["TransformJobName"]
         arn = arn_of(scope, Kind.TRANSFORM_JOB, name)
+        output = members["TransformOutput"]["S3OutputPath"]
+        check_bucket(self._blobs, scope.account, "TransformOutput.S3OutputPath", output)
         with self._store.write() as connection:
             model = resolve(connection, scope, members["ModelName"])
             if transforms.find(connection, scope, name) is not None:
                 raise job_name_in_use(arn)
             _check(members, model)
-            check_bucket(
-                self._blobs, scope.account, "TransformOutput.S3OutputPath", members["TransformOutput"]["S3OutputPath"]
-            )
             request = {key: value for key, value in members.items() if key not in _NOT_ECHOED}
             made = transforms.create(connection, scope, name, request, model, context.now)
             create_tags(connection, arn, members)
