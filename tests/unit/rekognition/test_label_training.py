@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from version_world import ACCOUNT, BUCKET, OUTPUT, START, World, label_line, plain
+from version_world import ACCOUNT, BUCKET, OUTPUT, START, World
 
 from job_runs import Context
+from label_pictures import label_line, plain
 from relook.blobs.errors import NoRoom
 from relook.blobs.records import Versioning
 from relook.core.custom_labels.names import DatasetType

@@ -6,18 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from version_world import (
-    ACCOUNT,
-    BUCKET,
-    OTHER_ACCOUNT,
-    OUTPUT,
-    RED,
-    REGION,
-    World,
-    label_line,
-    plain,
-)
+from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, World
 
+from label_pictures import RED, label_line, plain
 from relook.services.rekognition import Limits
 
 FAILED = "TRAINING_FAILED"

@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from version_world import (
-    RED,
-    World,
-    box_line,
-    encoded,
-    label_line,
-    plain,
-)
+from version_world import World
+
+from label_pictures import RED, box_line, encoded, label_line, plain
 
 Change = Callable[[dict[str, Any]], None]
 

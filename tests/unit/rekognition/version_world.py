@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from bench_fleet import BenchFleet
 from colour_trainer import ColourTrainer
 from job_runs import JobRuns
+from label_pictures import COLOURS, box_line, label_line, plain, squares_on_grey
 from relook.aws.errors import ServiceError
 from relook.aws.operation import RequestContext
 from relook.aws.protocol import serialise, serialise_error, validate
@@ -32,9 +30,6 @@ ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
 START = 1_690_556_751_958
 BUCKET = "pictures"
 OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": "out"}
-RED, GREEN, BLUE = (220, 30, 30), (30, 200, 40), (30, 40, 220)
-COLOURS = {"red": RED, "green": GREEN, "blue": BLUE}
-DATE = "2020-03-06T17:46:39.176"
 
 
 class World:
@@ -209,61 +204,3 @@ class World:
 
 async def _awaited(answer: Any) -> Any:
     return await answer
-
-
-def plain(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (80, 64), form: str = "PNG") -> bytes:
-    """A noisy picture of one colour, (width, height)."""
-    noise = np.random.default_rng(seed).normal(0, 4, (size[1], size[0], 3))
-    return encoded(np.array(colour) + noise, form)
-
-
-def squares_on_grey(squares: Mapping[str, tuple[int, int, int, int]], seed: int) -> bytes:
-    picture = 128 + np.random.default_rng(seed).normal(0, 3, (96, 128, 3))
-    for name, (left, top, width, height) in squares.items():
-        picture[top : top + height, left : left + width] = COLOURS[name]
-    return encoded(picture)
-
-
-def encoded(picture: Any, form: str = "PNG", **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(out, form, **options)
-    return out.getvalue()
-
-
-def label_line(source_ref: str, *labels: str, **metadata: Any) -> dict[str, Any]:
-    """A line with image-level labels, an attribute each."""
-    line: dict[str, Any] = {"source-ref": source_ref}
-    for place, label in enumerate(labels):
-        line[f"label-{place}"] = 1
-        line[f"label-{place}-metadata"] = {
-            "class-name": label,
-            "confidence": 1,
-            "type": "groundtruth/image-classification",
-            "human-annotated": "yes",
-            "creation-date": DATE,
-            **metadata,
-        }
-    return line
-
-
-def box_line(
-    source_ref: str, size: tuple[int, int], boxes: Mapping[str, tuple[float, float, float, float]]
-) -> dict[str, Any]:
-    """A line with a box (left, top, width, height) for each label; `size` (width, height) is what it declares."""
-    sides = ("left", "top", "width", "height")
-    return {
-        "source-ref": source_ref,
-        "boxes": {
-            "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
-            "annotations": [
-                {"class_id": place, **dict(zip(sides, box, strict=True))} for place, box in enumerate(boxes.values())
-            ],
-        },
-        "boxes-metadata": {
-            "objects": [{"confidence": 1}] * len(boxes),
-            "class-map": {str(place): name for place, name in enumerate(boxes)},
-            "type": "groundtruth/object-detection",
-            "human-annotated": "yes",
-            "creation-date": DATE,
-        },
-    }
