@@ -15,6 +15,7 @@ ORDER = (
     "fewshot",
     "peer",
     "detect",
+    "labels",
     "detectors",
     "latency",
     "training",

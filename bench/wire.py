@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import json
 import statistics
 import threading
 import time
@@ -37,11 +39,24 @@ class Signer:
         self._region = environment["AWS_REGION"]
         self._keys = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
 
-    def __call__(self, service: str, method: str, path: str, body: bytes = b"", kind: str | None = None) -> Signed:
-        headers = {"Content-Type": kind} if kind else {}
+    def __call__(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        kind: str | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Signed:
+        headers = {**({"Content-Type": kind} if kind else {}), **(more or {})}
         request = AWSRequest(method, self.endpoint + path, headers=headers, data=body)
         (S3SigV4Auth if service == "s3" else SigV4Auth)(self._keys, service, self._region).add_auth(request)
         return Signed(method, path, dict(request.headers), body)
+
+    def detect_labels(self, arn: str, image: bytes) -> Signed:
+        body = json.dumps({"ProjectVersionArn": arn, "Image": {"Bytes": base64.b64encode(image).decode()}}).encode()
+        target = {"X-Amz-Target": "RekognitionService.DetectCustomLabels"}
+        return self("rekognition", "POST", "/", body, "application/x-amz-json-1.1", target)
 
     def detect(self, project: str, version: str, image: bytes, kind: str) -> Signed:
         path = f"/2020-11-20/projects/{project}/models/{version}/detect"
