@@ -11,23 +11,36 @@ import numpy as np
 
 from relook.vision.labelled import LabelledImage
 
-STEP_GRID = 50
-"""Steps measured from a speed are a multiple of this: two runs at nearly the same speed then take the same number."""
-FEWEST_STEPS = 50
+STEADY_PART = 0.65
+"""Of all steps, those at the full rate; after them it falls. When to begin falling may be decided on the way, by the
+time that has gone, and what was done until then is the same however many steps are to follow."""
+STEADY_TIME = 0.61
+"""Of the time, after which falling begins: a little less, for looks are more frequent then."""
+STEP_GRID = 25
+"""Falling begins at a multiple of this: two runs at nearly the same speed then often take the same number of steps."""
+WARM_UP = 60
 MOST_EPOCHS = 250
 FEWEST_FOR_HOLDING = 16
 HELD_PART = 0.1
 FEWEST_HELD, MOST_HELD = 4, 60
 PLAIN_PART = 0.15
 """Of the steps, the last, without four images in one: as the images are that are to come."""
-RESERVED = 0.12
-"""Of the time, for looking at held-out and test images."""
+RESERVED = 0.06
+"""Of the time, for what comes after the last step; beside it:"""
+SECONDS_PER_TEST = 0.05
+LOOK_EPOCHS = 8
+"""Between looks at held-out images at the full rate."""
+FEWEST_BETWEEN = 20
+"""Steps between any two looks."""
+FALLING_LOOKS = 7
+PATIENCE = 7
+"""Looks without a gain after which falling begins early."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be chosen. `steps` None: as many as fit into the time, by a short trial of the speed. The outcome then
-    depends on that speed; the number taken is in the artifact's record, and given as `steps` it makes the same model.
+    """What may be chosen. `steps` None: as many as the time allows, which depends on the machine's speed; the number
+    taken is in the artifact's record, and given as `steps` it makes the same model.
     `threads` None: one for each core; sums, and with them the last bits, depend on it, so it is recorded, too.
     `size` None: chosen from the images and boxes; else the longer side in pixels.
     `upside_down`: whether images are mirrored top to bottom, too; left to right they always are.
@@ -41,12 +54,48 @@ class Options:
     upside_down: bool = True
 
 
-def steps_for(seconds: float, per_step: float, images: int, batch: int) -> int:
-    """How many steps of `per_step` seconds to take: what fits, but no more than MOST_EPOCHS passes or, for few images,
-    1,500 steps."""
-    most = max(1500, math.ceil(MOST_EPOCHS * images / batch))
-    fitting = int(seconds * (1 - RESERVED) / per_step) // STEP_GRID * STEP_GRID
-    return max(FEWEST_STEPS, min(fitting, most))
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`steady` steps at the full rate, `total` in all."""
+
+    steady: int
+    total: int
+
+    @classmethod
+    def after(cls, steady: int) -> Schedule:
+        """Falling begins now."""
+        return cls(steady, math.ceil(steady / STEADY_PART))
+
+    @classmethod
+    def of(cls, total: int) -> Schedule:
+        """The same for a number of steps that `after` gave."""
+        return cls(math.floor(total * STEADY_PART), total)
+
+    @property
+    def looks(self) -> frozenset[int]:
+        """Steps after which held-out images are looked at while the rate falls."""
+        falling = self.total - self.steady
+        count = max(1, min(FALLING_LOOKS, falling // FEWEST_BETWEEN))
+        return frozenset(self.steady + round(falling * at / count) for at in range(1, count + 1))
+
+    def plain(self, step: int) -> bool:
+        """Whether the step is one of the last, which see images one by one."""
+        return step >= self.total * (1 - PLAIN_PART)
+
+
+def training_seconds(seconds: float, tests: int) -> float:
+    """Of all the time, what may go to steps, and looks at held-out images."""
+    return max(0.5 * seconds, seconds * (1 - RESERVED) - SECONDS_PER_TEST * tests)
+
+
+def most_steady(images: int, batch: int) -> int:
+    """Steps at the full rate that are enough: of MOST_EPOCHS passes in all or, for few images, of 1,500 steps."""
+    return Schedule.of(max(1500, math.ceil(MOST_EPOCHS * images / batch))).steady
+
+
+def steady_look(step: int, images: int, batch: int) -> bool:
+    """Whether to look at held-out images after that many steps at the full rate."""
+    return step % max(FEWEST_BETWEEN, math.ceil(LOOK_EPOCHS * images / batch)) == 0
 
 
 def hold_out(images: Sequence[LabelledImage], seed: int) -> tuple[list[int], list[int]]:
@@ -67,17 +116,18 @@ def hold_out(images: Sequence[LabelledImage], seed: int) -> tuple[list[int], lis
     return [at for at in everything if at not in set(held)], sorted(held)
 
 
-def rate(step: int, steps: int) -> float:
-    """The part of the full rate: warmed up, then falling along a half cosine to a fiftieth."""
-    warm_up = max(1, min(100, steps // 10))
-    rise = min(1.0, (step + 1) / warm_up)
-    return rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+def rate(step: int, schedule: Schedule | None) -> float:
+    """The part of the full rate: warmed up, steady, then falling to a fiftieth along a half cosine. None: not yet."""
+    rise = min(1.0, (step + 1) / WARM_UP)
+    if schedule is None or step < schedule.steady:
+        return rise
+    part = (step - schedule.steady) / max(1, schedule.total - schedule.steady)
+    return rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * part)))
 
 
-def average_keep(step: int, steps: int) -> float:
-    """How much of the running average stays at a step: it remembers a thirtieth of the run, at first less."""
-    horizon = max(10.0, steps / 30)
-    return min(1 - 1 / horizon, step / (step + 10))
+def average_keep(step: int) -> float:
+    """How much of the running average stays at a step: it remembers a twentieth of the run until then."""
+    return 1 - 1 / (1 + max(10, step) / 20) if step > 20 else step / (step + 10)
 
 
 def order(images: Sequence[LabelledImage]) -> np.ndarray:

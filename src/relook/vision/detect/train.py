@@ -55,8 +55,9 @@ def train(
     """See `labelled.LabelTrainer`; `start` is what to begin with (`starts`).
 
     The same images, labels, seed, start, number of steps and threads give the same model. Unless `options.steps` says
-    how many, they are as many as fit into `seconds` at a speed that is tried out first: on a machine as busy as before
-    the same number, else perhaps another. The record has it.
+    how many, there are as many as the time allows, which depends on how fast and how busy the machine is; the record
+    has the number, and given as `options.steps` it makes the same model again. (A number foretold from a short trial
+    would depend on the machine as well, and miss the time where its load changes.)
     """
     if task is not LabelTask.DETECTION:
         raise ValueError(f"a detector learns no {task}")
@@ -69,7 +70,7 @@ def train(
     seen = look(training, test, progress)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
     job = _Job(training, tuple(labels), start, size, seed, options)
-    outcome = job.learn(begin + seconds * (1 - plan.RESERVED / 2), progress)
+    outcome = job.learn(begin + plan.training_seconds(seconds, len(test)), progress)
     graph = export(start.architecture(len(labels)), outcome.weights, size)
     return job.finish(graph, outcome, test, seen, output, progress)
 

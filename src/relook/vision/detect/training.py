@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,12 +29,6 @@ LARGEST_GRADIENT = 10.0
 TAUGHT_RATE = 0.5
 """Of the rate, for what was pretrained."""
 MEASURED_IMAGES = 16
-LOOKS = 16
-"""At the held-out images, evenly over the run, or every FEWEST_BETWEEN steps; the first quarter is not worth one."""
-FEWEST_BETWEEN = 20
-PATIENCE = 7
-_TRIAL_STEPS = 4
-VERSION = torch.__version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +44,11 @@ class Outcome:
     """`weights` folded. `chosen_step` is where they are from; `scores` (step, score) of all looks."""
 
     weights: Weights
-    steps: int
+    threads: int
+    steps: int = 0
     taken: int = 0
     chosen_step: int = 0
     per_step: float = 0.0
-    threads: int = 1
     scores: list[tuple[int, float]] = field(default_factory=list)
     out_of_time: bool = False
 
@@ -68,44 +63,81 @@ def learn(
     seed: int,
     deadline: float,
 ) -> Outcome:
-    """Until the steps are taken, `deadline` (of time.monotonic) has come, or nothing was gained for long."""
+    """Until `options.steps` are taken or, without them, until about `deadline` (of time.monotonic) or until nothing was
+    gained for long. At the deadline it ends in any case."""
     with _threads(options.threads) as threads:
         torch.manual_seed(seed)
         run = _Run(pictures, chances, labels, start, options, seed)
-        steps = options.steps
-        if steps is None:
-            seconds = deadline - time.monotonic()
-            steps = plan.steps_for(seconds, run.trial(), len(pictures), options.batch)
-        return _learn(run, Outcome(run.folded(), steps, threads=threads), judge, deadline)
+        return _Course(run, judge, Outcome(run.folded(), threads), options, len(pictures), deadline).follow()
 
 
-def _learn(run: _Run, outcome: Outcome, judge: Judge, deadline: float) -> Outcome:
-    steps = outcome.steps
-    count = max(1, min(LOOKS, steps // FEWEST_BETWEEN))
-    looks = {round(steps * at / count) for at in range(max(1, count // 4), count + 1)}
-    best, since = -1.0, 0
-    begin = time.monotonic()
-    for step in range(steps):
-        if time.monotonic() > deadline:
-            outcome.out_of_time = True
-            break
-        run.step(step, steps)
-        outcome.taken = step + 1
-        judge.progress(step + 1, steps)
-        if judge.score is None or step + 1 not in looks:
-            continue
-        weights = run.folded()
-        score = judge.score(weights)
-        outcome.scores.append((step + 1, score))
-        since = 0 if score >= best else since + 1
-        if score >= best:
-            best, outcome.weights, outcome.chosen_step = score, weights, step + 1
-        if since > PATIENCE:
-            break
-    outcome.per_step = (time.monotonic() - begin) / max(1, outcome.taken)
-    if judge.score is None or not outcome.scores:
-        outcome.weights, outcome.chosen_step = run.folded(), outcome.taken
-    return outcome
+class _Course:
+    """One training from its first step to its last: when the rate begins to fall, which weights are taken."""
+
+    def __init__(
+        self, run: _Run, judge: Judge, outcome: Outcome, options: Options, images: int, deadline: float
+    ) -> None:
+        self._run, self._judge, self._outcome, self._batch = run, judge, outcome, options.batch
+        self._images, self._begin, self._deadline = images, time.monotonic(), deadline
+        self._given = options.steps is not None
+        self._schedule = None if options.steps is None else plan.Schedule.of(options.steps)
+        self._best, self._since = -1.0, 0
+
+    def follow(self) -> Outcome:
+        outcome = self._outcome
+        stepping = 0.0
+        while self._schedule is None or outcome.taken < self._schedule.total:
+            if time.monotonic() > self._deadline:
+                outcome.out_of_time = True
+                break
+            began = time.monotonic()
+            self._run.step(outcome.taken, self._schedule)
+            stepping += time.monotonic() - began
+            outcome.taken += 1
+            self._look()
+            self._decide()
+            self._judge.progress(*self._progress())
+        outcome.steps = outcome.taken if self._schedule is None else self._schedule.total
+        outcome.per_step = stepping / max(1, outcome.taken)
+        if not outcome.scores:
+            outcome.weights, outcome.chosen_step = self._run.folded(), outcome.taken
+        return outcome
+
+    def _look(self) -> None:
+        """Keep what is best on held-out images; of equals the later."""
+        taken = self._outcome.taken
+        if self._schedule is not None and taken > self._schedule.steady:
+            due = taken in self._schedule.looks
+        else:
+            due = plan.steady_look(taken, self._images, self._batch)
+        if self._judge.score is None or not due:
+            return
+        weights = self._run.folded()
+        score = self._judge.score(weights)
+        self._outcome.scores.append((taken, score))
+        self._since = 0 if score > self._best else self._since + 1
+        if score >= self._best:
+            self._best, self._outcome.weights, self._outcome.chosen_step = score, weights, taken
+
+    def _decide(self) -> None:
+        """Whether the rate falls from here on."""
+        taken = self._outcome.taken
+        if self._schedule is not None or taken % plan.STEP_GRID:
+            return
+        gone = (time.monotonic() - self._begin) / (self._deadline - self._begin)
+        enough = taken >= plan.most_steady(self._images, self._batch) or self._since > plan.PATIENCE
+        if gone >= plan.STEADY_TIME or enough:
+            self._schedule = plan.Schedule.after(taken)
+
+    def _progress(self) -> tuple[int, int]:
+        """Steps done and steps in all, which are foretold from the speed as long as they are not decided."""
+        taken = self._outcome.taken
+        if self._schedule is not None:
+            return taken, self._schedule.total
+        speed = taken / (time.monotonic() - self._begin)
+        fitting = math.ceil(speed * (self._deadline - self._begin))
+        most = plan.Schedule.after(plan.most_steady(self._images, self._batch)).total
+        return taken, max(taken + 1, min(fitting, most))
 
 
 class _Run:
@@ -131,29 +163,13 @@ class _Run:
         self._slow = copy.deepcopy(self._network).eval()
         self._optimiser = torch.optim.AdamW(_groups(self._network, start.weights, options.rate), options.rate)
 
-    def step(self, step: int, steps: int) -> None:
+    def step(self, step: int, schedule: plan.Schedule | None) -> None:
         """One batch, one move."""
-        part = plan.rate(step, steps)
+        part = plan.rate(step, schedule)
         for group in self._optimiser.param_groups:
             group["lr"] = group["full_rate"] * part
-        mosaic = step < steps * (1 - plan.PLAIN_PART)
-        self._descend(step, mosaic)
-        self._average(plan.average_keep(step, steps))
-
-    def trial(self) -> float:
-        """Seconds for a step; everything is as before afterwards."""
-        network, optimiser = (copy.deepcopy(part.state_dict()) for part in (self._network, self._optimiser))
-        chance = torch.get_rng_state()
-        seconds = []
-        for step in range(_TRIAL_STEPS + 2):
-            begin = time.monotonic()
-            self._descend(step, mosaic=True)
-            self._average(1.0)
-            seconds.append(time.monotonic() - begin)
-        self._network.load_state_dict(network)
-        self._optimiser.load_state_dict(optimiser)
-        torch.set_rng_state(chance)
-        return float(np.median(seconds[2:]))  # the first also choose how to compute
+        self._descend(step, mosaic=schedule is None or not schedule.plain(step))
+        self._average(plan.average_keep(step))
 
     def folded(self) -> Weights:
         """The average's."""

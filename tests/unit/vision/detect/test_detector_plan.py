@@ -9,6 +9,7 @@ import pytest
 from drawn_boxes import picture, pictures
 
 from relook.vision.detect import plan
+from relook.vision.detect.plan import Schedule
 from relook.vision.labelled import LabelledImage
 
 
@@ -45,23 +46,50 @@ def test_images_with_a_rare_label_are_drawn_more_often_but_not_always() -> None:
     assert plan.order([labelled()] * 4) == pytest.approx(np.full(4, 0.25))
 
 
-def test_steps_fill_the_time_on_a_grid_and_end_when_enough() -> None:
-    assert plan.steps_for(1800, 0.5, 1000, 8) == 3150
-    assert plan.steps_for(1800, 0.501, 1000, 8) == 3150  # nearly the same speed, the same number
-    assert plan.steps_for(1800, 0.01, 10, 8) == 1500
-    assert plan.steps_for(1, 5.0, 10, 8) == plan.FEWEST_STEPS
+@pytest.mark.parametrize("steady", [*range(25, 2000, 25), 99_975])
+def test_a_schedule_is_found_again_from_its_number_of_steps(steady: int) -> None:
+    schedule = Schedule.after(steady)
+    assert Schedule.of(schedule.total) == schedule
+    assert schedule.looks <= set(range(steady + 1, schedule.total + 1))
+    assert schedule.total in schedule.looks
+    assert len(schedule.looks) <= plan.FALLING_LOOKS
 
 
-def test_the_rate_rises_then_falls() -> None:
-    rates = [plan.rate(step, 1000) for step in range(1000)]
-    top = int(np.argmax(rates))
-    assert 50 <= top <= 150
-    assert (np.diff(rates[: top + 1]) > 0).all()
-    assert (np.diff(rates[top:]) <= 0).all()
+def test_what_comes_before_falling_does_not_depend_on_when_it_begins() -> None:
+    early, late = Schedule.after(100), Schedule.after(1000)
+    for step in range(100):
+        assert plan.rate(step, None) == plan.rate(step, early) == plan.rate(step, late)
+        assert not early.plain(step)
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    schedule = Schedule.of(1000)
+    rates = [plan.rate(step, schedule) for step in range(1000)]
+    assert (np.diff(rates[: plan.WARM_UP]) > 0).all()
+    assert set(rates[plan.WARM_UP : schedule.steady]) == {1.0}
+    assert (np.diff(rates[schedule.steady :]) < 0).all()
     assert 0 < rates[-1] < 0.03
+    assert [step for step in range(1000) if schedule.plain(step)] == list(range(850, 1000))
+
+
+def test_enough_is_enough() -> None:
+    assert Schedule.after(plan.most_steady(10, 8)).total == 1500
+    assert Schedule.after(plan.most_steady(1000, 8)).total == pytest.approx(plan.MOST_EPOCHS * 125, abs=2)
+
+
+def test_looks_at_the_full_rate_are_some_passes_apart() -> None:
+    assert [step for step in range(1, 101) if plan.steady_look(step, 16, 8)] == [20, 40, 60, 80, 100]
+    assert [step for step in range(1, 1001) if plan.steady_look(step, 400, 8)] == [400, 800]
+
+
+def test_time_is_kept_for_the_test_images_but_not_all() -> None:
+    assert plan.training_seconds(1800, 72) == pytest.approx(1800 * 0.94 - 3.6)
+    assert plan.training_seconds(60, 100_000) == 30
 
 
 def test_the_average_begins_at_once_and_then_remembers_a_part_of_the_run() -> None:
-    assert plan.average_keep(0, 3000) == 0
-    assert plan.average_keep(2999, 3000) == pytest.approx(0.99, abs=0.001)
-    assert plan.average_keep(10, 3000) < 0.6
+    kept = [plan.average_keep(step) for step in range(3000)]
+    assert kept[0] == 0
+    assert all(0 <= value < 1 for value in kept)
+    assert kept[10] < 0.6
+    assert kept[2999] == pytest.approx(1 - 1 / 151, abs=1e-4)

@@ -113,11 +113,20 @@ def test_the_same_seed_and_steps_give_the_same_bytes_and_another_seed_others(tmp
     assert (tmp_path / "one" / CARD).read_bytes() == (tmp_path / "again" / CARD).read_bytes()
 
 
-def test_a_trial_of_the_speed_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relook.vision.detect.plan.steps_for", lambda *arguments: 3)
-    run(tmp_path / "tried", replace(QUICK, steps=None))
-    run(tmp_path / "told", QUICK)
-    assert (tmp_path / "tried" / GRAPH).read_bytes() == (tmp_path / "told" / GRAPH).read_bytes()
+def test_the_number_of_steps_taken_makes_the_same_model_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relook.vision.detect.plan.most_steady", lambda images, batch: 25)
+    told: list[tuple[int, int]] = []
+    free = run(
+        tmp_path / "free",
+        replace(QUICK, steps=None),
+        progress=lambda stage, done, of: told.append((done, of)) if stage == "train" else None,
+    )
+    steps = free.record["training"]["steps"]
+    assert steps == free.record["training"]["steps_taken"] == 39
+    assert all(done < of for done, of in told[:-1])
+    assert told[-1] == (39, 39)
+    run(tmp_path / "told", replace(QUICK, steps=steps))
+    assert (tmp_path / "free" / GRAPH).read_bytes() == (tmp_path / "told" / GRAPH).read_bytes()
 
 
 def test_progress_is_told_and_can_cancel(tmp_path: Path) -> None:
