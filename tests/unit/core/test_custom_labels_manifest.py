@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from custom_labels_lines import boxes, changed, entry, image_level, source
 
+from custom_labels_lines import boxes, changed, entry, image_level, source
 from relook.core.custom_labels.errors import Drop, LineError, LineWarning, Place
 from relook.core.custom_labels.manifest import Box, Dropped, Entry, ImageFacts, Kind, LabelUse, read_line, read_manifest
 
@@ -30,7 +30,12 @@ LINE_ERRORS = [
     ("label-is-true", changed(CAT, "set_0", True), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "metadata"),
     ("no-image-size", changed(BOXED, "bb/image_size", ...), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
     ("no-depth", changed(BOXED, "bb/image_size/0/depth", ...), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
-    ("two-sizes", changed(BOXED, "bb/image_size", [{}, {}]), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
+    (
+        "two-sizes",
+        changed(BOXED, "bb/image_size", BOXED["bb"]["image_size"] * 2),
+        LineError.INVALID_LABEL_ATTRIBUTE_FORMAT,
+        "attribute",
+    ),
     ("boxes-null", changed(BOXED, "bb/annotations", None), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
     ("a-box-is-3", changed(BOXED, "bb/annotations/1", 3), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
     ("no-width", changed(BOXED, "bb/annotations/1/width", ...), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
@@ -218,11 +223,42 @@ def test_metadata_whose_attribute_is_missing_costs_no_other_attribute() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "metadata", ["text", {"type": "groundtruth/text-classification"}, {}], ids=["text", "type", "bare"]
+)
+def test_other_keys_that_end_like_metadata_are_the_users_own(metadata: object) -> None:
+    line = {**CAT, "note-metadata": metadata, "source-ref-metadata": {"type": "groundtruth/object-detection"}}
+    found = entry(line)
+    assert (found.errors, found.labels) == ((), ("cat",))
+
+
+def test_metadata_without_any_attribute_is_one_error() -> None:
+    found = entry(changed(CAT, "set_0", ...))
+    assert [problem.code for problem in found.errors] == [LineError.NO_LABEL_ATTRIBUTES]
+
+
+def test_fifty_boxes_are_not_too_many() -> None:
+    assert len(entry(many(50)).boxes) == 50
+    beside = {key: value for key, value in boxes("b", "cat").items() if key != "source-ref"}
+    both = {**many(50), "other": beside["bb"], "other-metadata": beside["bb-metadata"]}
+    assert [problem.code for problem in entry(both).errors] == [LineError.TOO_MANY_BOUNDING_BOXES]
+
+
+def test_keys_of_the_users_own_are_kept_in_validations() -> None:
+    line = changed(off_frame(BOXED), "errors", "none known")
+    assert json.loads(entry(line).validation_line())["errors"] == "none known"
+    assert json.loads(entry(line).dataset_line())["errors"] == "none known"
+
+
 def test_labels_are_told_apart_by_name_whatever_their_numbers() -> None:
     first, second = boxes("a", "cat", "dog"), boxes("b", "dog", "犬")
     assert first["bb-metadata"]["class-map"] == {"7": "cat", "5": "dog"}
     assert second["bb-metadata"]["class-map"] == {"7": "dog", "5": "犬"}
     assert [box.label for line in (first, second) for box in entry(line).boxes] == ["cat", "dog", "dog", "犬"]
+
+
+def test_a_name_of_256_characters_is_a_label() -> None:
+    assert entry(image_level("a", "ü" * 256)).labels == ("ü" * 256,)
 
 
 def test_one_label_given_twice_is_one_label() -> None:
@@ -306,9 +342,7 @@ class TestImages:
         assert (found.invalid, found.usable, found.taught(Kind.IMAGE_LEVEL)) == (True, False, ())
         assert carriers(json.loads(found.validation_line()), "errors") == {"line": ["ERROR_INVALID_IMAGE"]}
 
-    @pytest.mark.parametrize(
-        "facts", [ImageFacts("JPEG", 64, 4096 // 4, 15 * 1024**2), ImageFacts("PNG", 4096, 4096, 1)]
-    )
+    @pytest.mark.parametrize("facts", [ImageFacts("JPEG", 64, 1280, 15 * 1024**2), ImageFacts("PNG", 4096, 4096, 1)])
     def test_an_image_at_the_limits_is_good(self, facts: ImageFacts) -> None:
         assert entry(CAT).checked(facts) == entry(CAT)
 
@@ -342,8 +376,11 @@ class TestImages:
         assert entry(CAT).needs_image
 
     def test_fractions_that_leave_the_frame_by_rounding_are_cut_off(self) -> None:
-        line = boxes("a", "cat", rectangles=[(-0.3, 100.0, 640.7, 380.4)])
-        assert entry(line).checked(FACTS).boxes == (Box("cat", 0.0, 100.0, 640.0, 380.0),)
+        line = boxes("a", "cat", "dog", rectangles=[(-0.3, 100.0, 640.7, 380.4), (10.5, -0.5, 20.0, 40.5)])
+        assert entry(line).checked(FACTS).boxes == (
+            Box("cat", 0.0, 100.0, 640.0, 380.0),
+            Box("dog", 10.5, 0.0, 20.0, 40.0),
+        )
 
 
 class TestFiles:

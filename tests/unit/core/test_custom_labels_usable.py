@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from custom_labels_lines import boxes, changed, entry, image_level
 
+from custom_labels_lines import boxes, changed, entry, image_level
 from relook.core.custom_labels.errors import ContentError, Drop
 from relook.core.custom_labels.manifest import Dropped, ImageFacts
 from relook.core.custom_labels.usable import Learning, Line, Outcome, Plan, TrainingLimits, UseCase, decide
@@ -86,6 +86,11 @@ class TestPlans:
         found = plan(decide(lines(*TRAIN), lines(*test), seed=1))
         assert (found.labels, found.unknown) == (("a", "b"), ("c",))
         assert [one.labels for one in found.test] == [("a",), ("b",), ("b",)]
+
+    def test_boxes_that_only_the_test_images_have_are_not_tested(self) -> None:
+        found = plan(decide(lines(*boxed("p", "ab")), lines(boxes("t", "a", "c", "b"), boxes("u", "c")), seed=1))
+        assert [[box.label for box in one.boxes] for one in found.test] == [["a", "b"]]
+        assert found.unknown == ("c",)
 
     def test_images_of_both_sets_are_counted(self) -> None:
         assert plan(decide(lines(*TRAIN), lines(*TEST, TRAIN[0]), seed=1)).shared == 1
