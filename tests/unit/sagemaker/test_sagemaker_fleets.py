@@ -5,15 +5,16 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
-from endpoint_stage import until
+from endpoint_stage import SCOPE, Lines, until
 from process_starter import ProcessInstance, ProcessStarter
 
 from relook.containers.serving.api import Launch, StartFailed
-from relook.core.deployments import Routing
+from relook.core.deployments import Routing, Variant
 from relook.core.serving import ContainerDefinition, ModelDefinition
-from relook.services.sagemaker import fleets
+from relook.services.sagemaker import fleets, launches
 from relook.services.sagemaker.fleets import Busy, Fleet, NotReady, Retired
 from relook.services.sagemaker.invocation_counts import InvocationCounts
+from relook.services.sagemaker.launches import HostingOptions, Launcher
 
 _LAUNCH = Launch("x", "000000000000", ModelDefinition("m", (ContainerDefinition("test"),)))
 
@@ -72,6 +73,48 @@ def test_failed_starts_are_tried_again_with_growing_pauses(monkeypatch: pytest.M
         await until(lambda: fleet.settled)
         assert (tries, fleet.fault) == (5, None)
         await fleet.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("way", ["raises", "hangs"])
+def test_an_end_that_goes_wrong_leaves_no_place_empty(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(fleets, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(fleets, "_STOP_SECONDS", 0.05)
+
+    async def scenario(starter: ProcessStarter) -> None:
+        async def broken() -> None:
+            if way == "raises":
+                raise RuntimeError("a mistake of ours")
+            await asyncio.Event().wait()
+
+        fleet = Fleet(maker(starter), nothing, size=1)
+        await until(lambda: fleet.ready == 1)
+        (first,) = starter.instances
+        monkeypatch.setattr(first, "stop", broken)
+        first.process.kill()
+        await until(lambda: len(starter.instances) == 2 and fleet.ready == 1)
+        await fleet.close()
+        assert fleet.gone
+
+    play(scenario)
+
+
+def test_starts_that_take_long_let_others_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launches, "_TURN_SECONDS", 0.2)
+
+    async def scenario(starter: ProcessStarter) -> None:
+        launcher = Launcher(starter, Lines(), HostingOptions())
+        variant = Variant("v", "fleet", _LAUNCH.model)
+        starter.gate.clear()
+        for _ in range(2):
+            starts = [asyncio.create_task(launcher.start(SCOPE, "e", variant)) for _ in range(9)]
+            await until(lambda: len(starter.launched) % 9 == 4)
+            await until(lambda: len(starter.launched) % 9 == 8)
+            starter.gate.set()
+            for instance in await asyncio.gather(*starts):
+                await instance.stop()
+            starter.gate.clear()
 
     play(scenario)
 

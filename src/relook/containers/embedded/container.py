@@ -78,15 +78,22 @@ class EmbeddedContainer:
 
     def _watch(self) -> None:
         process = self._started.process
-        assert process.stdout is not None
-        lines = Lines(self._log)
-        with process.stdout as output:
-            while piece := os.read(output.fileno(), _PIECE):
-                lines.feed(piece)
-        lines.close()
+        try:
+            self._read()
+        except Exception:
+            _logger.exception("%s: its output cannot be read any more; it is ended", self._name)
+            self._signal(signal.SIGKILL)
         status = process.wait()
         self._status = status if status >= 0 else 128 - status
         self._clear()
+
+    def _read(self) -> None:
+        assert self._started.process.stdout is not None
+        lines = Lines(self._log)
+        with self._started.process.stdout as output:
+            while piece := os.read(output.fileno(), _PIECE):
+                lines.feed(piece)
+        lines.close()
 
     def _clear(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from relook.containers.embedded.cgroups import Cgroup, create
 
 FILES = 65_536
 """Open files of one sandbox, or what the server itself may have where that is less."""
+_BUILD_SECONDS = 60.0
 _BOOT = (
     "import sys; sys.path.append(sys.argv.pop(1)); from relook.containers.embedded.host.main import main; "
     "sys.exit(main(sys.argv[1:]))"
@@ -97,7 +99,7 @@ class _Gate:
     def __init__(self, closing: ExitStack) -> None:
         told, telling = os.pipe()
         waiting, going = os.pipe()
-        self._told = closing.enter_context(os.fdopen(told, "rb"))
+        self._told = closing.enter_context(os.fdopen(told, "rb", buffering=0))
         self.telling = closing.enter_context(os.fdopen(telling, "wb"))
         self.waiting = closing.enter_context(os.fdopen(waiting, "rb"))
         self._going = closing.enter_context(os.fdopen(going, "wb", buffering=0))
@@ -105,14 +107,23 @@ class _Gate:
     def built(self, process: subprocess.Popen[bytes]) -> int:
         """The first process, in the server's numbering. EngineFailed with bubblewrap's own words."""
         self.telling.close()
-        text = self._told.read(1)
-        while text and not text.rstrip().endswith(b"}"):
-            text += self._told.read(1)
-        if not text:
-            assert process.stdout is not None
-            words = process.stdout.read().decode(errors="replace").strip()
-            raise EngineFailed(f"bubblewrap did not build the sandbox: {words or f'status {process.wait()}'}")
+        text = b""
+        while not text.rstrip().endswith(b"}"):
+            words = self._words()
+            if not words:
+                assert process.stdout is not None
+                said = process.stdout.read().decode(errors="replace").strip()
+                raise EngineFailed(f"bubblewrap did not build the sandbox: {said or f'status {process.wait()}'}")
+            text += words
         return int(json.loads(text)["child-pid"])
+
+    def _words(self) -> bytes:
+        """Some of what it tells, nothing at its end. EngineFailed where that takes long: others wait for this one."""
+        told = select.poll()
+        told.register(self._told, select.POLLIN)
+        if not told.poll(_BUILD_SECONDS * 1000):
+            raise EngineFailed(f"bubblewrap did not build the sandbox within {_BUILD_SECONDS:g} s")
+        return os.read(self._told.fileno(), 4096)
 
     def open(self) -> None:
         self._going.write(b"1")

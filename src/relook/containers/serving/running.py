@@ -208,7 +208,8 @@ class Running:
     def _wait(self, container: Container) -> None:
         try:
             ended = _ended(container.wait())
-        except ContainerError as error:
+        except Exception as error:  # an end that nobody is told of would be waited for without end
+            _log.exception("the %s container %s cannot be watched any more", self.label, container.name)
             ended = f"cannot be watched any more: {error}"
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._on_exit, ended)

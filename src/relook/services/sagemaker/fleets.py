@@ -29,6 +29,8 @@ _WATCH_SECONDS = 1.0
 _STEADY_SECONDS = 10.0
 """An instance that ends sooner than this counts as one that does not start."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+_STOP_SECONDS = 120.0
+"""More than a container takes that has to be killed."""
 
 
 class FleetError(Exception):
@@ -269,12 +271,6 @@ class Fleet:
         while not slot.leaving:
             try:
                 slot.instance = await self._make()
-            except (ServingError, ContainerError) as error:
-                self.fault = str(error)
-            except Exception as error:
-                _log.exception("hosting: an instance could not be started")
-                self.fault = f"an unforeseen error: {error}"
-            else:
                 started = time.monotonic()
                 self.fault = None
                 self._notify()
@@ -283,6 +279,12 @@ class Fleet:
                     failures = 0
                 elif not slot.leaving:
                     self.fault = "its container ended as soon as it had started"
+            except (ServingError, ContainerError) as error:
+                self.fault = str(error)
+            except Exception as error:
+                # Whatever it was, the place must be filled again: nobody else would.
+                _log.exception("hosting: an instance could not be started, or watched")
+                self.fault = f"an unforeseen error: {error}"
             if not slot.leaving:
                 self._notify()
                 await self._pause(slot, min(_FIRST_PAUSE * 2**failures, _LONGEST_PAUSE))
@@ -321,7 +323,9 @@ class Fleet:
 
 
 async def _stop(instance: Instance) -> None:
+    """Whatever goes wrong, and however long it takes: what has its place waits for this."""
     try:
-        await instance.stop()
-    except (ServingError, ContainerError, OSError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await instance.stop()
+    except Exception:
         _log.exception("hosting: an instance did not end cleanly")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from relook.core.names import Scope
 GROUP = "/aws/sagemaker/Endpoints/"
 _STARTS_AT_ONCE = 4
 """Containers that load their models at one time: more only slow each other down."""
+_TURN_SECONDS = 20.0
 
 
 class Logs(Protocol):
@@ -61,8 +63,20 @@ class Launcher:
             launch = replace(launch, startup_timeout=float(variant.startup))
         if variant.download is not None:
             launch = replace(launch, download_timeout=float(variant.download))
-        async with self._starts:
+        async with self._turn():
             return await self._starter.start(launch, log)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of a few that start at one time. Who takes long lets the next one begin: it may never be done."""
+        await self._starts.acquire()
+        early = asyncio.get_running_loop().call_later(_TURN_SECONDS, self._starts.release)
+        try:
+            yield
+        finally:
+            if early.when() > asyncio.get_running_loop().time():
+                early.cancel()
+                self._starts.release()
 
 
 def _accelerated(instance_type: str | None) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from relook.containers.api import CannotRun, ContainerSpec, Limits, Mount
-from relook.containers.embedded import cgroups
+from relook.containers.api import CannotRun, ContainerSpec, EngineFailed, Limits, Mount
+from relook.containers.embedded import cgroups, launch
 from relook.containers.embedded.driver import EmbeddedDriver
 from relook.containers.images import ImageTable
 from sandboxes import SECONDS, Log, Sandboxes, eventually, needs_sandbox
@@ -175,6 +175,32 @@ def test_a_bubblewrap_that_may_not_is_told_of_in_its_own_words(tmp_path: Path) -
     fake.write_text(f'#!/bin/sh\n[ "$1" = --help ] && exit 0\necho {words!r} >&2\nexit 1\n')
     fake.chmod(0o755)
     with pytest.raises(CannotRun, match=words):
+        EmbeddedDriver(bubblewrap=str(fake)).start(spec("builtin/python"), Log())
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ("sys.exit(3)", "bubblewrap did not build the sandbox: status 3"),
+        ("time.sleep(60)", r"bubblewrap did not build the sandbox within 0\.5 s"),
+    ],
+    ids=["ends", "stays"],
+)
+def test_a_bubblewrap_that_stops_in_mid_sentence_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, words: str
+) -> None:
+    """All sandboxes are started by one thread."""
+    monkeypatch.setattr(launch, "_BUILD_SECONDS", 0.5)
+    fake = tmp_path / "bwrap"
+    fake.write_text(f"""#!{sys.executable}
+import os, sys, time
+if "--args" in sys.argv:
+    given = os.read(int(sys.argv[sys.argv.index("--args") + 1]), 1 << 20).split(b"\\0")
+    os.write(int(given[given.index(b"--info-fd") + 1]), b'{{"child-pid": ')
+    {last}
+""")
+    fake.chmod(0o755)
+    with pytest.raises(EngineFailed, match=words):
         EmbeddedDriver(bubblewrap=str(fake)).start(spec("builtin/python"), Log())
 
 

@@ -123,8 +123,8 @@ class Model:
 def failure(status: int, message: str, phrase: str | None = None) -> Response:
     """The answer for the exception being handled, whose trace is printed, for the log.
 
-    "<type>: <message>" where the caller is to blame, who has no use for our files' names; else "<message>\\n<trace>", as
-    SageMaker's toolkit answers.
+    "<type>: <message>" where the caller is to blame, who has no use for our files' names; else, as SageMaker's toolkit
+    does it, "<message>\\n<trace>".
     """
     trace = traceback.format_exc()
     print(trace, end="", file=sys.stderr if sys.stdout.closed else sys.stdout, flush=True)  # a script may close it
