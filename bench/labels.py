@@ -34,8 +34,9 @@ from relook.vision import label_artifact, runtime, serving, weights
 from relook.vision.backbones import Backbone
 from relook.vision.classify.train import train
 from relook.vision.detect import starts
-from relook.vision.detect.exporting import LOWEST_SCORE, RAW, export
+from relook.vision.detect.exporting import LOWEST_SCORE, export
 from relook.vision.detect.geometry import fit, place, working_size
+from relook.vision.detect.names import RAW
 from relook.vision.detect.starts import Start
 from relook.vision.engine import Device
 from relook.vision.graph_names import PATCHES

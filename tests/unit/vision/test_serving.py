@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +110,24 @@ def test_no_gpu_is_said_so(tmp_path: Path) -> None:
         with pytest.raises(DeviceError, match="device cpu"):
             serving.load(write(tmp_path / name), 1, Device.GPU)
         assert serving.load(tmp_path / name, 1, Device.AUTO).predict(picture(red=(1, 2)))
+
+
+def _loaded(code: str, names: tuple[str, ...]) -> list[str]:
+    """Which of these modules a new process has loaded after running `code`."""
+    script = f"import sys\n{code}\nprint(*(name for name in {names!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_the_server_loads_nothing_that_computes_or_decodes() -> None:
+    assert _loaded("import relook.app", ("numpy", "PIL", "simplejpeg", "openvino", "onnxruntime", "torch")) == []
+
+
+@pytest.mark.parametrize("write", [write_detector, write_classifier])
+def test_a_unit_loads_nothing_of_training(tmp_path: Path, write: object) -> None:
+    folder = write(tmp_path / "model")  # type: ignore[operator]
+    code = (
+        "from pathlib import Path\nfrom relook.vision import serving\nfrom relook.vision.engine import Device\n"
+        f"serving.load(Path({str(folder)!r}), 1, Device.CPU)"
+    )
+    assert _loaded(code, ("onnx", "scipy", "sklearn", "torch", "onnxruntime", "relook.vision.predict")) == []

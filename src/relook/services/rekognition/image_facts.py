@@ -6,7 +6,6 @@ from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
 from relook.core.custom_labels.judging import MAX_IMAGE_BYTES, ImageFacts
 from relook.core.locations import S3Location
-from relook.vision import images
 from relook.vision.samples import ImageError, ImageFault
 
 
@@ -35,6 +34,8 @@ class ImageReader:
 
 def facts_of(data: bytes) -> ImageFacts | None:
     """None for what is no JPEG or PNG, or a damaged one: the pixels are decoded once to know."""
+    from relook.vision import images  # in a job's process: the server does without decoders
+
     try:
         form, size = images.upright_header(data)
         images.load_upright(data)

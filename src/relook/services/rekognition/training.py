@@ -37,7 +37,6 @@ from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.jobs.child import CANCELLED_REASON
 from relook.services.rekognition.dataset_split import move_test_images
 from relook.services.rekognition.image_facts import ImageReader
-from relook.services.rekognition.judging import judge
 from relook.services.rekognition.results_writer import check_output, write_results
 from relook.services.rekognition.training_plan import Line, Planner, Reviewed, labelled_images, refused
 from relook.store import rekognition_versions as versions
@@ -185,6 +184,8 @@ def _results(
 ) -> tuple[Summary, dict[str, bytes]]:
     """The summary, and all seven files by name."""
     task = LabelTask(plan.learning.value)
+    from relook.services.rekognition.judging import judge  # in the job's process: the server does without numpy
+
     judged = judge(result, plan.labels, task, version.seed)
     detection = task is LabelTask.DETECTION
     summary = Summary(

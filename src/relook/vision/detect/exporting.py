@@ -15,14 +15,13 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
 from relook.vision.detect.layers import IMAGE, Act, Architecture, Conv, Enlarge, Join, Layer, Level, Pool, Sum
+from relook.vision.detect.names import INPUT, RAW
 from relook.vision.images import Size
 
 OVERLAP = 0.6
 """Of two boxes of one label that overlap by more than this, the surer one stays."""
 LOWEST_SCORE = 0.01
 MOST_BOXES = 300
-RAW = "relook/raw"
-INPUT = "image"
 OUTPUTS = ("boxes", "scores", "labels")
 OPSET = 17
 _LARGEST_LOGARITHM = 8.0

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision import label_artifact, runtime
-from relook.vision.detect.exporting import INPUT, RAW
 from relook.vision.detect.geometry import fit, in_image, place
+from relook.vision.detect.names import INPUT, RAW
 from relook.vision.engine import Device, DeviceError
 from relook.vision.images import Loaded, Size, load_upright
 from relook.vision.label_artifact import LabelCard

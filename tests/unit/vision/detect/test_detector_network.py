@@ -11,7 +11,8 @@ from onnx import numpy_helper
 
 from relook.vision import images, runtime
 from relook.vision.detect import starts
-from relook.vision.detect.exporting import RAW, export
+from relook.vision.detect.exporting import export
+from relook.vision.detect.names import RAW
 from relook.vision.images import Size
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (`make test` tests with it)")
