@@ -1,0 +1,108 @@
+"""What trainings need and survive: manifests, a killed worker, a cancellation; what two of them have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from label_versions import VersionStage
+from lookout_stage import Stage, until
+
+from relook.testing import LiveServer
+
+
+@pytest.fixture(scope="module")
+def versions(stage: Stage) -> VersionStage:
+    return VersionStage(stage, "ap-southeast-3")
+
+
+def jobs(server: LiveServer, *arguments: str) -> Any:
+    command = [sys.executable, "-m", "relook", "jobs", *arguments, "--data", str(server.data)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+def job_of(server: LiveServer, arn: str) -> dict[str, Any]:
+    [found] = [job for job in jobs(server, "--json", "--limit", "1000") if job["subject"] == arn]
+    return dict(found)
+
+
+def test_two_trainings_on_the_same_give_the_same_model(versions: VersionStage) -> None:
+    project = versions.project()
+    data = versions.legacy(versions.labelled(8, "red", "green"))
+    digests = []
+    for name in ("one", "two"):
+        versions.create_version(project, name, **data)
+        found = versions.settled_version(project, name)
+        assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+        digests.append(_newest_graph(versions.stage.server.data))
+    assert digests[0] == digests[1]
+
+
+def _newest_graph(data: Path) -> str:
+    graphs = sorted((data / "artifacts").glob("*/model.onnx"), key=lambda path: path.stat().st_mtime_ns)
+    return hashlib.sha256(graphs[-1].read_bytes()).hexdigest()
+
+
+def test_progress_is_told(versions: VersionStage) -> None:
+    project = versions.project()
+    arn = versions.create_version(project, **versions.legacy(versions.labelled(10, "red", "green", prefix="told")))
+    server = versions.stage.server
+    seen = until(lambda: job_of(server, arn), lambda job: "left" in job["stage"] or job["state"] != "RUNNING")
+    assert "at most" in seen["stage"]
+    assert seen["kind"] == "label-training"
+    assert versions.settled_version(project)["Status"] == "TRAINING_COMPLETED"
+
+
+def test_a_killed_training_starts_again(versions: VersionStage) -> None:
+    project = versions.project()
+    arn = versions.create_version(project, **versions.legacy(versions.labelled(10, "red", "green", prefix="killed")))
+    server = versions.stage.server
+    until(lambda: job_of(server, arn), lambda job: "left" in job["stage"])
+    [pid] = _processes(job_of(server, arn)["id"])
+    os.kill(pid, signal.SIGKILL)
+    found = versions.settled_version(project)
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    assert job_of(server, arn)["attempt"] == 2
+
+
+def _processes(job: str) -> list[int]:
+    """The processes that run a job."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if job.encode() in arguments:
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_a_training_can_be_cancelled(versions: VersionStage) -> None:
+    project = versions.project()
+    arn = versions.create_version(project, **versions.legacy(versions.labelled(20, "red", "green", prefix="ended")))
+    server = versions.stage.server
+    until(lambda: job_of(server, arn), lambda job: job["stage"] != "")
+    jobs(server, "cancel", job_of(server, arn)["id"])
+    found = versions.settled_version(project)
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "The training was cancelled.")
+    assert job_of(server, arn)["state"] == "CANCELLED"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed: detectors are trained")
+def test_a_detector_needs_pytorch(versions: VersionStage) -> None:
+    project = versions.project()
+    versions.create_version(project, **versions.legacy(versions.boxed(8, "red")))
+    found = versions.settled_version(project)
+    assert found["Status"] == "TRAINING_FAILED"
+    assert "pip install 'relook[train]'" in found["StatusMessage"]
+    assert "ManifestSummary" not in found

@@ -1,0 +1,153 @@
+"""CreateProjectVersion, DescribeProjectVersions, DeleteProjectVersion and the waiter by boto3."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import WaiterError
+from label_stage import code
+from label_versions import SOON, VersionStage
+from lookout_stage import ACCOUNT, BUCKET, Stage, refused
+
+REGION = "ap-northeast-1"
+OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": ""}
+
+
+@pytest.fixture(scope="module")
+def versions(stage: Stage) -> VersionStage:
+    return VersionStage(stage, REGION)
+
+
+def test_a_life(versions: VersionStage) -> None:
+    """As a script of the original: datasets, a version, the waiter, the results, the end."""
+    project = versions.project("life")
+    versions.dataset(versions.labelled(10, "red", "green"), project)
+    before = datetime.datetime.now(datetime.UTC)
+    arn = versions.create_version(project, "v.1", VersionDescription="first try", Tags={"line": "3"})
+    assert arn.startswith(f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/life/version/v.1/")
+    found = versions.describe_version(project, "v.1")
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_IN_PROGRESS", "The model is being trained.")
+    assert found["TestingDataResult"] == {"Input": {"AutoCreate": True}}
+    assert not {"EvaluationResult", "ManifestSummary", "BillableTrainingTimeInSeconds"} & set(found)
+    busy = refused(versions.client.delete_project_version, ProjectVersionArn=arn)
+    assert code(busy) == ("ResourceInUseException", 400)
+
+    versions.wait_until_trained(project, "v.1")
+    found = versions.describe_version(project, "v.1")
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_COMPLETED", "The model is ready to run.")
+    assert round(found["CreationTimestamp"].timestamp() * 1000) == int(arn.rsplit("/", 1)[1])
+    assert before - datetime.timedelta(minutes=1) < found["CreationTimestamp"] < found["TrainingEndTimestamp"]
+    assert found["BillableTrainingTimeInSeconds"] >= 1
+    assert found["EvaluationResult"]["F1Score"] == 1.0
+    summary = versions.read(found["EvaluationResult"]["Summary"])
+    assert summary["EvaluationDetails"]["ProjectVersionArn"] == arn
+    assert summary["EvaluationDetails"]["Labels"] == ["green", "red"]
+    assert summary["AggregatedEvaluationResults"]["F1Score"] == 1.0
+    statistics = versions.read(found["ManifestSummary"])["statistics"]
+    assert (statistics["training"]["valid_json_lines"], statistics["testing"]["valid_json_lines"]) == (16, 4)
+    for result, images in (("TrainingDataResult", 16), ("TestingDataResult", 4)):
+        for name in ("Output", "Validation"):
+            [asset] = found[result][name]["Assets"]
+            assert len(versions.text(asset["GroundTruthManifest"]).splitlines()) == images
+    assert versions.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"line": "3"}
+
+    assert versions.client.delete_project_version(ProjectVersionArn=arn)["Status"] == "DELETING"
+    answer = versions.client.describe_project_versions(ProjectArn=project, VersionNames=["v.1"])
+    assert answer["ProjectVersionDescriptions"] == []
+    assert "NextToken" not in answer
+
+
+def test_a_failed_training(versions: VersionStage) -> None:
+    project = versions.project("failing")
+    arn = versions.create_version(project, **versions.legacy(versions.labelled(1, "red", "green")))
+    waiter = versions.client.get_waiter("project_version_training_completed")
+    with pytest.raises(WaiterError) as caught:
+        waiter.wait(ProjectArn=project, VersionNames=["v1"], WaiterConfig=SOON)
+    assert "TRAINING_FAILED" in str(caught.value)
+    found = versions.describe_version(project)
+    message = "The manifest file contains insufficient labeled images per label to perform auto-split."
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", message)
+    [error] = versions.read(found["ManifestSummary"])["statistics"]["training"]["errors"]
+    assert error["code"] == "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT"
+    start = versions.client.start_project_version
+    started = refused(start, ProjectVersionArn=arn, MinInferenceUnits=1)
+    assert code(started) == ("InvalidParameterException", 400)
+    copied = refused(
+        versions.client.copy_project_version,
+        SourceProjectArn=project,
+        SourceProjectVersionArn=arn,
+        DestinationProjectArn=project,
+        VersionName="copy",
+        OutputConfig=OUTPUT,
+    )
+    assert code(copied) == ("InvalidParameterException", 400)
+    image = {"Bytes": b"x"}
+    asked = refused(versions.client.detect_custom_labels, ProjectVersionArn=arn, Image=image)
+    assert code(asked) == ("ResourceNotReadyException", 400)
+    assert versions.client.delete_project_version(ProjectVersionArn=arn)["Status"] == "DELETING"
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"VersionName": "a b"}, "ValidationException"),
+        ({"VersionName": "n" * 256}, "ValidationException"),
+        ({"ProjectArn": "arn:aws:rekognition:us-east-1:1:project/x"}, "ValidationException"),
+        ({"VersionDescription": "a\nb"}, "ValidationException"),
+        ({"KmsKeyId": "alias/key"}, "InvalidParameterException"),
+        ({"FeatureConfig": {"ContentModeration": {}}}, "InvalidParameterException"),
+        ({"OutputConfig": {"S3KeyPrefix": "x"}}, "InvalidParameterException"),
+        ({"TestingData": {"AutoCreate": True}}, "InvalidParameterException"),
+        ({}, "InvalidParameterException"),
+    ],
+    ids=["name", "long name", "arn", "description", "key", "moderation", "no bucket", "testing alone", "no data"],
+)
+def test_what_is_refused(versions: VersionStage, more: dict[str, Any], error: str) -> None:
+    project = versions.project()
+    members = {"ProjectArn": project, "VersionName": "v1", "OutputConfig": OUTPUT} | more
+    found = refused(versions.unchecked.create_project_version, **members)
+    assert code(found) == (error, 400)
+    assert found["Error"]["Message"]
+    assert versions.client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"] == []
+
+
+def test_names_and_pages(stage: Stage) -> None:
+    versions = VersionStage(stage, "ap-northeast-2")
+    project = versions.project()
+    data = versions.legacy(versions.labelled(1, "red"))
+    for number in range(3):
+        versions.create_version(project, f"v{number}", **data)
+        if number:
+            versions.settled_version(project, f"v{number - 1}")
+    twice = refused(versions.create_version, project=project, name="v0", **data)
+    assert code(twice) == ("ResourceInUseException", 400)
+    paginator = versions.client.get_paginator("describe_project_versions")
+    pages = [*paginator.paginate(ProjectArn=project, PaginationConfig={"PageSize": 2})]
+    found = [one["ProjectVersionArn"].split("/")[3] for page in pages for one in page["ProjectVersionDescriptions"]]
+    assert found == ["v2", "v1", "v0"]
+    assert ["NextToken" in page for page in pages] == [True, False]
+    wrong = refused(versions.client.describe_project_versions, ProjectArn=project, NextToken="no token")
+    assert code(wrong) == ("InvalidPaginationTokenException", 400)
+
+
+def test_two_trainings_at_once(stage: Stage) -> None:
+    versions = VersionStage(stage, "ap-northeast-3")
+    project = versions.project()
+    data = versions.legacy(versions.labelled(20, "red", "green"))
+    for name in ("one", "two"):
+        versions.create_version(project, name, **data)
+    third = refused(versions.create_version, project=project, name="three", **data)
+    assert code(third) == ("LimitExceededException", 400)
+    for name in ("one", "two"):
+        assert versions.settled_version(project, name)["Status"] == "TRAINING_COMPLETED"
+
+
+def test_versions_that_are_not_there(versions: VersionStage) -> None:
+    project = versions.project()
+    head, number = project.rsplit("/", 1)
+    absent = refused(versions.client.describe_project_versions, ProjectArn=f"{head}/{int(number) + 1}")
+    assert code(absent) == ("ResourceNotFoundException", 400)
+    gone = refused(versions.client.delete_project_version, ProjectVersionArn=f"{head}/version/v1/{number}")
+    assert code(gone) == ("ResourceNotFoundException", 400)
