@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_world import Endpoints
+from endpoint_world import BUCKET, FAST, Endpoints
 from lookout_stage import Stage, stage_on
+from sagemaker_calls import variant
 
 from relook.testing import LiveServer
 
@@ -66,6 +68,91 @@ def test_endpoints_come_back_with_the_server(endpoints: Endpoints, way: str) -> 
     stage._clients.clear()
     assert endpoints.ask("alive") == b"alive"
     assert endpoints.describe("alive")["EndpointStatus"] == "InService"
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(25, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_whatever_changes_when_the_server_is_killed_comes_to_its_end(tmp_path: Path, rounds: int) -> None:
+    """And every asynchronous request that was taken is answered, or told that its endpoint was deleted."""
+    chance = random.Random(rounds)
+    with LiveServer(tmp_path / "data") as server:
+        stage = stage_on(server)
+        endpoints = Endpoints(stage)
+        prepare(endpoints)
+        sent = []
+        for number in range(rounds):
+            sent.append(send(endpoints, b"round %d" % number))
+            change(endpoints, chance, number)
+            killed(stage, chance)
+            if chance.random() < 0.4:
+                killed(stage, chance)
+            wait_for(lambda: statuses(endpoints) == {"InService"})
+        for number, told in enumerate(sent):
+            wait_for(lambda told=told: there(endpoints, told["OutputLocation"]) is not None)
+            assert there(endpoints, told["OutputLocation"]) == b"round %d" % number
+        sent = [send(endpoints, b"sleep:30"), *(send(endpoints, b"waits") for _ in range(9))]
+        endpoints.control.delete_endpoint(EndpointName="later")
+        killed(stage, chance)
+        endpoints.control.get_waiter("endpoint_deleted").wait(EndpointName="later", WaiterConfig=FAST)
+        for told in sent:
+            ends = [there(endpoints, told[name]) for name in ("OutputLocation", "FailureLocation")]
+            assert [each is not None for each in ends].count(True) == 1, ends
+        stage.close()
+
+
+def prepare(endpoints: Endpoints) -> None:
+    """Endpoints `scaled` and `later`, which is asynchronous, and configurations for more."""
+    for name in ("scaled", "other"):
+        endpoints.model(name)
+        endpoints.config(name)
+    places = {"S3OutputPath": f"s3://{BUCKET}/answers", "S3FailurePath": f"s3://{BUCKET}/failures"}
+    client = {"MaxConcurrentInvocationsPerInstance": 1}
+    endpoints.config("later", variant("scaled"), AsyncInferenceConfig={"OutputConfig": places, "ClientConfig": client})
+    for name in ("scaled", "later"):
+        endpoints.create(name)
+        endpoints.in_service(name)
+
+
+def change(endpoints: Endpoints, chance: random.Random, number: int) -> None:
+    match chance.choice(("resize", "resize", "update", "create")):
+        case "resize":
+            wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": chance.choice((1, 2))}
+            endpoints.control.update_endpoint_weights_and_capacities(
+                EndpointName="scaled", DesiredWeightsAndCapacities=[wanted]
+            )
+        case "update":
+            endpoints.control.update_endpoint(
+                EndpointName="scaled", EndpointConfigName=chance.choice(("scaled", "other"))
+            )
+        case "create":
+            for each in endpoints.control.list_endpoints(NameContains="new-")["Endpoints"]:
+                endpoints.control.delete_endpoint(EndpointName=each["EndpointName"])
+            endpoints.create(f"new-{number}", "other")
+
+
+def killed(stage: Stage, chance: random.Random) -> None:
+    """At a random moment, and started again."""
+    threading.Event().wait(chance.choice((0.0, chance.uniform(0, 0.3), chance.uniform(0, 1.5))))
+    stage.close()
+    stage.server.kill()
+    stage.server.start()
+    stage._session = stage._new_session()
+
+
+def statuses(endpoints: Endpoints) -> set[str]:
+    return {each["EndpointStatus"] for each in endpoints.control.list_endpoints(MaxResults=100)["Endpoints"]}
+
+
+def send(endpoints: Endpoints, body: bytes) -> dict[str, str]:
+    return dict(endpoints.runtime.invoke_endpoint_async(EndpointName="later", Body=body))
+
+
+def there(endpoints: Endpoints, uri: str) -> bytes | None:
+    """The object, or None."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        return bytes(endpoints.stage.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except endpoints.stage.s3.exceptions.NoSuchKey:
+        return None
 
 
 def sandboxes(stage: Stage) -> list[int]:
