@@ -36,7 +36,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
 @click.pass_context
 def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -> None:
-    """List the newest jobs: dataset checks and trainings, with their progress."""
+    """List the newest jobs: dataset checks, trainings and transforms, with their progress."""
     if context.invoked_subcommand is not None:
         return
     with _opened(data) as store, store.read() as connection:
