@@ -174,8 +174,9 @@ def _held_out(problem: LabelProblem, kernel: Matrix, flips: int, repeat: int) ->
         kept = squares > regression.RANK * squares[-1]
         roots, axes = np.sqrt(squares[kept]), axes[:, kept]
         learned, shown = axes * roots, kernel[np.ix_(asked, rest)] @ (axes / roots)
+        head: Linear | None = None
         for at, strength in enumerate(STRENGTHS):
-            head: Linear = regression.fit(learned, truths[rest], strength / flips, problem.single)
+            head = regression.fit(learned, truths[rest], strength / flips, problem.single, head)
             found[at][asked[plain]] = head.apply(shown)
     return found
 

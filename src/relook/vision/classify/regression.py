@@ -20,6 +20,8 @@ Flags = npt.NDArray[np.bool_]
 RANK = 1e-9
 """Part of the largest square of a principal axis from which on an axis counts."""
 _STEPS = 150
+_TOLERANCE = 1e-4
+_LEAST = 1e-300
 _LOOSE = 1e-4
 """Of the penalty on the intercept against that on the weights: a label that is absent from a fold must stay finite."""
 
@@ -56,28 +58,37 @@ def balance(truths: Flags, single: bool) -> Matrix:
     return found
 
 
-def fit(values: Matrix, truths: Flags, strength: float, single: bool) -> Linear:
-    """From `values` (images, n) and `truths` (images, labels); `strength` is scikit-learn's C."""
+def fit(values: Matrix, truths: Flags, strength: float, single: bool, near: Linear | None = None) -> Linear:
+    """From `values` (images, n) and `truths` (images, labels); `strength` is scikit-learn's C. The search starts from
+    `near`, a head for much the same, which shortens it."""
     weights = strength * balance(truths, single)
-    target = truths.astype(np.float64)
     width, labels = values.shape[1], truths.shape[1]
+    loss_of = _one_of_many if single else _apart
 
     def loss(flat: Matrix) -> tuple[float, Matrix]:
         weight, bias = flat[:-labels].reshape(width, labels), flat[-labels:]
-        logits = values @ weight + bias
-        if single:
-            total = -float((weights * target * log_softmax(logits, axis=1)).sum())
-            error = weights * (softmax(logits, axis=1) - target)
-        else:
-            total = -float((weights * log_expit(np.where(truths, logits, -logits))).sum())
-            error = weights * (expit(logits) - target)
+        total, error = loss_of(values @ weight + bias, truths, weights)
         penalty = 0.5 * float(np.square(weight).sum() + _LOOSE * np.square(bias).sum())
         slope = np.concatenate([(values.T @ error + weight).ravel(), error.sum(0) + _LOOSE * bias])
         return total + penalty, slope
 
-    start = np.zeros(width * labels + labels)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "gtol": 1e-5})
+    start = np.zeros(width * labels + labels) if near is None else np.append(near.weight.ravel(), near.bias)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "gtol": _TOLERANCE})
     return Linear(found.x[:-labels].reshape(width, labels), found.x[-labels:])
+
+
+def _one_of_many(logits: Matrix, truths: Flags, weights: Matrix) -> tuple[float, Matrix]:
+    """The weighted cross-entropy and its slope by the logits."""
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    shares = odds / odds.sum(1, keepdims=True)
+    said = np.log(np.maximum(shares[truths], _LEAST))
+    return -float(weights[truths] @ said), weights * (shares - truths)
+
+
+def _apart(logits: Matrix, truths: Flags, weights: Matrix) -> tuple[float, Matrix]:
+    """The same where every label is a question of its own."""
+    right = np.where(truths, logits, -logits)
+    return float((weights * np.logaddexp(0, -right)).sum()), weights * (expit(logits) - truths)
 
 
 def fit_reduced(values: Matrix, truths: Flags, strength: float, single: bool) -> Linear:

