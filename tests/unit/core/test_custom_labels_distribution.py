@@ -4,10 +4,10 @@ import random
 from collections import Counter
 
 import pytest
-from custom_labels_lines import boxes, entry, image_level
 from hypothesis import given
 from hypothesis import strategies as st
 
+from custom_labels_lines import boxes, entry, image_level
 from relook.core.custom_labels.auto_split import CannotSplit, auto_split
 from relook.core.custom_labels.distribution import Item, NotEnoughImages, held_out
 from relook.core.custom_labels.errors import ContentError
@@ -43,6 +43,18 @@ def test_rare_labels_of_boxes_are_on_both_sides() -> None:
     assert len(chosen) == 40
     assert all(abs(test[label] - images[label] / 5) <= 1 for label in "rwp"), (images, test)
     assert training["p"] > test["p"] > 0
+
+
+def test_images_of_many_labels_are_chosen_for_what_they_all_need() -> None:
+    strayed = 0.0
+    for seed in range(6):
+        chance = random.Random(seed)
+        found = items(*("".join(chr(200 + chance.randrange(30)) for _ in range(4)) for _ in range(300)))
+        images = Counter(label for item in found for label in item.labels)
+        test = counts(found, held_out(found, seed=seed))[1]
+        strayed += sum(abs(test[label] - count / 5) for label, count in images.items()) / len(images)
+    # About one image for each label; 1.5 where images are taken without a look at their other labels.
+    assert strayed / 6 < 1.25
 
 
 def test_unlabelled_images_move_in_proportion() -> None:

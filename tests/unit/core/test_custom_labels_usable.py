@@ -7,7 +7,7 @@ import pytest
 
 from custom_labels_lines import boxes, changed, entry, image_level
 from relook.core.custom_labels.errors import ContentError, Drop
-from relook.core.custom_labels.manifest import Dropped, ImageFacts
+from relook.core.custom_labels.manifest import Dropped, Entry, ImageFacts
 from relook.core.custom_labels.usable import Learning, Line, Outcome, Plan, TrainingLimits, UseCase, decide
 from relook.vision.labelled import LabelTask
 
@@ -107,6 +107,13 @@ class TestPlans:
         assert outcome.summary.testing.total == 4
         assert sorted([*outcome.training, *outcome.testing], key=train.index) == train
         assert decide(train, None, seed=3) == outcome
+
+    def test_copies_of_an_image_stay_on_one_side_of_the_split(self) -> None:
+        train = lines(*pictures("p", "ab" * 10))
+        copies = {one.source_ref: str(index // 4) for index, one in enumerate(train) if isinstance(one, Entry)}
+        found = plan(decide(train, None, seed=3, content=lambda one: copies[one.source_ref]))
+        assert len(found.test) == 4
+        assert len({copies[one.source_ref] for one in found.test}) == 1
 
 
 REFUSED: list[tuple[str, list[Line], list[Line] | None, ContentError, str]] = [
@@ -212,6 +219,10 @@ class TestRefusals:
         assert decide(lines(*TRAIN, BAD), lines(*TEST), seed=1).plan is not None
         assert decide(lines(*TRAIN, *bare), lines(*TEST), seed=1).plan is not None
         assert decide(lines(*TRAIN[:3], BAD), lines(*TEST), seed=1).plan is None
+
+    def test_as_many_lines_as_are_allowed_are_not_too_many(self) -> None:
+        limits = TrainingLimits(rows=4, labels=2)
+        assert decide(lines(*TRAIN), lines(*TEST), seed=1, limits=limits).plan is not None
 
     def test_half_of_the_training_labels_are_overlap_enough(self) -> None:
         found = plan(decide(lines(*pictures("p", "abcd")), lines(*pictures("t", "ab")), seed=1))
