@@ -92,6 +92,7 @@ class Training:
             version = versions.get(connection, payload["version"])
         if version is None or version.status is not VersionStatus.TRAINING_IN_PROGRESS:
             return _nothing
+        self._forget_files(version)
         check_output(self._blobs, version)
         reviewed = self._planner.review(version, context.progress)
         plan = reviewed.outcome.plan
@@ -107,6 +108,12 @@ class Training:
         message = "The training was cancelled." if reason == CANCELLED_REASON else reason
         versions.change_status(connection, payload["version"], status, message, training_ended=now)
         versions.drop_snapshot(connection, payload["version"])
+
+    def _forget_files(self, version: Version) -> None:
+        """Of an attempt that was killed: this one may end in another way."""
+        if version.files != versions.Files():
+            with self._store.write() as connection:
+                versions.set_files(connection, version.id, versions.Files())
 
     def _refused(self, version: Version, outcome: Outcome) -> JobFailed:
         """Leave the files that say why, and fail with the first error."""
