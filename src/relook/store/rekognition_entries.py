@@ -43,8 +43,7 @@ def stats(connection: Connection, dataset_id: int) -> DatasetStats:
         func.count().filter(entries.c.errors > 0),
     ).where(entries.c.dataset_id == dataset_id)
     total, labelled, errors = connection.execute(query).one()
-    names = select(func.count(labels.c.name.distinct())).where(labels.c.dataset_id == dataset_id)
-    return DatasetStats(labelled, total, connection.execute(names).scalar_one(), errors)
+    return DatasetStats(labelled, total, _names(connection, dataset_id), errors)
 
 
 def label_stats(connection: Connection, dataset_id: int) -> list[LabelStats]:
@@ -102,23 +101,31 @@ def replace(connection: Connection, dataset_id: int, found: Mapping[int, Entry])
     _declare(connection, dataset_id, found.items())
 
 
-def copy(connection: Connection, source: int, target: int) -> None:
-    """All entries of a dataset into an empty one, in their order."""
+def copy_some(connection: Connection, source: int, target: int, *, after: int, most: int) -> int | None:
+    """The next entries of a dataset, those behind `after`, into another that has none of them; the last position."""
+    some = select(entries.c.position).where(entries.c.dataset_id == source, entries.c.position > after)
+    last = connection.execute(
+        select(func.max(some.order_by(entries.c.position).limit(most).subquery().c.position))
+    ).scalar_one()
+    if last is None:
+        return None
     columns = ("source_ref", *_COLUMNS)
     lines = (
         select(literal(target), *(entries.c[name] for name in columns))
-        .where(entries.c.dataset_id == source)
+        .where(entries.c.dataset_id == source, entries.c.position > after, entries.c.position <= last)
         .order_by(entries.c.position)
     )
     connection.execute(insert(entries).from_select(["dataset_id", *columns], lines))
     old, new = entries.alias(), entries.alias()
     names = (
         select(literal(target), labels.c.name, new.c.position, labels.c.boxes)
-        .join(old, old.c.position == labels.c.position)
+        .select_from(old)
+        .join(labels, labels.c.position == old.c.position)
         .join(new, new.c.source_ref == old.c.source_ref)
-        .where(labels.c.dataset_id == source, new.c.dataset_id == target)
+        .where(old.c.dataset_id == source, old.c.position > after, old.c.position <= last, new.c.dataset_id == target)
     )
     connection.execute(insert(labels).from_select(["dataset_id", "name", "position", "boxes"], names))
+    return int(last)
 
 
 def items(connection: Connection, dataset_id: int) -> tuple[list[int], list[Item]]:
@@ -144,10 +151,27 @@ def move(connection: Connection, chosen: Sequence[int], target: int) -> None:
             connection.execute(update(table).where(table.c.position.in_(some)).values(dataset_id=target))
 
 
+def some_positions(connection: Connection, dataset_id: int, most: int) -> list[int]:
+    """At most so many of a dataset's positions."""
+    query = select(entries.c.position).where(entries.c.dataset_id == dataset_id).limit(most)
+    return list(connection.execute(query).scalars())
+
+
 def remove_some(connection: Connection, dataset_id: int, most: int) -> int:
     """Take at most so many entries away; how many these were."""
-    some = select(entries.c.position).where(entries.c.dataset_id == dataset_id).limit(most).scalar_subquery()
+    some = select(entries.c.position).where(entries.c.dataset_id == dataset_id).limit(most)
     return connection.execute(delete(entries).where(entries.c.position.in_(some))).rowcount
+
+
+def _names(connection: Connection, dataset_id: int) -> int:
+    """How many labels are declared: a step in the index for each, not one for each image that has it."""
+    found, last = 0, ""
+    while True:
+        query = select(func.min(labels.c.name)).where(labels.c.dataset_id == dataset_id, labels.c.name > last)
+        name = connection.execute(query).scalar_one()
+        if name is None:
+            return found
+        found, last = found + 1, name
 
 
 def _values(entry: Entry) -> dict[str, Any]:

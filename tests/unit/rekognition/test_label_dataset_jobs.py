@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from version_world import BUCKET, World
 from custom_labels_lines import boxes, image_level
 from job_runs import Context
 from relook.jobs import queue
-from relook.jobs.api import JobKind
+from relook.jobs.api import JobFailed, JobKind
 from relook.services.rekognition import Limits
-from relook.services.rekognition.dataset_jobs import SOURCE_GONE
+from relook.services.rekognition.dataset_steps import SOURCE_CHANGED, SOURCE_GONE
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
 from relook.store.tables.rekognition import changes, datasets, entries, labels
 
@@ -27,10 +27,29 @@ class Killed(BaseException):
 
 
 class Dying(Context):
-    """Dies at its first report of progress."""
+    """Dies at a report of progress, the first one if not told otherwise."""
+
+    def __init__(self, job_id: str, after: int = 0) -> None:
+        super().__init__(job_id)
+        self._after = after
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        raise Killed
+        super().progress(stage, done, total)
+        if len(self.stages) > self._after:
+            raise Killed
+
+
+class Meddling(Context):
+    """Does something at its first report of progress."""
+
+    def __init__(self, job_id: str, meddle: Callable[[], None]) -> None:
+        super().__init__(job_id)
+        self._meddle = meddle
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        if not self.stages:
+            self._meddle()
+        super().progress(stage, done, total)
 
 
 @pytest.fixture
@@ -95,6 +114,7 @@ def test_a_job_that_was_given_up_leaves_nothing(world: World) -> None:
     found = world.describe_dataset(arn)
     assert (found["Status"], found["StatusMessage"]) == ("CREATE_FAILED", "its process died")
     assert found["StatusMessageCode"] == "SERVICE_ERROR"
+    world.run_jobs()
     assert _rows(world) == [1, 0, 0, 0]
     with world.store.write() as connection:
         kind.run(Context(job.id), job.payload)(connection)
@@ -108,9 +128,9 @@ def test_a_late_refusal_takes_back_what_was_written(world: World) -> None:
     found = world.describe_dataset(arn)
     assert found["StatusMessage"] == "The manifest file contains images from multiple S3 buckets."
     assert _rows(world) == [1, 0, 0, 0]
-    assert [stage for stage, _, _ in world.jobs.contexts[0].stages] == ["reading the manifest"] * 2 + [
-        "removing entries"
-    ]
+    reading, removing = ([stage for stage, _, _ in one.stages] for one in world.jobs.contexts)
+    assert reading == ["reading the manifest"] * 2
+    assert set(removing) == {"removing entries"}
 
 
 def test_a_manifest_that_went_before_it_was_read(world: World) -> None:
@@ -190,6 +210,34 @@ def test_a_copy_whose_source_was_deleted(world: World) -> None:
     assert found["StatusMessageCode"] == "CLIENT_ERROR"
 
 
+def test_a_copy_whose_source_is_changed_amid(world: World) -> None:
+    source = _start(world)
+    world.run_jobs()
+    copy = _start(world, {"DatasetArn": source}, "TEST")
+    job, kind = _claimed(world)
+    world.now += 1
+    with pytest.raises(JobFailed, match=SOURCE_CHANGED):
+        kind.run(Meddling(job.id, lambda: _update(world, source, LINES[:1])), job.payload)
+    world.jobs.run(job)
+    world.run_jobs()
+    found = world.describe_dataset(copy)
+    assert (found["Status"], found["StatusMessage"]) == ("CREATE_FAILED", SOURCE_CHANGED)
+    assert _rows(world)[:2] == [2, 1200]
+
+
+def test_a_copy_that_died_midway_starts_over(world: World) -> None:
+    source = _start(world)
+    world.run_jobs()
+    copy = _start(world, {"DatasetArn": source}, "TEST")
+    job, kind = _claimed(world)
+    with pytest.raises(Killed):
+        kind.run(Dying(job.id), job.payload)
+    assert _rows(world)[1] == 1700
+    world.jobs.run(job)
+    assert world.describe_dataset(copy)["DatasetStats"] == world.describe_dataset(source)["DatasetStats"]
+    assert _rows(world) == [2, 2400, 4800, 0]
+
+
 def test_a_copy_is_made_once(world: World) -> None:
     source = _start(world)
     world.run_jobs()
@@ -204,7 +252,7 @@ def test_a_copy_is_made_once(world: World) -> None:
 
 def test_a_purge_that_died_midway_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relook.services.rekognition.datasets._REMOVED_AT_ONCE", 100)
-    monkeypatch.setattr("relook.services.rekognition.dataset_jobs._PURGED_AT_ONCE", 500)
+    monkeypatch.setattr("relook.services.rekognition.dataset_steps.AT_ONCE", 500)
     arn = _start(world)
     world.run_jobs()
     world.call("DeleteDataset", DatasetArn=arn)
@@ -228,9 +276,9 @@ def test_a_purge_that_was_given_up_is_done_at_once(world: World, monkeypatch: py
     assert _rows(world) == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("ending", ["run twice", "given up"])
+@pytest.mark.parametrize("ending", ["run twice", "died midway", "given up"])
 def test_a_distribution(world: World, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
-    monkeypatch.setattr("relook.services.rekognition.distribution.AT_ONCE", 100)
+    monkeypatch.setattr("relook.services.rekognition.distribution._BEFORE_THE_ANSWER", 100)
     train = _start(world)
     world.run_jobs()
     project = world.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]
@@ -238,6 +286,11 @@ def test_a_distribution(world: World, monkeypatch: pytest.MonkeyPatch, ending: s
     assert world.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}]) == {}
     assert world.describe_dataset(test)["Status"] == "UPDATE_IN_PROGRESS"
     job, kind = _claimed(world)
+    if ending != "run twice":
+        monkeypatch.setattr("relook.services.rekognition.distribution.AT_ONCE", 100)
+        with pytest.raises(Killed):
+            kind.run(Dying(job.id, after=1), job.payload)
+        assert world.describe_dataset(test)["DatasetStats"]["TotalEntries"] == 100
     if ending == "given up":
         with world.store.write() as connection:
             kind.fail(connection, job.payload, "cancelled")

@@ -103,7 +103,9 @@ def test_copying_and_moving(store: Store, lines: list[dict[str, Any]], chosen: f
     with store.write() as connection:
         source, copy = _dataset(connection), _dataset(connection, project="q")
         entries.append(connection, source, found)
-        entries.copy(connection, source, copy)
+        after = 0
+        while (last := entries.copy_some(connection, source, copy, after=after, most=3)) is not None:
+            after = last
         test = _dataset(connection, DatasetType.TEST)
         positions, items = entries.items(connection, source)
         assert [(item.key, item.labels) for item in items] == [

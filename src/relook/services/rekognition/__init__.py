@@ -13,8 +13,8 @@ from relook.core.custom_labels.usable import TrainingLimits
 from relook.jobs.api import JobKind
 from relook.services.rekognition.artifacts import kept_artifacts
 from relook.services.rekognition.copying import Copying, CopyJob
-from relook.services.rekognition.dataset_jobs import LANE as DATASET_LANE
 from relook.services.rekognition.dataset_jobs import DatasetJobs
+from relook.services.rekognition.dataset_steps import LANE as DATASET_LANE
 from relook.services.rekognition.datasets import Datasets
 from relook.services.rekognition.detection import Detection
 from relook.services.rekognition.distribution import Distributions
@@ -50,7 +50,7 @@ def service(
         Projects(store, allowed),
         Datasets(store, blobs, allowed, wake_jobs),
         Entries(store, wake_jobs),
-        Distributions(store, wake_jobs, DATASET_LANE),
+        Distributions(store, wake_jobs),
         Versions(store, artifacts_root, allowed, wake_jobs),
         Copying(store, allowed, wake_jobs),
         Policies(store, allowed),

@@ -17,7 +17,7 @@ from relook.core.custom_labels.states import VERSION_MESSAGES, VERSION_TRAINED, 
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.jobs.queue import enqueue
-from relook.services.rekognition.dataset_jobs import LANE
+from relook.services.rekognition.dataset_steps import LANE
 from relook.services.rekognition.errors import access_denied, invalid, not_found
 from relook.services.rekognition.limits import Limits
 from relook.services.rekognition.lookups import arn_in, parsed, require_project

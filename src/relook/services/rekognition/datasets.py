@@ -22,7 +22,7 @@ from relook.core.custom_labels.states import (
 )
 from relook.core.custom_labels.statistics import DatasetStats
 from relook.jobs.queue import enqueue
-from relook.services.rekognition.dataset_jobs import COPY_JOB, CREATE_JOB, LANE, PURGE_JOB
+from relook.services.rekognition.dataset_steps import COPY_JOB, CREATE_JOB, LANE, PURGE_JOB
 from relook.services.rekognition.errors import already_exists, in_use, invalid, invalid_s3_object
 from relook.services.rekognition.limits import Limits
 from relook.services.rekognition.lookups import arn_in, either, require_dataset, require_project
@@ -154,8 +154,8 @@ def _create(
 
 
 def _source(connection: Connection, context: RequestContext, arn: str) -> Dataset:
-    """The dataset to be copied; one that was never complete has nothing to copy."""
+    """The dataset to be copied, which must be at rest."""
     source = require_dataset(connection, context, arn)
-    if source.status not in DATASET_COMPLETE | {DatasetStatus.UPDATE_IN_PROGRESS}:
+    if source.status not in DATASET_COMPLETE:
         raise invalid(f"Dataset {arn} is {source.status}; to be copied it must be {either(DATASET_COMPLETE)}")
     return source

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
@@ -13,16 +12,18 @@ from relook.core.custom_labels import states
 from relook.core.custom_labels.distribution import NotEnoughImages, held_out
 from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.states import DATASET_COMPLETE, DATASET_IN_PROGRESS, DatasetStatus, MessageCode
+from relook.jobs.api import JobContext, JobFailed
 from relook.jobs.queue import enqueue
+from relook.services.rekognition.dataset_steps import AT_ONCE, DISTRIBUTE_JOB, LANE, found_in
 from relook.services.rekognition.errors import invalid, not_ready
 from relook.services.rekognition.lookups import either, require_dataset
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 from relook.store.engine import Store
+from relook.store.queries import batches
 from relook.store.rekognition_datasets import Dataset
 
-DISTRIBUTE_JOB = "label-dataset-distribute"
-AT_ONCE = 5000
+_BEFORE_THE_ANSWER = 5000
 """So many entries are distributed before the call returns: clients train right after it, without a look."""
 _SEED = 0
 
@@ -34,18 +35,13 @@ class Distribution:
     train: int
     test: int
 
-    @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> Distribution:
-        return cls(payload["train"], payload["test"])
-
 
 class Distributions:
-    """DistributeDatasetEntries. `lane` is that of the jobs of datasets."""
+    """DistributeDatasetEntries."""
 
-    def __init__(self, store: Store, wake_jobs: Callable[[], None], lane: str) -> None:
+    def __init__(self, store: Store, wake_jobs: Callable[[], None]) -> None:
         self._store = store
         self._wake_jobs = wake_jobs
-        self._lane = lane
 
     @operation("DistributeDatasetEntries")
     def distribute(self, context: RequestContext, members: Members) -> Members:
@@ -58,41 +54,76 @@ class Distributions:
             for dataset in (train, test):
                 new = DatasetStatus.UPDATE_IN_PROGRESS
                 datasets.change_status(connection, dataset.id, new, message, context.now)
-            if images <= AT_ONCE:
-                distribute(connection, pair, choose(connection, pair), context.now)
+            if images <= _BEFORE_THE_ANSWER:
+                chosen = _choose(connection, pair)
+                entries.move(connection, chosen or (), pair.test)
+                finish(connection, pair, chosen is not None, context.now)
                 return {}
-            payload = {"train": pair.train, "test": pair.test}
-            subject, now = str(train.name), context.now
-            enqueue(connection, kind=DISTRIBUTE_JOB, lane=self._lane, subject=subject, payload=payload, now=now)
+            subject, payload = str(train.name), asdict(pair)
+            enqueue(connection, kind=DISTRIBUTE_JOB, lane=LANE, subject=subject, payload=payload, now=context.now)
         self._wake_jobs()
         return {}
 
 
-def choose(connection: Connection, pair: Distribution) -> list[int] | None:
+def distribute(connection: Connection, pair: Distribution, chosen: Sequence[int], now: int) -> None:
+    """Move the entries at these positions to the test dataset, and be done."""
+    entries.move(connection, chosen, pair.test)
+    finish(connection, pair, True, now)
+
+
+def move_in_steps(store: Store, context: JobContext, pair: Distribution) -> bool:
+    """Move what is to be tested with; False, and nothing moved, where there are not enough images.
+
+    In transactions that keep nobody waiting, for nobody else looks into the two datasets meanwhile. What an attempt
+    before this one has moved goes back first, so that the same are chosen.
+    """
+    while some := _step(store, pair, pair.train, None):
+        context.progress("moving entries back", len(some), 0)
+    with store.read() as connection:
+        chosen = _choose(connection, pair)
+    for done, some in enumerate(batches(chosen or (), AT_ONCE)):
+        context.progress("moving entries", done * AT_ONCE, len(chosen or ()))
+        _step(store, pair, pair.test, some)
+    return chosen is not None
+
+
+def _step(store: Store, pair: Distribution, target: int, chosen: Sequence[int] | None) -> Sequence[int]:
+    """Move these entries, or where none are given some of the test dataset's; which ones."""
+    with store.write() as connection:
+        if found_in(connection, pair.test, DatasetStatus.UPDATE_IN_PROGRESS) is None:
+            raise JobFailed("The datasets are not being distributed any more.")
+        some = entries.some_positions(connection, pair.test, AT_ONCE) if chosen is None else chosen
+        entries.move(connection, some, target)
+    return some
+
+
+def finish(connection: Connection, pair: Distribution, moved: bool, now: int) -> None:
+    """What becomes of the two datasets."""
+    if not moved:
+        fail(connection, pair, str(NotEnoughImages()), MessageCode.CLIENT_ERROR, now)
+        return
+    train = datasets.get(connection, pair.train)
+    assert train is not None, "a dataset that is being updated cannot be deleted"
+    new, message = DatasetStatus.UPDATE_COMPLETE, states.DATASET_DISTRIBUTED
+    for dataset in (pair.train, pair.test):
+        datasets.change_status(connection, dataset, new, message, now, bucket=train.bucket)
+
+
+def fail(connection: Connection, pair: Distribution, reason: str, code: MessageCode, now: int) -> None:
+    """All entries go back to where they were: the test dataset was empty."""
+    while some := entries.some_positions(connection, pair.test, AT_ONCE):
+        entries.move(connection, some, pair.train)
+    for dataset in (pair.train, pair.test):
+        datasets.change_status(connection, dataset, DatasetStatus.UPDATE_FAILED, reason, now, code=code)
+
+
+def _choose(connection: Connection, pair: Distribution) -> list[int] | None:
     """The positions of the entries to move; None where there are not enough images."""
     positions, items = entries.items(connection, pair.train)
     try:
         return [positions[index] for index in held_out(items, seed=_SEED)]
     except NotEnoughImages:
         return None
-
-
-def distribute(connection: Connection, pair: Distribution, chosen: Sequence[int] | None, now: int) -> None:
-    """What `choose` said, with what it makes of the two datasets."""
-    if chosen is None:
-        failed(connection, pair, str(NotEnoughImages()), MessageCode.CLIENT_ERROR, now)
-        return
-    train = datasets.get(connection, pair.train)
-    assert train is not None, "a dataset that is being updated cannot be deleted"
-    entries.move(connection, chosen, pair.test)
-    new, message = DatasetStatus.UPDATE_COMPLETE, states.DATASET_DISTRIBUTED
-    for dataset in (pair.train, pair.test):
-        datasets.change_status(connection, dataset, new, message, now, bucket=train.bucket)
-
-
-def failed(connection: Connection, pair: Distribution, reason: str, code: MessageCode, now: int) -> None:
-    for dataset in (pair.train, pair.test):
-        datasets.change_status(connection, dataset, DatasetStatus.UPDATE_FAILED, reason, now, code=code)
 
 
 def _pair(named: Sequence[Dataset]) -> tuple[Dataset, Dataset]:

@@ -11,7 +11,7 @@ from relook.aws.operation import Members, RequestContext, operation
 from relook.core.custom_labels.states import DATASET_COMPLETE, DATASET_IN_PROGRESS, DatasetStatus
 from relook.core.custom_labels.statistics import EntryFilter, LabelStats
 from relook.jobs.queue import enqueue
-from relook.services.rekognition.dataset_jobs import LANE, UPDATE_JOB
+from relook.services.rekognition.dataset_steps import LANE, UPDATE_JOB
 from relook.services.rekognition.errors import in_use, invalid, not_ready
 from relook.services.rekognition.lookups import arn_in, require_dataset
 from relook.services.rekognition.pages import paged

@@ -74,7 +74,7 @@ entries = Table(
     Column("labelled", Boolean, nullable=False),
     Column("errors", Integer, nullable=False),
     UniqueConstraint("dataset_id", "source_ref"),
-    Index("ix_rekognition_entries_page", "dataset_id", "position"),
+    Index("ix_rekognition_entries_page", "dataset_id", "position", "labelled", "errors"),  # to count without the lines
     sqlite_autoincrement=True,
 )
 
@@ -87,6 +87,7 @@ labels = Table(
     Column("position", ForeignKey(entries.c.position, ondelete="CASCADE"), primary_key=True),
     Column("boxes", Integer, nullable=False),
     Index("ix_rekognition_labels_position", "position"),
+    sqlite_with_rowid=False,
 )
 
 # The lines of an UpdateDatasetEntries until its job has ended: too large for a job's payload.

@@ -132,7 +132,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("dataset_id", "source_ref", name=op.f("uq_rekognition_entries_dataset_id_source_ref")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_rekognition_entries_page", "rekognition_entries", ["dataset_id", "position"], unique=False)
+    op.create_index(
+        "ix_rekognition_entries_page",
+        "rekognition_entries",
+        ["dataset_id", "position", "labelled", "errors"],
+        unique=False,
+    )
     op.create_table(
         "rekognition_tags",
         sa.Column("id", SERIAL, nullable=False),
@@ -194,5 +199,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("dataset_id", "name", "position", name=op.f("pk_rekognition_labels")),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_rekognition_labels_position", "rekognition_labels", ["position"], unique=False)
