@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, World
 
+from job_runs import Context
 from label_pictures import RED, label_line, plain
+from relook.jobs.api import JobFailed
 from relook.services.rekognition import Limits
 
 FAILED = "TRAINING_FAILED"
@@ -239,3 +241,18 @@ def test_output_is_asked_for_before_anything_is_read(world: World) -> None:
     output = {"S3Bucket": "nowhere", "S3KeyPrefix": OUTPUT["S3KeyPrefix"]}
     found = world.train(world.project(), OutputConfig=output, **manifests(world, ["no json"]))
     assert found["StatusMessage"] == "Unable to write to output S3 bucket."
+
+
+def test_files_of_a_killed_attempt_are_not_told_of_the_next(world: World) -> None:
+    project = world.project()
+    world.create(project, **manifests(world, world.labelled(1, "red", "green")))
+    job = world.jobs.claim()
+    assert job is not None
+    with pytest.raises(JobFailed):
+        world.kinds[job.kind].run(Context(job.id), job.payload)  # its files are written, its failure is not
+    world.put("train.manifest", b"")
+    world.jobs.run(job)
+    found = world.describe(project)
+    assert found["StatusMessage"] == "The manifest file is empty."
+    assert "ManifestSummary" not in found
+    assert set(found["TrainingDataResult"]) == {"Input"}
