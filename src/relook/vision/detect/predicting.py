@@ -76,13 +76,13 @@ class Detector:
         boxes, scores, labels = self.engine.run()
         corners = in_image(boxes, (fitted.x, fitted.y), image.size)
         found = [
-            FoundLabel(self.card.labels[label], float(score), self.card.thresholds[label], _rectangle(corner))
-            for label, score, corner in zip(labels, scores, corners, strict=True)
+            FoundLabel(self.card.labels[label], score, self.card.thresholds[label], _rectangle(corner))
+            for label, score, corner in zip(labels.tolist(), scores.tolist(), corners.tolist(), strict=True)
             if corner[2] > corner[0] and corner[3] > corner[1]
         ]
         return LabelPrediction(image.size.width, image.size.height, tuple(found))
 
 
-def _rectangle(corner: Sequence[float] | npt.NDArray[np.float64]) -> Rectangle:
-    left, top, right, bottom = (float(value) for value in corner)
+def _rectangle(corner: Sequence[float]) -> Rectangle:
+    left, top, right, bottom = corner
     return Rectangle(left, top, right - left, bottom - top)
