@@ -68,14 +68,14 @@ serve: $(BASE) ## start the server (DATA=folder HOST=127.0.0.1 PORT=8484)
 .PHONY: test
 test: lint $(TESTS) $(TRAIN_STAMP) ## style, types, layering and the tests: what a change must pass
 	@$(BIN)/python -m pytest -q -m 'not slow and not clients and not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
-	@$(TRAIN)/bin/python -m pytest -q -m 'torch and not slow' tests/unit/vision
+	@$(TRAIN)/bin/python -m pytest -q -m 'torch and not slow' tests/unit/vision tests/unit/rekognition
 
 .PHONY: test-all
 test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(SAGEMAKER3_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
 	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
 	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
 	@$(BIN)/python -m pytest -q -m 'not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
-	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision
+	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision tests/unit/rekognition
 
 .PHONY: lint
 lint: $(TESTS) ## style, types and import directions only

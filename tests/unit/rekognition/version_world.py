@@ -25,6 +25,7 @@ from relook.blobs.records import Target
 from relook.core.identity import Principal
 from relook.services.rekognition import Budgets, Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
+from relook.vision.labelled import LabelTrainer
 
 ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
 START = 1_690_556_751_958
@@ -33,7 +34,14 @@ OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": "out"}
 
 
 class World:
-    def __init__(self, root: Path, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        limits: Limits | None = None,
+        budgets: Budgets = Budgets(60, 120),  # noqa: B008 (frozen)
+        trainer: LabelTrainer | None = None,
+    ) -> None:
         self.now = START
         self.root = root
         self.store = Store.open(root / "relook.db")
@@ -58,8 +66,8 @@ class World:
             artifacts_root=self.artifacts,
             data=root,
             limits=limits,
-            budgets=Budgets(60, 120),
-            trainer=self.trainer,
+            budgets=budgets,
+            trainer=trainer or self.trainer,
         )
         self.kinds = {kind.name: kind for kind in kinds}
         self.jobs = JobRuns(self.store, self.kinds, lambda: self.now)
