@@ -14,7 +14,7 @@ from relook.vision.labelled import LabelledImage
 STEADY_PART = 0.65
 """Of all steps, those at the full rate; after them it falls. When to begin falling may be decided on the way, by the
 time that has gone, and what was done until then is the same however many steps are to follow."""
-STEADY_TIME = 0.61
+STEADY_TIME = 0.58
 """Of the time, after which falling begins: a little less, for looks are more frequent then."""
 STEP_GRID = 25
 """Falling begins at a multiple of this: two runs at nearly the same speed then often take the same number of steps."""

@@ -89,12 +89,14 @@ class _Course:
         while self._schedule is None or outcome.taken < self._schedule.total:
             if time.monotonic() > self._deadline:
                 outcome.out_of_time = True
+                self._look()
                 break
             began = time.monotonic()
             self._run.step(outcome.taken, self._schedule)
             stepping += time.monotonic() - began
             outcome.taken += 1
-            self._look()
+            if self._due():
+                self._look()
             self._decide()
             self._judge.progress(*self._progress())
         outcome.steps = outcome.taken if self._schedule is None else self._schedule.total
@@ -103,14 +105,16 @@ class _Course:
             outcome.weights, outcome.chosen_step = self._run.folded(), outcome.taken
         return outcome
 
+    def _due(self) -> bool:
+        taken = self._outcome.taken
+        if self._schedule is not None and taken > self._schedule.steady:
+            return taken in self._schedule.looks
+        return plan.steady_look(taken, self._images, self._batch)
+
     def _look(self) -> None:
         """Keep what is best on held-out images; of equals the later."""
         taken = self._outcome.taken
-        if self._schedule is not None and taken > self._schedule.steady:
-            due = taken in self._schedule.looks
-        else:
-            due = plan.steady_look(taken, self._images, self._batch)
-        if self._judge.score is None or not due:
+        if self._judge.score is None:
             return
         weights = self._run.folded()
         score = self._judge.score(weights)
