@@ -19,6 +19,8 @@ class Budget:
 
     seconds: float
     began: float = field(default_factory=time.monotonic)
+    comparing: float = 0.0
+    """Seconds that comparing the candidates of one size has taken at most; they hang little on the size."""
     _pixels: float = 0.0
     _taken: float = 0.0
 
@@ -31,7 +33,7 @@ class Budget:
         """Seconds for so many images, and for `alone` others one by one; 0 while nothing is known."""
         if not self._pixels:
             return 0.0
-        return (images + _ALONE * alone) * size.height * size.width * self._taken / self._pixels
+        return self.comparing + (images + _ALONE * alone) * size.height * size.width * self._taken / self._pixels
 
     def allows(self, seconds: float) -> bool:
         """Whether so much more fits in."""

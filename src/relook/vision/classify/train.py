@@ -133,7 +133,7 @@ class _Job:
             of = self.problem
             last = self._look(of, last.size, last.flips, "fit", bool(chosen.recipe.groups))
         head = _head(of, last, final)
-        self.progress("fit", 1, 1)
+        self.progress("head", 1, 1)
         notes = (_why(chosen, found, problem), *untried, told, *self._partly(problem))
         return _Learned(final, head, last, tuple(_row(each) for each in found), tuple(note for note in notes if note))
 
@@ -151,7 +151,10 @@ class _Job:
             began = time.monotonic()
             seen = self._look(problem, size, PLAIN, f"candidates {at + 1} of {len(sizes)}", remember)
             self.budget.learned(looking.steps(problem), size, time.monotonic() - began)
-            found += candidates.compare(problem, seen, lambda: None)
+            looked = time.monotonic()
+            tried = _counted(self.progress, f"heads {at + 1} of {len(sizes)}", len(candidates.recipes(seen)))
+            found += candidates.compare(problem, seen, tried)
+            self.budget.comparing = max(self.budget.comparing, time.monotonic() - looked)
         return found, []
 
     def _foreseen(self, problem: LabelProblem, size: Size) -> float:

@@ -84,3 +84,22 @@ def test_an_image_of_the_training_is_described_as_if_it_were_new() -> None:
         other.append(seen.memories.describe(one, None)[f"far{group}"][0])
         unknown.append(seen.memories.describe(two, None)[f"far{group}"][0])
     assert abs(np.mean(own) - np.mean(unknown)) < abs(np.mean(other) - np.mean(unknown)) / 2
+
+
+def test_onnx_runtime_answers_the_same() -> None:
+    """The path of a GPU, on the CPU."""
+    onnx_engine = pytest.importorskip("relook.vision.onnx_engine", reason="needs ONNX Runtime (extra int8 or gpu)")
+    size, single = Size(80, 112), True
+    problem = problem_of(striped(0, 4), LABELS, np.arange(16), LabelTask.MULTI_LABEL, 0)
+    seen = look(problem, BACKBONE, size, runtime.Precision.F32, lambda: None)
+    assert seen.memories is not None
+    pixels = load_upright(encoded(picture("ring", 99))).pixels
+    for recipe in recipes(seen):
+        head = _drawn(recipe, seen.blocks, single)
+        data = export(BACKBONE, size, head, seen.memories.projection, [bank.rows for bank in seen.memories.banks])
+        ours = open_engine(data, [size], runtime.Precision.F32, Device.CPU, 1)
+        theirs = onnx_engine.OnnxEngine(data, [size], onnx_engine.CPU)
+        for engine in (ours, theirs):
+            engine.images[0][0] = resize(pixels, size)
+            engine.run()
+        assert np.allclose(ours.output(SCORES), theirs.output(SCORES), atol=1e-3), recipe.name

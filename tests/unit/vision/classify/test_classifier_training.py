@@ -206,7 +206,7 @@ def test_progress_comes_to_its_end_in_every_stage(tmp_path: Path) -> None:
         last[stage] = (done, total)
 
     run(parts(0, 4), parts(100, 2), tmp_path, ("good", "bad"), seconds=PATIENT, progress=note)
-    assert {"decode", "candidates 1 of 1", "fit", "export", "evaluate"} <= set(last)
+    assert {"decode", "candidates 1 of 1", "head", "export", "evaluate"} <= set(last)
     assert all(done == total for done, total in last.values())
 
 
