@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from label_versions import VersionStage
-from lookout_stage import Stage, until
+from lookout_stage import BUCKET, Stage, until
 
 from relook.testing import LiveServer
 
@@ -106,3 +106,33 @@ def test_a_detector_needs_pytorch(versions: VersionStage) -> None:
     assert found["Status"] == "TRAINING_FAILED"
     assert "pip install 'relook[train]'" in found["StatusMessage"]
     assert "ManifestSummary" not in found
+
+
+@pytest.mark.slow
+def test_a_server_killed_amid_a_training_and_a_copy(tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "data") as server:
+        stage = Stage(server)
+        stage.s3.create_bucket(Bucket=BUCKET)
+        versions = VersionStage(stage, "us-east-1")
+        project = versions.project()
+        versions.dataset(versions.labelled(10, "red", "green"), project)
+        arn = versions.create_version(project)
+        until(lambda: job_of(server, arn), lambda job: "left" in job["stage"])
+        stage.restart(killed=True)
+        found = versions.settled_version(project)
+        assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+        assert found["TestingDataResult"]["Input"] == {"AutoCreate": True}
+        [described] = versions.client.describe_projects()["ProjectDescriptions"]
+        totals = [versions.describe(one["DatasetArn"])["DatasetStats"]["TotalEntries"] for one in described["Datasets"]]
+        assert sorted(totals) == [4, 16]
+        versions.client.copy_project_version(
+            SourceProjectArn=project,
+            SourceProjectVersionArn=arn,
+            DestinationProjectArn=project,
+            VersionName="copy",
+            OutputConfig={"S3Bucket": BUCKET, "S3KeyPrefix": "copied"},
+        )
+        stage.restart(killed=True)
+        assert versions.settled_version(project, "copy")["Status"] == "COPYING_COMPLETED"
+        assert len(list((server.data / "artifacts").glob("*/model.json"))) == 2
+        stage.close()
