@@ -21,6 +21,7 @@ from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.train import Options, train
 from relook.vision.engine import Device
 from relook.vision.images import Size
+from relook.vision.label_trainer import label_trainer
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask
 from relook.vision.runtime import Precision
 from relook.vision.samples import ImageError, TrainingError
@@ -348,3 +349,21 @@ def test_other_images_are_other_data(trained: LabelResult, tmp_path: Path) -> No
     hashes = {hashlib.sha256((folder / GRAPH).read_bytes()).hexdigest() for folder in (tmp_path, trained.artifact)}
     data = {json.loads((folder / CARD).read_text())["record"]["data_sha256"] for folder in (tmp_path, trained.artifact)}
     assert len(hashes) == len(data) == 2
+
+
+def test_jobs_get_a_classifier_from_the_weights_of_the_data_folder(tmp_path: Path) -> None:
+    learn = label_trainer(tmp_path / "data", "f32")
+    result = learn(
+        shapes(0, 3),
+        shapes(500, 1),
+        task=LabelTask.SINGLE_LABEL,
+        labels=SHAPES,
+        output=tmp_path / "model",
+        seed=3,
+        seconds=HURRIED,
+        progress=ignore,
+    )
+    _, card = label_artifact.read(result.artifact)
+    assert card.precision is Precision.F32
+    assert card.record["seed"] == 3
+    assert card.record["backbone"]["name"] == shipped.NAME
