@@ -15,14 +15,13 @@ import numpy.typing as npt
 from onnx import NodeProto, TensorProto, checker, helper, numpy_helper
 
 from relook.vision.detect.layers import IMAGE, Act, Architecture, Conv, Enlarge, Join, Layer, Level, Pool, Sum
-from relook.vision.detect.names import INPUT, RAW
+from relook.vision.detect.names import INPUT, OUTPUTS, RAW
 from relook.vision.images import Size
 
 OVERLAP = 0.6
 """Of two boxes of one label that overlap by more than this, the surer one stays."""
 LOWEST_SCORE = 0.01
 MOST_BOXES = 300
-OUTPUTS = ("boxes", "scores", "labels")
 OPSET = 17
 _LARGEST_LOGARITHM = 8.0
 
@@ -57,18 +56,16 @@ def export(architecture: Architecture, weights: Mapping[str, npt.NDArray[np.floa
     _image(graph, architecture)
     for layer in architecture.layers:
         _layer(graph, layer, weights)
-    logits, boxes = [], []
-    for level in architecture.levels:
-        score, box = _level(graph, level, architecture, size)
-        logits.append(score)
-        boxes.append(box)
-    scores = graph.add("Sigmoid", [graph.add("Concat", logits, axis=2)])
-    _suppress(graph, scores, graph.add("Concat", boxes, axis=1))
+    levels = [_level(graph, level, architecture, size) for level in architecture.levels]
+    logits = graph.add("Concat", [score for score, _ in levels], axis=2)
+    corners = graph.add("Concat", [box for _, box in levels], axis=1)
+    _suppress(graph, graph.add("Sigmoid", [logits]), corners)
     image = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [1, size.height, size.width, 3])
+    boxes, scores, labels = OUTPUTS
     outputs = [
-        helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["n", 4]),
-        helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n"]),
-        helper.make_tensor_value_info("labels", TensorProto.INT64, ["n"]),
+        helper.make_tensor_value_info(boxes, TensorProto.FLOAT, ["n", 4]),
+        helper.make_tensor_value_info(scores, TensorProto.FLOAT, ["n"]),
+        helper.make_tensor_value_info(labels, TensorProto.INT64, ["n"]),
     ]
     made = helper.make_graph(graph.nodes, architecture.name, [image], outputs, graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 INPUT = "image"
+OUTPUTS = ("boxes", "scores", "labels")
 RAW = "relook/raw"
 """What the names of the network's last maps begin with: what follows is computed in float32."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from relook.vision import label_artifact, runtime
 from relook.vision.detect.geometry import fit, in_image, place
-from relook.vision.detect.names import INPUT, RAW
+from relook.vision.detect.names import INPUT, OUTPUTS, RAW
 from relook.vision.engine import Device, DeviceError
 from relook.vision.images import Loaded, Size, load_upright
 from relook.vision.label_artifact import LabelCard
@@ -39,7 +39,7 @@ class Engine:
         """Boxes (n, 4), scores (n,) and labels (n,) of what `image` holds; overwritten by the next run."""
         self._network.infer()
         self._boxes.infer()
-        boxes, scores, labels = (self._boxes.get_tensor(name).data for name in ("boxes", "scores", "labels"))
+        boxes, scores, labels = (self._boxes.get_tensor(name).data for name in OUTPUTS)
         return boxes, scores, labels
 
 

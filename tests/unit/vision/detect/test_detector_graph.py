@@ -11,8 +11,9 @@ from onnx import numpy_helper
 
 from relook.vision import runtime
 from relook.vision.detect import architectures
-from relook.vision.detect.exporting import LOWEST_SCORE, MOST_BOXES, OUTPUTS, OVERLAP, export
+from relook.vision.detect.exporting import LOWEST_SCORE, MOST_BOXES, OVERLAP, export
 from relook.vision.detect.layers import Architecture
+from relook.vision.detect.names import OUTPUTS
 from relook.vision.detect.predicting import Engine
 from relook.vision.evaluation.detection import overlaps
 from relook.vision.images import Size

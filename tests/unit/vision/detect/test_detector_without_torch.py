@@ -35,8 +35,9 @@ def test_starts_plans_and_training_itself_load_without_it() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_artifact_is_served_without_it(tmp_path: Path) -> None:
+def test_an_artifact_is_served_without_it_and_without_what_builds_graphs(tmp_path: Path) -> None:
     text = """
+sys.modules["onnx"] = None
 from pathlib import Path
 import hashlib, io, numpy as np
 from PIL import Image
