@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -230,13 +230,6 @@ def snapshot(connection: Connection, version_id: int, kind: DatasetType, dataset
         .order_by(entries.c.position)
     )
     connection.execute(insert(training_entries).from_select(["version_id", "type", "line"], lines))
-
-
-def add_lines(connection: Connection, version_id: int, kind: DatasetType, lines: Sequence[str]) -> None:
-    """More lines for a training, after those it has."""
-    if lines:
-        rows = [{"version_id": version_id, "type": kind.value, "line": line} for line in lines]
-        connection.execute(insert(training_entries), rows)
 
 
 def lines(connection: Connection, version_id: int, kind: DatasetType) -> Iterator[str]:

@@ -133,17 +133,25 @@ def test_images_in_several_buckets(world: World) -> None:
     failed_by_content(world, found, "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS", message, "training")
 
 
-def test_images_in_a_bucket_of_another_account(world: World) -> None:
+@pytest.mark.parametrize("where", ["training", "testing"])
+@pytest.mark.parametrize(
+    ("bucket", "code", "message"),
+    [
+        ("foreign", "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", "Invalid owner id for images S3 bucket."),
+        (
+            "nowhere",
+            "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET",
+            "The permissions for the images S3 bucket are invalid.",
+        ),
+    ],
+    ids=["foreign", "missing"],
+)
+def test_images_in_a_bucket_that_cannot_be_read(world: World, bucket: str, code: str, message: str, where: str) -> None:
     world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
-    found = world.from_manifests([label_line(f"s3://foreign/{n}.png", "red") for n in range(4)])
-    message = "Invalid owner id for images S3 bucket."
-    failed_by_content(world, found, "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", message, "both")
-
-
-def test_images_in_a_bucket_that_is_not_there(world: World) -> None:
-    found = world.from_manifests([label_line(f"s3://nowhere/{n}.png", "red") for n in range(4)])
-    message = "The permissions for the images S3 bucket are invalid."
-    failed_by_content(world, found, "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET", message, "both")
+    there = [label_line(f"s3://{bucket}/{number}.png", "red") for number in range(4)]
+    here = world.labelled(3, "red", "green")
+    found = world.from_manifests(*((there, here) if where == "training" else (here, there)))
+    failed_by_content(world, found, code, message, where)
 
 
 def test_too_few_images_to_split(world: World) -> None:

@@ -146,7 +146,7 @@ class Training:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, BlobError) and not isinstance(error, NoRoom):
                 # An image was there when it was checked, and is not any more.
-                raise self._refused(version, refused(reviewed.outcome, ContentError.FAILED_IMAGES_COPY)) from error
+                raise self._refused(version, refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)) from error
             raise
         for note in (*reviewed.warnings, *result.notes):
             context.log(note)

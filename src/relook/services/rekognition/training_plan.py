@@ -72,11 +72,26 @@ class Reviewed:
         return found
 
 
-def refused(outcome: Outcome, error: ContentError) -> Outcome:
-    """The outcome with one error, which spans both sets, and no other."""
+def refused(
+    outcome: Outcome,
+    *,
+    training: ContentError | None = None,
+    testing: ContentError | None = None,
+    both: ContentError | None = None,
+) -> Outcome:
+    """The outcome with these errors, of one set or of both, and no others."""
     found = outcome.summary
-    training, testing = (replace(statistics, errors=()) for statistics in (found.training, found.testing))
-    return replace(outcome, plan=None, summary=replace(found, training=training, testing=testing, errors=(error,)))
+    summary = replace(
+        found,
+        training=replace(found.training, errors=_given(training)),
+        testing=replace(found.testing, errors=_given(testing)),
+        errors=_given(both),
+    )
+    return replace(outcome, plan=None, summary=summary)
+
+
+def _given(error: ContentError | None) -> tuple[ContentError, ...]:
+    return () if error is None else (error,)
 
 
 def labelled_boxes(entry: Entry) -> tuple[LabelledBox, ...]:
@@ -103,10 +118,11 @@ class Planner:
         """Decide what to train. Without a plan the outcome has the terminal errors."""
         training = self._lines(version, DatasetType.TRAIN, progress)
         testing = None if version.auto_split else self._lines(version, DatasetType.TEST, progress)
+        errors = [self._bucket_error(version, lines) for lines in (training, testing or ())]
+        if any(errors):
+            outcome = self._decide(training, testing, version, {})
+            return Reviewed(refused(outcome, training=errors[0], testing=errors[1]), {})
         entries = [line for line in (*training, *(testing or ())) if isinstance(line, Entry)]
-        error = self._bucket_error(version, {entry.image.bucket for entry in entries})
-        if error is not None:
-            return Reviewed(refused(self._decide(training, testing, version, {}), error), {})
         looked = _Looks(self._blobs, version.name.scope.account)
         wanted = {entry.source_ref: entry for entry in entries if entry.needs_image}
         for done, entry in enumerate(wanted.values(), start=1):
@@ -125,8 +141,9 @@ class Planner:
 
         return decide(training, testing, seed=version.seed, content=content, limits=self._limits)
 
-    def _bucket_error(self, version: Version, buckets: set[str]) -> ContentError | None:
+    def _bucket_error(self, version: Version, lines: Sequence[Line]) -> ContentError | None:
         """Of a single bucket; where there are several, that is the error."""
+        buckets = {line.image.bucket for line in lines if isinstance(line, Entry)}
         for bucket in buckets if len(buckets) == 1 else ():
             try:
                 self._blobs.check_bucket(version.name.scope.account, bucket)
