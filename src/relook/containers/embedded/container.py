@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import threading
+import time
+from pathlib import Path
 
 from relook.containers.api import PORT, STOP_SECONDS, EngineFailed, LogSink
 from relook.containers.embedded.launch import Started
@@ -15,6 +17,7 @@ from relook.containers.lines import Lines
 _KILL_SECONDS = 30.0
 """For an end after SIGKILL: a process that writes to a slow disk cannot be killed at once."""
 _PIECE = 64 * 1024
+_HEARING_SECONDS = 0.02
 _logger = logging.getLogger(__name__)
 
 
@@ -60,11 +63,24 @@ class EmbeddedContainer:
 
     def stop(self, grace: float = STOP_SECONDS) -> int:
         """See `api.Container`. EngineFailed where the process cannot be killed."""
+        until = time.monotonic() + grace
+        while time.monotonic() < until and not self._hears() and not self._ended.wait(_HEARING_SECONDS):
+            pass
+        grace = max(0.0, until - time.monotonic())
         for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
             self._signal(number)
             if self._ended.wait(seconds):
                 return self._status
         raise EngineFailed(f"{self._name} was killed but has not ended")
+
+    def _hears(self) -> bool:
+        """Whether the first process inside handles SIGTERM by now: until then the kernel keeps it from hearing any."""
+        try:
+            pid = _field(Path(f"/proc/self/fdinfo/{self._started.init}"), "Pid:")
+            handled = int(_field(Path(f"/proc/{pid}/status"), "SigCgt:"), 16)
+        except (OSError, ValueError):
+            return True  # it has ended
+        return bool(handled >> (signal.SIGTERM - 1) & 1)
 
     def _signal(self, number: signal.Signals) -> None:
         """To the first process inside, with which all others end when it is killed."""
@@ -104,3 +120,11 @@ class EmbeddedContainer:
             self._ended.set()
             self._started.control.close()
             os.close(self._started.init)
+
+
+def _field(file: Path, name: str) -> str:
+    """The value on the line that begins so. OSError; ValueError where there is none."""
+    for line in file.read_text("ascii", "replace").splitlines():
+        if line.startswith(name):
+            return line.removeprefix(name).strip()
+    raise ValueError(f"{file} has no line {name}")

@@ -46,6 +46,14 @@ def test_stop_is_a_farewell_and_all_is_gone(sandboxes: Sandboxes) -> None:
 
 
 @needs_sandbox
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_stop_at_once_is_heard(sandboxes: Sandboxes, workers: str) -> None:
+    """By a host that is not there yet: it ends by itself, and need not be killed."""
+    running = sandboxes.serve(CODE, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": workers})
+    assert running.container.stop(SECONDS) == 0
+
+
+@needs_sandbox
 def test_stop_lets_what_has_begun_end(sandboxes: Sandboxes) -> None:
     gate = sandboxes.folder / "gate"
     gate.mkdir()

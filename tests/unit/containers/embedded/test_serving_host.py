@@ -112,7 +112,7 @@ def test_the_toolkits_names_can_be_imported_and_requirements_are_said_not_to_be_
     (model / "code" / "requirements.txt").write_text("something\n")
     running = sandboxes.start(model)
     answer = running.invoke("[1]")
-    assert (answer.status, answer.reason, answer.body.split(b"\n")[0]) == (429, "Slow down", b"not now")
+    assert (answer.status, answer.reason, answer.body.split(b"\n")[0]) == (429, "Slow down", b"InferenceError: not now")
     running.log.wait_for("requirements.txt is not installed here")
 
 

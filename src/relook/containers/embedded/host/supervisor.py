@@ -29,7 +29,7 @@ class Supervisor:
     def run(self) -> int:
         """The exit status: of what ended, 128 + signal for what was killed, 0 for workers that were told to end."""
         signal.signal(signal.SIGTERM, self._on_stop)
-        for _ in range(self._count):
+        while len(self._running) < self._count and not self._stopping:
             self._start()
         status = 0
         while self._running:
