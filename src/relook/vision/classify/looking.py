@@ -28,8 +28,9 @@ Flip = tuple[bool, bool]
 """Whether rows and columns are mirrored."""
 
 PLAIN: tuple[Flip, ...] = ((False, False),)
-ROWS = 500
-"""Of each group's memory: more find little more, and every patch of every image served is compared with each."""
+ROWS = 2000
+"""Of the memories of all groups together. Every patch of every image served is compared with each; with half as many,
+what was told of boards hung on the seed."""
 REMEMBERED = 200
 """Images of a group that its memory is made from, at most."""
 SAMPLED = 20_000
@@ -120,7 +121,7 @@ def _remember(problem: LabelProblem, extractor: Extractor, step: Step) -> Memori
     banks = []
     for patches, origin in zip(sampled, source, strict=True):
         embedding = patches @ projection.weight + projection.bias
-        banks.append(greedy_coreset(embedding, origin, ROWS, np.random.default_rng([problem.seed, 53])))
+        banks.append(greedy_coreset(embedding, origin, ROWS // len(members), np.random.default_rng([problem.seed, 53])))
     return Memories(tuple(_name(problem, group) for group in members), projection, tuple(banks), members)
 
 

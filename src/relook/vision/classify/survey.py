@@ -151,9 +151,10 @@ def _of_copies(
     leaking = [group for group in groups if group[0] < len(training) <= group[-1]]
     if leaking:
         found = [everything[at].key for group in leaking for at in group if at >= len(training)]
+        count = "1 test image is" if len(found) == 1 else f"{len(found)} test images are"
         yield (
-            f"{len(found)} test images are in training, too, as copies: the figures of the test will be too good; take "
-            f"them out of one of the two ({listed(found)})."
+            f"{count} in training, too, as copies: the figures of the test will be too good; take "
+            f"such images out of one of the two ({listed(found)})."
         )
     split = [group for group in groups if len({frozenset(everything[at].labels) for at in group}) > 1]
     if split:
@@ -162,4 +163,5 @@ def _of_copies(
     repeated = [group for group in groups if sum(at < len(training) for at in group) > 1]
     if repeated:
         images = sum(sum(at < len(training) for at in group) for group in repeated)
-        yield f"{images} training images are copies of {len(repeated)} pictures; they count several times."
+        pictures = "one picture" if len(repeated) == 1 else f"{len(repeated)} pictures"
+        yield f"{images} training images are copies of {pictures}; they count several times."

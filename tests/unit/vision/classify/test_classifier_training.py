@@ -14,7 +14,7 @@ from labelled_pictures import SHAPES, STRIPE, encoded, ignore, labelled, picture
 from PIL import Image, ImageDraw
 from rendered_parts import part
 
-from relook.vision import label_artifact, serving, shipped
+from relook.vision import int8, label_artifact, serving, shipped
 from relook.vision.artifact import CARD, GRAPH, ArtifactError
 from relook.vision.classify import problem as problems
 from relook.vision.classify.predicting import Classifier
@@ -254,7 +254,7 @@ def test_copies_are_told_of(tmp_path: Path) -> None:
     leak = replace(test[0], load=training[0].load)
     other = replace(training[1], key="s3://set/other", labels=("cross",))
     result = run([*training, other], [leak, *test[1:]], tmp_path)
-    assert any("1 test images are in training" in note and leak.key in note for note in result.notes)
+    assert any("1 test image is in training" in note and leak.key in note for note in result.notes)
     assert any("copies of one another with different labels" in note and other.key in note for note in result.notes)
     assert result.record["leaked"] == [leak.key]
 
@@ -332,6 +332,16 @@ def test_a_detector_is_no_classifier(trained: LabelResult, tmp_path: Path) -> No
 def test_the_precision_asked_for_is_the_models(tmp_path: Path) -> None:
     run(shapes(0, 3), shapes(500, 1), tmp_path, options=replace(SMALL, precision=Precision.F32))
     assert label_artifact.read(tmp_path)[1].precision is Precision.F32
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(int8.lacking() is not None, reason="this machine cannot compute in int8")
+def test_classifiers_in_int8_tell_shapes_apart(tmp_path: Path) -> None:
+    result = run(shapes(0, 12), shapes(500, 4), tmp_path, options=replace(SMALL, precision=Precision.INT8))
+    card = label_artifact.read(tmp_path)[1]
+    assert card.precision is Precision.INT8
+    assert card.record["int8"]
+    assert result.record["f1"]["value"] > 0.9
 
 
 def test_labels_of_any_script_are_kept(tmp_path: Path) -> None:
