@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,22 +49,28 @@ def label_line(source_ref: str, *labels: str, **metadata: Any) -> dict[str, Any]
     return line
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, width, height."""
+
+
 def box_line(
-    source_ref: str, size: tuple[int, int], boxes: Mapping[str, tuple[float, float, float, float]]
+    source_ref: str, size: tuple[int, int], boxes: Mapping[str, Box] | Sequence[tuple[str, Box]]
 ) -> dict[str, Any]:
-    """A line with a box (left, top, width, height) for each label; `size` (width, height) is what it declares."""
+    """A line with a box of each label, or with as many as there are; `size` (width, height) is what it declares."""
+    pairs = list(boxes.items()) if isinstance(boxes, Mapping) else list(boxes)
+    names = list(dict.fromkeys(name for name, _ in pairs))
     sides = ("left", "top", "width", "height")
     return {
         "source-ref": source_ref,
         "boxes": {
             "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
             "annotations": [
-                {"class_id": place, **dict(zip(sides, box, strict=True))} for place, box in enumerate(boxes.values())
+                {"class_id": names.index(name), **dict(zip(sides, box, strict=True))} for name, box in pairs
             ],
         },
         "boxes-metadata": {
-            "objects": [{"confidence": 1}] * len(boxes),
-            "class-map": {str(place): name for place, name in enumerate(boxes)},
+            "objects": [{"confidence": 1}] * len(pairs),
+            "class-map": {str(place): name for place, name in enumerate(names)},
             "type": "groundtruth/object-detection",
             "human-annotated": "yes",
             "creation-date": DATE,
