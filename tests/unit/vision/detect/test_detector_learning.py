@@ -16,10 +16,12 @@ from PIL import Image
 from relook.vision import serving
 from relook.vision.artifact import CARD, GRAPH
 from relook.vision.detect import library, starts
+from relook.vision.detect.pictures import Pictures
 from relook.vision.detect.plan import Options
 from relook.vision.detect.train import train
 from relook.vision.engine import Device, DeviceError
 from relook.vision.evaluation.detection import mean_average_precision
+from relook.vision.images import Size
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, Rectangle
 from relook.vision.samples import ImageError, TrainingError
 
@@ -127,6 +129,36 @@ def test_the_number_of_steps_taken_makes_the_same_model_again(tmp_path: Path, mo
     assert told[-1] == (39, 39)
     run(tmp_path / "told", replace(QUICK, steps=steps))
     assert (tmp_path / "free" / GRAPH).read_bytes() == (tmp_path / "told" / GRAPH).read_bytes()
+
+
+def test_when_nothing_is_gained_falling_begins_early_and_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    from relook.vision.detect import plan, training
+
+    for name, value in (("FEWEST_BETWEEN", 2), ("LOOK_EPOCHS", 1), ("STEP_GRID", 5), ("PATIENCE", 1)):
+        monkeypatch.setattr(plan, name, value)
+    seen: list[Any] = []
+
+    def worse(weights: Any) -> float:
+        seen.append(weights)
+        return 1 / len(seen)
+
+    images = pictures(0, 4)
+    told: list[tuple[int, int]] = []
+    outcome = training.learn(
+        Pictures(images, LABELS, Size(64, 64)),
+        plan.order(images),
+        len(LABELS),
+        starts.own(),
+        training.Judge(worse, lambda done, of: told.append((done, of))),
+        replace(QUICK, steps=None),
+        1,
+        time.monotonic() + 600,
+    )
+    assert [step for step, _ in outcome.scores[:3]] == [2, 4, 6]
+    assert (outcome.steps, outcome.taken) == (16, 16)  # ten at the full rate
+    assert outcome.chosen_step == 2
+    assert outcome.weights is seen[0]
+    assert told[-1] == (16, 16)
 
 
 def test_progress_is_told_and_can_cancel(tmp_path: Path) -> None:
