@@ -135,13 +135,14 @@ def test_names_and_pages(stage: Stage) -> None:
 def test_two_trainings_at_once(stage: Stage) -> None:
     versions = VersionStage(stage, "ap-northeast-3")
     project = versions.project()
-    data = versions.legacy(versions.labelled(20, "red", "green"))
+    data = versions.legacy(versions.labelled(1, "red", "green"))
     for name in ("one", "two"):
         versions.create_version(project, name, **data)
     third = refused(versions.create_version, project=project, name="three", **data)
     assert code(third) == ("LimitExceededException", 400)
     for name in ("one", "two"):
-        assert versions.settled_version(project, name)["Status"] == "TRAINING_COMPLETED"
+        assert versions.settled_version(project, name)["Status"] == "TRAINING_FAILED"
+    assert versions.create_version(project, "three", **data)
 
 
 def test_versions_that_are_not_there(versions: VersionStage) -> None:
