@@ -126,6 +126,7 @@ class PodmanService:
             self._process = subprocess.Popen(
                 [*launcher, *self._podman(), "system", "service", "--time=0"],
                 env=self._variables(),
+                cwd=self.folder,  # conmon leaves a file there where a container ran out of memory
                 pass_fds=(listening.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
