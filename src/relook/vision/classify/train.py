@@ -10,21 +10,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from relook.vision import artifact, int8, label_artifact, provenance, runtime
+from relook.vision import artifact, int8, label_artifact, runtime
 from relook.vision.backbones import Backbone
-from relook.vision.classify import candidates, looking, regression
+from relook.vision.classify import candidates, looking, regression, telling
 from relook.vision.classify.budget import Budget
-from relook.vision.classify.candidates import MARGIN, Candidate
+from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.exporting import Head, export
 from relook.vision.classify.looking import PLAIN, Flip, Look, look
 from relook.vision.classify.predicting import Classifier
-from relook.vision.classify.problem import FOLDS, LabelProblem, compared, problem_of, truths_of
-from relook.vision.classify.survey import Survey, bytes_of, check_labels, survey
+from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
+from relook.vision.classify.survey import bytes_of, check_labels, survey
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
 from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
 from relook.vision.label_artifact import Fit, LabelCard
@@ -46,7 +45,6 @@ _LEAST_GAIN = 0.001
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes."""
 _UNTESTED = 0.5
-_LIBRARIES = ("numpy", "onnx", "openvino", "pillow", "scikit-learn", "scipy", "simplejpeg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,10 @@ def train(
         card = _export(learned, problem, backbone, precision, task, output)
         progress("export", 1, 1)
         tests, evaluation = _evaluate(output, test, problem, progress)
-    notes = (*_start(backbone), *seen.notes, *learned.notes, *evaluation.warnings)
-    report = as_record(evaluation) | _how(learned, seen, len(training), notes)
+    notes = (*telling.start(backbone), *seen.notes, *learned.notes, *evaluation.warnings)
+    report = as_record(evaluation) | telling.how(learned.chosen, learned.table, seen, len(training), notes)
     thresholds = {label: float(evaluation.thresholds[label]) for label in problem.labels}
-    record = {**report, **_record(backbone, seen, seed)}
+    record = {**report, **telling.made_from(backbone, seen, seed)}
     card = replace(card, thresholds=tuple(thresholds[label] for label in problem.labels), record=record)
     label_artifact.write(output, (output / artifact.GRAPH).read_bytes(), card)
     told = tuple(LabelTest(each.image, _with_thresholds(each.prediction, thresholds)) for each in tests)
@@ -134,8 +132,8 @@ class _Job:
             last = self._look(of, last.size, last.flips, "fit", bool(chosen.recipe.groups))
         head = _head(of, last, final)
         self.progress("head", 1, 1)
-        notes = (_why(chosen, found, problem), *untried, told, *self._partly(problem))
-        return _Learned(final, head, last, tuple(_row(each) for each in found), tuple(note for note in notes if note))
+        notes = (telling.why(chosen, found, problem), *untried, *told, *self._partly(problem))
+        return _Learned(final, head, last, tuple(telling.row(each) for each in found), notes)
 
     def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
         """All candidates there is time for, and what of the sizes was left out."""
@@ -175,7 +173,7 @@ class _Job:
         step = _counted(self.progress, stage, total)
         return look(problem, self.backbone, size, self.precision, step, flips, memories, remember)
 
-    def _mirrored(self, problem: LabelProblem, chosen: Candidate) -> tuple[Candidate, str]:
+    def _mirrored(self, problem: LabelProblem, chosen: Candidate) -> tuple[Candidate, list[str]]:
         """The candidate taught with mirrored copies too, where held-out images are then answered better."""
         best, before = chosen, chosen.quality
         for flips in FLIPS:
@@ -189,9 +187,9 @@ class _Job:
             tried = candidates.tried(problem, seen, chosen.recipe)
             best = tried if tried.quality >= best.quality + _LEAST_GAIN else best
         if best is chosen:
-            return chosen, ""
+            return chosen, []
         how = "left to right" if len(best.look.flips) == len(FLIPS[0]) else "left to right and upside down"
-        return best, f"Taught with copies mirrored {how}, too: held-out quality {before:.3f} became {best.quality:.3f}."
+        return best, [f"Taught with copies mirrored {how}, too: quality {before:.3f} became {best.quality:.3f}."]
 
     def _partly(self, problem: LabelProblem) -> list[str]:
         if len(problem.images) == len(self.problem.images):
@@ -299,59 +297,3 @@ def _with_thresholds(prediction: LabelPrediction, thresholds: dict[str, float]) 
 def _sample(image: LabelledImage) -> Sample:
     """As int8's calibration takes it."""
     return Sample(image.key, image.load, anomalous=False)
-
-
-def _start(backbone: Backbone) -> tuple[str, ...]:
-    weights = f"Weights: {backbone.name} ({backbone.origin})."
-    return (weights, backbone.warning) if backbone.warning else (weights,)
-
-
-def _why(chosen: Candidate, found: Sequence[Candidate], problem: LabelProblem) -> str:
-    best = max(found, key=lambda each: each.quality)
-    what = (
-        f"Chose {chosen} out of {len(found)} candidates by {FOLDS}-fold cross-validation on {len(problem.images)} "
-        f"training images: quality {chosen.quality:.3f} (AUROC {chosen.area:.3f}, information {chosen.information:.3f})"
-    )
-    if best is chosen:
-        return f"{what}, the best of all."
-    return (
-        f"{what}. {best} has {best.quality:.3f} and takes {best.cost / chosen.cost:.1f} times as long to answer; each "
-        f"doubling must be worth {MARGIN}."
-    )
-
-
-def _row(each: Candidate) -> str:
-    return (
-        f"{each}: AUROC {each.area:.3f}, information {each.information:.3f}, quality {each.quality:.3f}, "
-        f"cost {each.cost:.0f} cells, merit {each.merit:.3f}"
-    )
-
-
-def _how(learned: _Learned, seen: Survey, training: int, notes: Sequence[str]) -> dict[str, Any]:
-    """How the model was chosen, for people."""
-    chosen = learned.chosen
-    return {
-        "chosen": {
-            "size": [learned.look.size.width, learned.look.size.height],
-            "recipe": chosen.recipe.name,
-            "strength": chosen.strength,
-            "mirrored": len(learned.look.flips) - 1,
-            "held_out": {"auroc": chosen.area, "information": chosen.information},
-        },
-        "candidates": list(learned.table),
-        "leaked": list(seen.leaked),
-        "training_images": training,
-        "notes": list(notes),
-    }
-
-
-def _record(backbone: Backbone, seen: Survey, seed: int) -> dict[str, Any]:
-    """What the model was made from."""
-    return {
-        "backbone": {"name": backbone.name, "origin": backbone.origin, "sha256": backbone.sha256},
-        "int8": backbone.int8,
-        "data_sha256": seen.data_sha256,
-        "code_sha256": provenance.code_sha256(),
-        "seed": seed,
-        "versions": provenance.versions(_LIBRARIES),
-    }

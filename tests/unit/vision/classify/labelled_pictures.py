@@ -13,16 +13,19 @@ from relook.vision.labelled import LabelledImage
 SHAPES = ("ring", "square", "cross")
 STRIPE = "stripe"
 SIDE = 96
+Ink = tuple[int, int, int]
+INK, FAINT = (30, 30, 60), (112, 112, 114)
 
 
-def picture(shape: str | None, seed: int, stripe: bool = False, size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
+def picture(
+    shape: str | None, seed: int, stripe: bool = False, size: tuple[int, int] = (SIDE, SIDE), ink: Ink = INK
+) -> Image.Image:
     rng = np.random.default_rng([seed, 77])
     ground = rng.normal(120, 12, (size[1], size[0], 3)).clip(0, 255).astype(np.uint8)
     image = Image.fromarray(ground)
     draw = ImageDraw.Draw(image)
     radius = min(size) // 5
     x, y = (int(rng.integers(radius + 4, side - radius - 4)) for side in size)
-    ink = (30, 30, 60)
     if shape == "ring":
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=ink, width=5)
     elif shape == "square":
@@ -46,10 +49,10 @@ def labelled(key: str, data: bytes, *labels: str) -> LabelledImage:
     return LabelledImage(f"s3://set/{key}", lambda: data, labels)
 
 
-def shapes(first: int, each: int, names: Sequence[str] = SHAPES) -> list[LabelledImage]:
+def shapes(first: int, each: int, names: Sequence[str] = SHAPES, ink: Ink = INK) -> list[LabelledImage]:
     """`each` images of every shape; other values of `first` give other pictures."""
     return [
-        labelled(f"{name}-{first + at}.png", encoded(picture(name, 1000 * place + first + at)), name)
+        labelled(f"{name}-{first + at}.png", encoded(picture(name, 1000 * place + first + at, ink=ink)), name)
         for place, name in enumerate(names)
         for at in range(each)
     ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labelled_pictures import SHAPES, STRIPE, encoded, ignore, labelled, picture, shapes, striped
+from labelled_pictures import FAINT, SHAPES, STRIPE, encoded, ignore, labelled, picture, shapes, striped
 from PIL import Image, ImageDraw
 from rendered_parts import part
 
@@ -41,7 +41,9 @@ def run(
     **others: Any,
 ) -> LabelResult:
     given = {"seed": 0, "seconds": HURRIED, "progress": ignore, "options": SMALL} | others
-    return train(training, test, backbone=shipped.backbone(), task=task, labels=labels, output=output, **given)
+    result = train(training, test, backbone=shipped.backbone(), task=task, labels=labels, output=output, **given)
+    assert all(isinstance(note, str) for note in result.notes)
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +243,13 @@ def sided(first: int, each: int) -> list[LabelledImage]:
             image.paste((20, 20, 50), box)
             found.append(labelled(f"{label}-{first + at}.png", encoded(image), label))
     return found
+
+
+def test_mirrored_copies_teach_where_they_help(tmp_path: Path) -> None:
+    """Shapes that look the same in a mirror, and can hardly be seen."""
+    result = run(shapes(0, 12, ink=FAINT), shapes(500, 3, ink=FAINT), tmp_path, seconds=PATIENT)
+    assert result.record["chosen"]["mirrored"] > 0
+    assert any(note.startswith("Taught with copies mirrored") for note in result.notes)
 
 
 def test_labels_of_sides_are_not_taught_with_mirrored_copies(tmp_path: Path) -> None:
