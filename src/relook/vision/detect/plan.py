@@ -49,8 +49,8 @@ class Options:
     steps: int | None = None
     threads: int | None = None
     size: int | None = None
-    batch: int = 8
-    rate: float = 1e-3
+    batch: int = 4
+    rate: float = 2e-3
     upside_down: bool = True
 
 

@@ -26,7 +26,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 DECAY = 0.02
 LARGEST_GRADIENT = 10.0
-TAUGHT_RATE = 0.5
+TAUGHT_RATE = 0.3
 """Of the rate, for what was pretrained."""
 MEASURED_IMAGES = 16
 
