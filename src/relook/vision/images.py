@@ -86,7 +86,7 @@ def upright_header(data: bytes) -> tuple[str, Size]:
     Raises ImageError for what is neither.
     """
     with _recognised(data) as image:
-        return str(image.format), _turned_size(Size(image.height, image.width), _orientation(image))
+        return _format(image), _turned_size(Size(image.height, image.width), _orientation(image))
 
 
 def upright_size(data: bytes) -> Size:
@@ -107,7 +107,7 @@ def decode(data: bytes) -> Pixels:
     Raises ImageError on anything else, on sides outside 64..4096, files over 8 MB and truncated files.
     """
     with _open(data) as image:
-        if image.format == "JPEG":
+        if _format(image) == "JPEG":
             _check_scans(data)
             if image.mode in ("RGB", "L"):
                 return _decode_jpeg(data, Size(image.height, image.width))
@@ -155,6 +155,11 @@ def _recognised(data: bytes) -> Image.Image:
         raise ImageError("the bytes are not a JPEG or PNG image; only these two formats are accepted") from error
 
 
+def _format(image: Image.Image) -> str:
+    """JPEG or PNG. Cameras hang a second picture on their JPEG; Pillow calls that MPO, and it is the same JPEG."""
+    return "PNG" if image.format == "PNG" else "JPEG"
+
+
 def _open_upright(data: bytes) -> Image.Image:
     image = _open(data, LARGEST_UPRIGHT_FILE)
     if max(image.size) > LONGEST_SHAPE * min(image.size):
@@ -167,7 +172,7 @@ def _open_upright(data: bytes) -> Image.Image:
 
 def _loaded(data: bytes, image: Image.Image) -> Loaded:
     size = Size(image.height, image.width)
-    if image.format == "JPEG":
+    if _format(image) == "JPEG":
         _check_scans(data)
         if image.mode in ("RGB", "L"):
             return Loaded(_decode_jpeg(data, _shrunk(size)), size)
@@ -176,7 +181,7 @@ def _loaded(data: bytes, image: Image.Image) -> Loaded:
 
 def _orientation(image: Image.Image) -> int:
     """EXIF's 1 to 8 of a JPEG; 1, upright, where it says nothing that can be understood. A PNG is upright."""
-    if image.format == "PNG":
+    if _format(image) == "PNG":
         return 1
     try:
         told = image.getexif().get(_ORIENTATION)
@@ -242,7 +247,9 @@ def _decode_pillow(image: Image.Image) -> Pixels:
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow raise anything: AssertionError, struct.error, KeyError, ...
-        raise ImageError(f"the {image.format} is truncated or damaged ({error}); send the file again, whole") from error
+        raise ImageError(
+            f"the {_format(image)} is truncated or damaged ({error}); send the file again, whole"
+        ) from error
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

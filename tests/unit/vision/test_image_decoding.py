@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from relook.vision.images import LARGEST_FILE, Size, common_size, decode, resize, size_of, working_size
+from relook.vision.images import LARGEST_FILE, Size, common_size, decode, resize, size_of, upright_header, working_size
 from relook.vision.samples import ImageError
 
 RED = (200, 30, 40)
@@ -140,6 +140,26 @@ def test_metadata_that_looks_like_scans_is_no_scan() -> None:
     plain = progressive(0, metadata=b"\xff\xda" * 90_000)
     assert decode(plain).shape == (512, 512, 3)
     assert decode(plain + b"\xff\xda" * 1000).shape == (512, 512, 3)  # a film that a telephone hangs on
+
+
+def two_pictures(first: bytes) -> bytes:
+    """A JPEG with a second one behind it and the directory that says so, as cameras write it."""
+    both = encoded(Image.new("L", (64, 64)), "MPO", save_all=True, append_images=[Image.new("L", (64, 64))])
+    start = both.index(b"\xff\xe2")
+    directory = both[start : start + 2 + int.from_bytes(both[start + 2 : start + 4], "big")]
+    assert directory[4:8] == b"MPF\0"
+    return first[:2] + directory + first[2:]
+
+
+def test_a_camera_s_jpeg_of_two_pictures_is_its_first() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (70, 80, 3), np.uint8)
+    plain = encoded(Image.fromarray(noise), "JPEG")
+    data = two_pictures(plain)
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert (decode(data) == decode(plain)).all()
+    assert upright_header(data) == ("JPEG", Size(70, 80))
+    with pytest.raises(ImageError, match="more than 64 scans"):
+        decode(two_pictures(progressive(1_000)))
 
 
 def test_transparency_without_a_palette_is_damage() -> None:
