@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from botocore.model import Shape
+from member_labels import LABEL_REQUESTS, Requests
 
 from relook import app
 from relook.aws.operation import RequestContext
@@ -73,7 +75,7 @@ ALLOWS = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": 
 
 class World:
     def __init__(self, folder: Path) -> None:
-        settings = Settings(folder, endpoint_instances=1000)
+        settings = Settings(folder, endpoint_instances=1000, trainings=1000, label_projects=1000)
         data = DataFolder(settings.data)
         self.store = Store.open(data.database)
         blobs = FolderBlobs(self.store, data.objects, system_clock)
@@ -106,7 +108,7 @@ class World:
         context = RequestContext(ACCOUNT, REGION, principal, "id", system_clock(), "http://127.0.0.1")
         found = self.services[service].operations[operation].handler(context, members)
         if inspect.iscoroutine(found):
-            found = _ended(found)
+            found = asyncio.run(found) if service == "rekognition" else _ended(found)
         return dict(found or {})
 
     def input_of(self, service: str, operation: str) -> Shape:
@@ -165,8 +167,8 @@ class Body:
         return b"x"
 
 
-Requests = Callable[[World, str], list[dict[str, Any]]]
 REQUESTS: dict[str, Requests] = {
+    **LABEL_REQUESTS,
     "CreateEndpoint": lambda _, name: [{"EndpointName": name, "EndpointConfigName": "c"}],
     "UpdateEndpoint": lambda world, name: [{"EndpointName": world.endpoint(name), "EndpointConfigName": "c"}],
     "UpdateEndpointWeightsAndCapacities": lambda world, name: [

@@ -29,6 +29,7 @@ SOURCES = {
     "application-autoscaling": ("services/autoscaling",),
     "iam": ("services/iam",),
     "logs": ("services/logs",),
+    "rekognition": ("services/rekognition",),
     "sagemaker": ("services/sagemaker", "core", "containers"),
     "sagemaker-runtime": ("services/sagemaker",),
 }
@@ -94,9 +95,9 @@ def test_what_is_echoed_is_told_again(world: World, service: str, operation: str
     members = world.request(operation, path)
     value = give(world.input_of(service, operation), members, path)
     answer = world.call(service, operation, **members)
-    if service == "sagemaker" and path == "Tags":
+    if service in TAG_LISTS and path == "Tags":
         (arn,) = (text for name, text in answer.items() if name.endswith("Arn"))
-        assert world.call(service, "ListTags", ResourceArn=arn)["Tags"] == value
+        assert world.call(service, TAG_LISTS[service], ResourceArn=arn)["Tags"] == value
         return
     reader, named, below = READERS[operation](members)
     told = path.replace("SpecificationsToAdd", "Specifications")
@@ -108,12 +109,23 @@ def named_by(reader: str, name: str, given: str | None = None) -> Any:
     return lambda members: (reader, {name: members[given or name]}, "")
 
 
+def described_version(project: str) -> Any:
+    return lambda members: (
+        "DescribeProjectVersions",
+        {"ProjectArn": members[project], "VersionNames": [members["VersionName"]]},
+        "ProjectVersionDescriptions[].",
+    )
+
+
+TAG_LISTS = {"rekognition": "ListTagsForResource", "sagemaker": "ListTags"}
 READERS = {
+    "CopyProjectVersion": described_version("DestinationProjectArn"),
     "CreateAlgorithm": named_by("DescribeAlgorithm", "AlgorithmName"),
     "CreateEndpointConfig": named_by("DescribeEndpointConfig", "EndpointConfigName"),
     "CreateModel": named_by("DescribeModel", "ModelName"),
     "CreateModelPackage": named_by("DescribeModelPackage", "ModelPackageName"),
     "CreateModelPackageGroup": named_by("DescribeModelPackageGroup", "ModelPackageGroupName"),
+    "CreateProjectVersion": described_version("ProjectArn"),
     "CreateRole": lambda members: ("GetRole", {"RoleName": members["RoleName"]}, "Role."),
     "CreateTrainingJob": named_by("DescribeTrainingJob", "TrainingJobName"),
     "CreateTransformJob": named_by("DescribeTransformJob", "TransformJobName"),
