@@ -13,7 +13,7 @@ from relook.core.custom_labels.distribution import Item
 from relook.core.custom_labels.manifest import Entry
 from relook.core.custom_labels.statistics import DatasetStats, EntryFilter, LabelStats
 from relook.store.queries import batches, contains
-from relook.store.tables.rekognition import entries, labels
+from relook.store.tables.rekognition import entries, labels, training_entries
 
 _COLUMNS = ("line", "labelled", "errors")
 
@@ -88,8 +88,9 @@ def append(connection: Connection, dataset_id: int, found: Sequence[Entry]) -> N
 
 
 def replace(connection: Connection, dataset_id: int, found: Mapping[int, Entry]) -> None:
-    """Put these in the place of the entries at their positions, labels and all."""
+    """Put these in the place of the entries at their positions, labels and all; a training keeps the old ones."""
     for some in batches(list(found)):
+        _keep_lines(connection, some)
         connection.execute(delete(labels).where(labels.c.position.in_(some)))
     if found:
         columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _COLUMNS}
@@ -172,6 +173,13 @@ def _names(connection: Connection, dataset_id: int) -> int:
         if name is None:
             return found
         found, last = found + 1, name
+
+
+def _keep_lines(connection: Connection, positions: Sequence[int]) -> None:
+    """For the trainings that began with these entries as they are now."""
+    line = select(entries.c.line).where(entries.c.position == training_entries.c.entry).scalar_subquery()
+    held = training_entries.c.entry.in_(positions) & training_entries.c.line.is_(None)
+    connection.execute(update(training_entries).where(held).values(line=line))
 
 
 def _values(entry: Entry) -> dict[str, Any]:

@@ -223,21 +223,23 @@ def remove(connection: Connection, version_id: int) -> None:
 
 
 def snapshot(connection: Connection, version_id: int, kind: DatasetType, dataset_id: int) -> None:
-    """Copy a dataset's lines, in its order, so that later changes do not reach a training."""
-    lines = (
-        select(literal(version_id), literal(kind.value), entries.c.line)
-        .where(entries.c.dataset_id == dataset_id)
-        .order_by(entries.c.position)
+    """Hold a dataset's entries as they are: `rekognition_entries.replace` keeps their lines for a training.
+
+    They are referred to, not copied, for there may be hundreds of MB of lines; so they must not be removed meanwhile.
+    """
+    held = select(literal(version_id), entries.c.position, literal(kind.value)).where(
+        entries.c.dataset_id == dataset_id
     )
-    connection.execute(insert(training_entries).from_select(["version_id", "type", "line"], lines))
+    connection.execute(insert(training_entries).from_select(["version_id", "entry", "type"], held))
 
 
 def lines(connection: Connection, version_id: int, kind: DatasetType) -> Iterator[str]:
-    """What a version is trained on or tested with, in order."""
+    """What a version is trained on or tested with, in the dataset's order."""
     query = (
-        select(training_entries.c.line)
+        select(func.coalesce(training_entries.c.line, entries.c.line))
+        .join(entries, entries.c.position == training_entries.c.entry)
         .where(training_entries.c.version_id == version_id, training_entries.c.type == kind.value)
-        .order_by(training_entries.c.position)
+        .order_by(training_entries.c.entry)
     )
     yield from connection.execute(query).scalars()
 

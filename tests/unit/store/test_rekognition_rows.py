@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from custom_labels_lines import entry, spoiled
+from custom_labels_lines import entry, image_level, source, spoiled
 from relook.core.custom_labels.manifest import Entry
 from relook.core.custom_labels.names import DatasetType
-from relook.core.custom_labels.states import DatasetStatus
+from relook.core.custom_labels.states import DatasetStatus, VersionStatus
 from relook.core.custom_labels.statistics import EntryFilter, dataset_stats, label_stats
 from relook.core.names import Scope
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 from relook.store import rekognition_projects as projects
 from relook.store import rekognition_tags as tags
+from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
 from relook.store.rekognition_tags import Kind, Tagged
+from relook.store.tables.rekognition import training_entries
 
 SCOPE = Scope("123456789012", "eu-central-1")
 
@@ -117,6 +119,48 @@ def test_copying_and_moving(store: Store, lines: list[dict[str, Any]], chosen: f
             assert entries.stats(connection, dataset) == dataset_stats(expected)
             assert entries.label_stats(connection, dataset) == label_stats(expected)
         _remove(connection, source, copy, test)
+
+
+def test_what_a_training_began_with_stays(store: Store) -> None:
+    def labelled(label: str, *names: str) -> list[Entry]:
+        return [entry(image_level(name, label)) for name in names]
+
+    with store.write() as connection:
+        train, test = _dataset(connection), _dataset(connection, DatasetType.TEST)
+        entries.append(connection, train, labelled("old", "a", "b", "c"))
+        a, b, c = entries.positions(connection, train, [source(name) for name in "abc"]).values()
+        first, second = _version(connection, "first"), _version(connection, "second")
+        versions.snapshot(connection, first, DatasetType.TRAIN, train)
+        entries.replace(connection, train, {b: labelled("new", "b")[0]})
+        versions.snapshot(connection, second, DatasetType.TRAIN, train)
+        entries.replace(connection, train, {b: labelled("newest", "b")[0], c: labelled("newest", "c")[0]})
+        entries.append(connection, train, labelled("newest", "d"))
+        entries.move(connection, [a], test)
+
+        def trained_on(version: int) -> list[str]:
+            return list(versions.lines(connection, version, DatasetType.TRAIN))
+
+        old = [one.dataset_line() for one in labelled("old", "a", "b", "c")]
+        assert trained_on(first) == old
+        assert trained_on(second) == [old[0], labelled("new", "b")[0].dataset_line(), old[2]]
+        copied = select(training_entries.c.entry).where(training_entries.c.line.is_not(None))
+        assert sorted(connection.execute(copied).scalars()) == [b, b, c, c], "nothing else is kept twice"
+        with pytest.raises(IntegrityError), connection.begin_nested():
+            entries.remove_some(connection, train, 10)
+        versions.drop_snapshot(connection, first)
+        assert trained_on(first) == []
+        versions.remove(connection, second)
+        assert connection.execute(select(training_entries)).all() == []
+        versions.remove(connection, first)
+        _remove(connection, train, test)
+
+
+def _version(connection: Connection, name: str) -> int:
+    project = projects.named(connection, SCOPE, "p")
+    assert project is not None
+    status, output = VersionStatus.TRAINING_IN_PROGRESS, versions.Output("out", "")
+    new = versions.NewVersion(project.id, name, status, "", output, seed=1, auto_split=True)
+    return versions.create(connection, new, 1).id
 
 
 def test_a_deleted_dataset_is_found_by_nobody(store: Store) -> None:

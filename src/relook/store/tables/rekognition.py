@@ -139,15 +139,17 @@ versions = Table(
     sqlite_autoincrement=True,
 )
 
-# What a version is trained on, as the datasets were when CreateProjectVersion was called; gone when it has ended.
+# The entries that a version is trained on, as they were when CreateProjectVersion was called; gone when it has ended.
+# `line` is NULL until the entry is replaced, and what it was from then on.
 training_entries = Table(
     "rekognition_training_entries",
     metadata,
-    Column("position", Serial, primary_key=True),
-    Column("version_id", ForeignKey(versions.c.id, ondelete="CASCADE"), nullable=False),
+    Column("version_id", ForeignKey(versions.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("entry", ForeignKey(entries.c.position), primary_key=True),
     Column("type", String(5), nullable=False),
-    Column("line", Text, nullable=False),
-    Index("ix_rekognition_training_entries_page", "version_id", "type", "position"),
+    Column("line", Text),
+    Index("ix_rekognition_training_entries_entry", "entry"),
+    sqlite_with_rowid=False,
 )
 
 # Each belongs to one of the three.

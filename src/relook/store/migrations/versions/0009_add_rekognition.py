@@ -162,24 +162,23 @@ def upgrade() -> None:
     )
     op.create_table(
         "rekognition_training_entries",
-        sa.Column("position", SERIAL, nullable=False),
         sa.Column("version_id", SERIAL, nullable=False),
+        sa.Column("entry", SERIAL, nullable=False),
         sa.Column("type", sa.String(length=5), nullable=False),
-        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["entry"], ["rekognition_entries.position"], name=op.f("fk_rekognition_training_entries_entry")
+        ),
         sa.ForeignKeyConstraint(
             ["version_id"],
             ["rekognition_versions.id"],
             name=op.f("fk_rekognition_training_entries_version_id"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint("position", name=op.f("pk_rekognition_training_entries")),
+        sa.PrimaryKeyConstraint("version_id", "entry", name=op.f("pk_rekognition_training_entries")),
+        sqlite_with_rowid=False,
     )
-    op.create_index(
-        "ix_rekognition_training_entries_page",
-        "rekognition_training_entries",
-        ["version_id", "type", "position"],
-        unique=False,
-    )
+    op.create_index("ix_rekognition_training_entries_entry", "rekognition_training_entries", ["entry"], unique=False)
     op.create_table(
         "rekognition_labels",
         sa.Column("dataset_id", SERIAL, nullable=False),
