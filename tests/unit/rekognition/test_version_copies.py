@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION, START, World
 
 from relook.core.custom_labels.states import VersionStatus
+from relook.jobs.artifacts import fresh_folder
 from relook.store.tables.rekognition import versions as version_table
 
 OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": "copied"}
@@ -124,6 +125,23 @@ def test_a_source_that_goes_before_it_is_copied(world: World) -> None:
     assert "has been deleted" in found["StatusMessage"]
     assert list(world.artifacts.iterdir()) == []
     assert world.call("DeleteProjectVersion", ProjectVersionArn=found["ProjectVersionArn"]) == {"Status": "DELETING"}
+
+
+def test_a_source_that_goes_while_it_is_copied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.call("CopyProjectVersion", **source(world))
+
+    def amid_its_deletion(root: Path, artifact_id: str) -> Path:
+        with world.store.write() as connection:
+            connection.execute(delete(version_table).where(version_table.c.name == "v1"))
+        [card] = world.artifacts.glob("*/model.json")
+        card.unlink()
+        return fresh_folder(root, artifact_id)
+
+    monkeypatch.setattr("relook.services.rekognition.copying.fresh_folder", amid_its_deletion)
+    world.run_jobs()
+    found = world.describe(target(world), "copy")
+    assert found["Status"] == "COPYING_FAILED"
+    assert "has been deleted" in found["StatusMessage"]
 
 
 def test_an_output_bucket_that_is_not_there(world: World) -> None:

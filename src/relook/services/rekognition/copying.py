@@ -124,6 +124,7 @@ class CopyJob:
             for path in sorted((self._artifacts / source.outcome.artifact).iterdir()):
                 shutil.copyfile(path, folder / path.name)
             make_durable(folder)
+            self._check_whole(version, source)
             files = write_results(self._blobs, version, read_results(self._blobs, source))
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -137,6 +138,12 @@ class CopyJob:
             versions.finished(connection, version.id, status, VERSION_MESSAGES[status], outcome, files)
 
         return complete
+
+    def _check_whole(self, version: Version, source: Version) -> None:
+        """A deletion takes the row away before the files: while it is there, they all were."""
+        with self._store.read() as connection:
+            if versions.get(connection, source.id) is None:
+                raise JobFailed(_gone(version))
 
     def failed(self, connection: Connection, payload: Payload, reason: str) -> None:
         versions.change_status(connection, payload["version"], VersionStatus.COPYING_FAILED, reason)
