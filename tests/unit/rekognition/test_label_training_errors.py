@@ -202,6 +202,16 @@ def test_too_many_rows(tmp_path: Any) -> None:
     world.close()
 
 
+def test_no_more_rows_are_read_and_no_images_looked_at(tmp_path: Any) -> None:
+    world = World(tmp_path, limits=Limits(images=5))
+    found = world.from_manifests([label_line(f"s3://{BUCKET}/none-{number}.png", "red") for number in range(30)])
+    message = "The manifest file has too many rows."
+    failed_by_content(world, found, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM", message, "training")
+    told = world.document("ManifestSummary")["statistics"]["training"]
+    assert (told["total_json_lines"], told["invalid_json_lines"]) == (6, 0)
+    world.close()
+
+
 def test_labels_that_are_not_tested(world: World) -> None:
     lines = [label_line(line["source-ref"], name) for line, name in zip(world.labelled(3, "red"), "abc", strict=True)]
     found = world.from_manifests(lines, world.labelled(2, "red"))

@@ -122,6 +122,8 @@ class Planner:
         if any(errors):
             outcome = self._decide(training, testing, version, {})
             return Reviewed(refused(outcome, training=errors[0], testing=errors[1]), {})
+        if any(len(lines) > self._limits.rows for lines in (training, testing or ())):
+            return Reviewed(self._decide(training, testing, version, {}), {})
         entries = [line for line in (*training, *(testing or ())) if isinstance(line, Entry)]
         looked = _Looks(self._blobs, version.name.scope.account)
         wanted = {entry.source_ref: entry for entry in entries if entry.needs_image}
@@ -177,6 +179,8 @@ class Planner:
             with self._blobs.open(account, bucket, key, version) as file:
                 for number, line in read_manifest(file):
                     lines.append(line)
+                    if number > self._limits.rows:
+                        break  # that is refused: a gigabyte of short lines is more than memory holds
                     if number % _LINES_EVERY == 0:
                         progress("reading the manifest", number, 0)
             return lines
