@@ -37,6 +37,8 @@ NEEDS_TORCH = (
 )
 _EARLY_THRESHOLD = 0.5
 """In cards whose thresholds are not chosen yet."""
+_ANSWERING_THREADS = 1
+"""Of the runtime, for test images: as many as a unit has."""
 
 
 def train(
@@ -118,7 +120,7 @@ class _Job:
         progress: Progress,
     ) -> LabelResult:
         """Answer the test images, choose thresholds, write the artifact."""
-        detector = Detector.of(graph, self._card(graph, {}), _threads())
+        detector = Detector.of(graph, self._card(graph, {}), _ANSWERING_THREADS)
         tests = []
         for at, image in enumerate(test):
             tests.append(_answered(detector, image))
@@ -142,7 +144,7 @@ class _Job:
     def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
         """How good held-out images are answered by the graph that would be served."""
         graph = export(self.start.architecture(len(self.labels)), weights, self.size)
-        detector = Detector.of(graph, self._card(graph, {}), _threads())
+        detector = Detector.of(graph, self._card(graph, {}), _ANSWERING_THREADS)
         pairs = [(image.boxes, _answered(detector, image).prediction.found) for image in images]
         loose = mean_average_precision(pairs, self.labels, (RIGHT_OVERLAP,))
         return (loose + mean_average_precision(pairs, self.labels)) / 2
@@ -217,8 +219,3 @@ def _with_thresholds(test: LabelTest, thresholds: dict[str, float]) -> LabelTest
 def _scaled(size: Size, long_side: int) -> Size:
     scale = long_side / max(size.height, size.width)
     return Size(*(max(2 * CELL, CELL * round(side * scale / CELL)) for side in (size.height, size.width)))
-
-
-def _threads() -> int:
-    """Of the runtime, while answering test images. It computes the same with any number as far as scores go."""
-    return 1
