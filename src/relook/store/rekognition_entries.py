@@ -36,6 +36,12 @@ def count(connection: Connection, dataset_id: int) -> int:
     return connection.execute(query).scalar_one()
 
 
+def count_uses(connection: Connection, dataset_id: int) -> int:
+    """How many labels the entries declare, each entry on its own."""
+    query = select(func.count()).select_from(labels).where(labels.c.dataset_id == dataset_id)
+    return connection.execute(query).scalar_one()
+
+
 def stats(connection: Connection, dataset_id: int) -> DatasetStats:
     query = select(
         func.count(),

@@ -313,7 +313,7 @@ def test_the_bucket_of_images_may_be_another_than_the_manifests(world: World) ->
 
 
 def test_a_dataset_stays_while_a_version_is_trained(world: World) -> None:
-    """Its entries were copied, but clients of the original wait for the training, too."""
+    """Its entries are what it is trained on."""
     arn = _start(world)
     world.run_jobs()
     project = world.call("DescribeProjects")["ProjectDescriptions"][0]["ProjectArn"]

@@ -22,6 +22,7 @@ from relook.services.rekognition.dataset_steps import (
     DISTRIBUTE_JOB,
     LANE,
     PURGE_JOB,
+    SPLIT_JOB,
     UPDATE_JOB,
     clear,
     code_of,
@@ -51,6 +52,7 @@ class DatasetJobs:
             *self._filling.kinds(),
             JobKind(UPDATE_JOB, LANE, self.update, self.update_failed),
             JobKind(DISTRIBUTE_JOB, LANE, self.distribute, self.distribute_failed),
+            JobKind(SPLIT_JOB, LANE, self.split, self.distribute_failed),
             JobKind(PURGE_JOB, LANE, self.purge, self.purge_failed),
         ]
 
@@ -87,6 +89,14 @@ class DatasetJobs:
             return nothing
         chosen = distribution.move_in_steps(self._store, context, pair)
         return lambda connection: distribution.finish(connection, pair, chosen, self._clock())
+
+    def split(self, context: JobContext, payload: Payload) -> Completion:
+        """What a training has chosen to test with."""
+        pair = Distribution(payload["train"], payload["test"])
+        if self._get(pair.train) is None:
+            return nothing
+        distribution.move_chosen(self._store, context, pair, payload["chosen"])
+        return lambda connection: distribution.finish(connection, pair, True, self._clock())
 
     def distribute_failed(self, connection: Connection, payload: Payload, reason: str) -> None:
         pair = Distribution(payload["train"], payload["test"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import Connection
 
@@ -13,13 +14,15 @@ from relook.core.custom_labels.states import (
     DATASET_IN_PROGRESS,
     DatasetStatus,
 )
-from relook.services.rekognition.distribution import Distribution, distribute
+from relook.jobs.queue import enqueue
+from relook.services.rekognition.dataset_steps import LANE, SPLIT_JOB
+from relook.services.rekognition.distribution import Distribution, distribute, fits_a_transaction
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 
 
 def move_test_images(connection: Connection, project_id: int, source_refs: Sequence[str], now: int) -> bool:
-    """Move these entries from the train to the test dataset, which is made where there is none.
+    """Move these entries from the train to the test dataset, which is made where there is none; many of them in a job.
 
     Done already counts as done. False, and nothing changed, where the datasets are not as they were: one is busy or
     gone, or the test dataset has other entries.
@@ -37,5 +40,10 @@ def move_test_images(connection: Connection, project_id: int, source_refs: Seque
     updating = DatasetStatus.UPDATE_IN_PROGRESS
     for dataset in (train, test):
         datasets.change_status(connection, dataset.id, updating, DATASET_IN_PROGRESS[updating], now)
-    distribute(connection, Distribution(train.id, test.id), chosen, now)
+    pair = Distribution(train.id, test.id)
+    if fits_a_transaction(connection, train.id):
+        distribute(connection, pair, chosen, now)
+    else:
+        payload = {**asdict(pair), "chosen": chosen}
+        enqueue(connection, kind=SPLIT_JOB, lane=LANE, subject=str(train.name), payload=payload, now=now)
     return True

@@ -17,6 +17,7 @@ CREATE_JOB = "label-dataset-create"
 COPY_JOB = "label-dataset-copy"
 UPDATE_JOB = "label-dataset-update"
 DISTRIBUTE_JOB = "label-dataset-distribute"
+SPLIT_JOB = "label-dataset-split"
 PURGE_JOB = "label-dataset-purge"
 
 AT_ONCE = 500

@@ -23,8 +23,9 @@ from relook.store.engine import Store
 from relook.store.queries import batches
 from relook.store.rekognition_datasets import Dataset
 
-_BEFORE_THE_ANSWER = 5000
-"""So many entries are distributed before the call returns: clients train right after it, without a look."""
+_BEFORE_THE_ANSWER = 20_000
+"""So many entries, and labels of them, are distributed before the call returns: clients train right after it, without
+a look. With more the one transaction would keep other writers waiting for seconds."""
 _SEED = 0
 
 
@@ -49,12 +50,12 @@ class Distributions:
             named = [require_dataset(connection, context, one["Arn"]) for one in members["Datasets"]]
             train, test = _pair(named)
             pair = Distribution(train.id, test.id)
-            images = _check(connection, train, test)
+            _check(connection, train, test)
             message = DATASET_IN_PROGRESS[DatasetStatus.UPDATE_IN_PROGRESS]
             for dataset in (train, test):
                 new = DatasetStatus.UPDATE_IN_PROGRESS
                 datasets.change_status(connection, dataset.id, new, message, context.now)
-            if images <= _BEFORE_THE_ANSWER:
+            if fits_a_transaction(connection, train.id):
                 chosen = _choose(connection, pair)
                 entries.move(connection, chosen or (), pair.test)
                 finish(connection, pair, chosen is not None, context.now)
@@ -63,6 +64,11 @@ class Distributions:
             enqueue(connection, kind=DISTRIBUTE_JOB, lane=LANE, subject=subject, payload=payload, now=context.now)
         self._wake_jobs()
         return {}
+
+
+def fits_a_transaction(connection: Connection, dataset_id: int) -> bool:
+    """Whether a fifth of the dataset can be moved at once without keeping other writers waiting."""
+    return entries.count(connection, dataset_id) + entries.count_uses(connection, dataset_id) <= _BEFORE_THE_ANSWER
 
 
 def distribute(connection: Connection, pair: Distribution, chosen: Sequence[int], now: int) -> None:
@@ -81,10 +87,15 @@ def move_in_steps(store: Store, context: JobContext, pair: Distribution) -> bool
         context.progress("moving entries back", len(some), 0)
     with store.read() as connection:
         chosen = _choose(connection, pair)
-    for done, some in enumerate(batches(chosen or (), AT_ONCE)):
-        context.progress("moving entries", done * AT_ONCE, len(chosen or ()))
-        _step(store, pair, pair.test, some)
+    move_chosen(store, context, pair, chosen or ())
     return chosen is not None
+
+
+def move_chosen(store: Store, context: JobContext, pair: Distribution, chosen: Sequence[int]) -> None:
+    """Move the entries at these positions to the test dataset; those that are there already stay."""
+    for done, some in enumerate(batches(chosen, AT_ONCE)):
+        context.progress("moving entries", done * AT_ONCE, len(chosen))
+        _step(store, pair, pair.test, some)
 
 
 def _step(store: Store, pair: Distribution, target: int, chosen: Sequence[int] | None) -> Sequence[int]:
@@ -137,15 +148,13 @@ def _pair(named: Sequence[Dataset]) -> tuple[Dataset, Dataset]:
     return train, test
 
 
-def _check(connection: Connection, train: Dataset, test: Dataset) -> int:
-    """How many images there are to distribute."""
+def _check(connection: Connection, train: Dataset, test: Dataset) -> None:
+    """InvalidParameterException, ResourceNotReadyException."""
     for dataset in (train, test):
         if dataset.status not in DATASET_COMPLETE:
             needed = either(DATASET_COMPLETE)
             raise not_ready(f"Dataset {dataset.name} is {dataset.status}; DistributeDatasetEntries needs {needed}")
-    images = entries.count(connection, train.id)
-    if images == 0:
+    if not entries.count(connection, train.id):
         raise invalid(f"Dataset {train.name} is empty: there is nothing to distribute")
     if entries.count(connection, test.id):
         raise invalid(f"Dataset {test.name} has entries; distribution needs an empty test dataset")
-    return images
