@@ -9,7 +9,6 @@ from relook.aws.models import botocore_model
 from relook.core.custom_labels import states
 from relook.core.custom_labels.states import (
     DATASET_TRANSITIONS,
-    PROJECT_TRANSITIONS,
     VERSION_TRANSITIONS,
     DatasetStatus,
     MessageCode,
@@ -18,7 +17,6 @@ from relook.core.custom_labels.states import (
 )
 
 TABLES: list[tuple[Mapping[StrEnum, frozenset[StrEnum]], type[StrEnum]]] = [
-    (PROJECT_TRANSITIONS, ProjectStatus),  # type: ignore[list-item]
     (DATASET_TRANSITIONS, DatasetStatus),  # type: ignore[list-item]
     (VERSION_TRANSITIONS, VersionStatus),  # type: ignore[list-item]
 ]
@@ -38,12 +36,12 @@ def test_the_values_are_those_of_the_service_model(ours: type[StrEnum], shape: s
     assert {str(value) for value in ours} == set(botocore_model("rekognition").shape_for(shape).enum) - without
 
 
-@pytest.mark.parametrize(("table", "kind"), TABLES, ids=["projects", "datasets", "versions"])
+@pytest.mark.parametrize(("table", "kind"), TABLES, ids=["datasets", "versions"])
 def test_every_status_is_in_the_table_and_reached(
     table: Mapping[StrEnum, frozenset[StrEnum]], kind: type[StrEnum]
 ) -> None:
     assert set(table) == set(kind)
-    starts = {"CREATING", "CREATE_IN_PROGRESS", "TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS"}
+    starts = {"CREATE_IN_PROGRESS", "TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS"}
     assert set().union(*table.values()) == set(kind) - {kind(one) for one in starts if one in set(kind)}
 
 
@@ -53,7 +51,6 @@ def test_what_may_be_done_is_what_the_tables_allow() -> None:
     assert states.version_sources(VersionStatus.STOPPING) == states.VERSION_STOPPABLE
     assert states.dataset_sources(DatasetStatus.DELETE_IN_PROGRESS) == states.DATASET_DELETABLE
     assert states.dataset_sources(DatasetStatus.UPDATE_IN_PROGRESS) == states.DATASET_COMPLETE
-    assert states.project_sources(ProjectStatus.DELETING) == {ProjectStatus.CREATED}
 
 
 def test_a_model_that_trains_or_runs_is_not_deleted_and_a_failed_training_not_started() -> None:
@@ -66,4 +63,4 @@ def test_a_model_that_trains_or_runs_is_not_deleted_and_a_failed_training_not_st
 def test_every_status_has_a_message_unless_its_reason_is_the_message() -> None:
     failed = {VersionStatus.TRAINING_FAILED, VersionStatus.FAILED, VersionStatus.COPYING_FAILED}
     assert set(states.VERSION_MESSAGES) == set(VersionStatus) - failed
-    assert set(states.DATASET_IN_PROGRESS) == states.DATASET_BUSY
+    assert set(states.DATASET_IN_PROGRESS) == set(DatasetStatus) - states.DATASET_DELETABLE

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class ProjectStatus(StrEnum):
+    """Projects are made and deleted at once."""
+
     CREATING = "CREATING"
     CREATED = "CREATED"
     DELETING = "DELETING"
@@ -49,13 +51,7 @@ class VersionStatus(StrEnum):
     COPYING_FAILED = "COPYING_FAILED"
 
 
-_P, _D, _V = ProjectStatus, DatasetStatus, VersionStatus
-
-PROJECT_TRANSITIONS: Mapping[ProjectStatus, frozenset[ProjectStatus]] = {
-    _P.CREATING: frozenset({_P.CREATED}),
-    _P.CREATED: frozenset({_P.DELETING}),
-    _P.DELETING: frozenset(),
-}
+_D, _V = DatasetStatus, VersionStatus
 
 _DATASET_NEXT = frozenset({_D.UPDATE_IN_PROGRESS, _D.DELETE_IN_PROGRESS})
 DATASET_TRANSITIONS: Mapping[DatasetStatus, frozenset[DatasetStatus]] = {
@@ -84,8 +80,6 @@ VERSION_TRANSITIONS: Mapping[VersionStatus, frozenset[VersionStatus]] = {
     _V.COPYING_FAILED: frozenset({_V.DELETING}),
 }
 
-DATASET_BUSY = frozenset({_D.CREATE_IN_PROGRESS, _D.UPDATE_IN_PROGRESS, _D.DELETE_IN_PROGRESS})
-"""An operation on the dataset is under way: it may be described, nothing else."""
 DATASET_COMPLETE = frozenset({_D.CREATE_COMPLETE, _D.UPDATE_COMPLETE, _D.UPDATE_FAILED})
 """At rest with content: it may be listed, changed, copied and trained on. A failed update keeps the old."""
 DATASET_DELETABLE = DATASET_COMPLETE | {_D.CREATE_FAILED}
@@ -125,11 +119,6 @@ DATASET_IN_PROGRESS: Mapping[DatasetStatus, str] = {
     _D.DELETE_IN_PROGRESS: "The dataset is being deleted.",
 }
 """`StatusMessage` beside MessageCode.SUCCESS while the operation runs."""
-
-
-def project_sources(new: ProjectStatus) -> frozenset[ProjectStatus]:
-    """The statuses from which a project may become `new`."""
-    return frozenset(old for old, targets in PROJECT_TRANSITIONS.items() if new in targets)
 
 
 def dataset_sources(new: DatasetStatus) -> frozenset[DatasetStatus]:

@@ -1,4 +1,4 @@
-"""The errors of Rekognition, as its clients know them: HTTP 400, but for throttling and errors of the server itself."""
+"""The errors of Rekognition, as its clients know them: HTTP 400, but for errors of the server itself."""
 
 from __future__ import annotations
 
@@ -64,10 +64,6 @@ def invalid_image_format(message: str) -> ServiceError:
 
 def throughput_exceeded(message: str) -> ServiceError:
     return ServiceError("ProvisionedThroughputExceededException", message)
-
-
-def throttled(message: str) -> ServiceError:
-    return ServiceError("ThrottlingException", message, 500)
 
 
 def internal(message: str) -> ServiceError:
