@@ -6,9 +6,10 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 Scope = Sequence[str | int | bool | None]
 _DIGEST_BYTES = 12
 _MAX_POSITION = 2**63 - 1
@@ -40,6 +41,27 @@ def decode_token(scope: Scope, token: str) -> int:
     if not 0 <= position <= _MAX_POSITION or encode_token(scope, position) != token:
         raise TokenError
     return position
+
+
+def page(
+    scope: Scope,
+    members: Mapping[str, Any],
+    default: int,
+    fetch: Callable[[int | None, int], Sequence[T]],
+    position: Callable[[T], int],
+) -> tuple[Sequence[T], dict[str, Any]]:
+    """One page of a request with MaxResults and NextToken and, under "NextToken", the way to the next one if there is
+    more: without more the key is not there.
+
+    `fetch(after, limit)` gives the items behind the one whose `position` is `after`, from the first one on where that
+    is None, in the list's order. An empty token counts as none. Raises TokenError.
+    """
+    after = decode_token(scope, members["NextToken"]) if members.get("NextToken") else None
+    limit = members.get("MaxResults", default)
+    items = fetch(after, limit + 1)
+    if len(items) <= limit:
+        return items, {}
+    return items[:limit], {"NextToken": encode_token(scope, position(items[limit - 1]))}
 
 
 def encode_cursor(scope: Scope, value: str | int, position: int) -> str:

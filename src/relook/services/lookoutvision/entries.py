@@ -9,6 +9,7 @@ from relook.core.datasets import DatasetType, EntryFilter
 from relook.core.dates import to_milliseconds
 from relook.core.manifest import Label
 from relook.core.states import DATASET_COMPLETE, DatasetStatus
+from relook.core.wording import either
 from relook.jobs.queue import enqueue
 from relook.services.lookoutvision import messages
 from relook.services.lookoutvision.dataset_jobs import LANE, UPDATE_JOB
@@ -16,7 +17,6 @@ from relook.services.lookoutvision.errors import ResourceType, conflict, validat
 from relook.services.lookoutvision.lookups import (
     dataset_id,
     dataset_subject,
-    either,
     require_dataset,
     require_project,
     scope_of,

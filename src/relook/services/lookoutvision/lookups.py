@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
 
 from sqlalchemy import Connection
 
@@ -11,6 +10,7 @@ from relook.aws.operation import RequestContext
 from relook.core.datasets import DatasetType
 from relook.core.names import LATEST, ModelName, Scope, project_arn
 from relook.core.states import ModelStatus
+from relook.core.wording import either
 from relook.services.lookoutvision.errors import ResourceType, conflict, not_found
 from relook.store import lookoutvision_datasets as datasets
 from relook.store import lookoutvision_models as models
@@ -71,12 +71,6 @@ def require_status(model: Model, allowed: Collection[ModelStatus], doing: str) -
             name,
             f"Model {name} is {model.status}; {doing} needs {either(allowed)}",
         )
-
-
-def either(statuses: Collection[StrEnum]) -> str:
-    """`A, B or C`."""
-    *first, last = sorted(status.value for status in statuses)
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def dataset_id(project: str, kind: DatasetType) -> str:

@@ -15,6 +15,7 @@ from relook.blobs.interface import Blobs
 from relook.core.datasets import DatasetType
 from relook.core.names import SERVICE, ModelName
 from relook.core.states import DATASET_COMPLETE, MODEL_DELETABLE
+from relook.core.wording import either
 from relook.jobs.queue import enqueue
 from relook.services.lookoutvision import messages
 from relook.services.lookoutvision.descriptions import model_description, model_metadata
@@ -22,7 +23,6 @@ from relook.services.lookoutvision.errors import Quota, ResourceType, conflict, 
 from relook.services.lookoutvision.limits import Limits
 from relook.services.lookoutvision.lookups import (
     dataset_id,
-    either,
     model_id,
     require_dataset,
     require_model,

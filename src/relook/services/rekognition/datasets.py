@@ -21,11 +21,12 @@ from relook.core.custom_labels.states import (
     VersionStatus,
 )
 from relook.core.custom_labels.statistics import DatasetStats
+from relook.core.wording import either
 from relook.jobs.queue import enqueue
 from relook.services.rekognition.dataset_steps import COPY_JOB, CREATE_JOB, LANE, PURGE_JOB
 from relook.services.rekognition.errors import already_exists, in_use, invalid, invalid_s3_object
 from relook.services.rekognition.limits import Limits
-from relook.services.rekognition.lookups import arn_in, either, require_dataset, require_project
+from relook.services.rekognition.lookups import arn_in, require_dataset, require_project
 from relook.services.rekognition.projects import dataset_state
 from relook.services.rekognition.tags import tag_new
 from relook.store import rekognition_datasets as datasets

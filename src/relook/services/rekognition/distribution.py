@@ -12,11 +12,12 @@ from relook.core.custom_labels import states
 from relook.core.custom_labels.distribution import NotEnoughImages, held_out
 from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.states import DATASET_COMPLETE, DATASET_IN_PROGRESS, DatasetStatus, MessageCode
+from relook.core.wording import either
 from relook.jobs.api import JobContext, JobFailed
 from relook.jobs.queue import enqueue
 from relook.services.rekognition.dataset_steps import AT_ONCE, DISTRIBUTE_JOB, LANE, found_in
 from relook.services.rekognition.errors import invalid, not_ready
-from relook.services.rekognition.lookups import either, require_dataset
+from relook.services.rekognition.lookups import require_dataset
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 from relook.store.engine import Store

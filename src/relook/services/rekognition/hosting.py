@@ -13,10 +13,11 @@ from relook.core.custom_labels.states import (
     VERSION_STOPPABLE,
     VersionStatus,
 )
+from relook.core.wording import either
 from relook.services.rekognition import errors
 from relook.services.rekognition.hosting_control import Hosting
 from relook.services.rekognition.limits import Limits
-from relook.services.rekognition.lookups import arn_in, either, require_version
+from relook.services.rekognition.lookups import arn_in, require_version
 from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
 from relook.store.rekognition_versions import Version

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from enum import StrEnum
+from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -68,12 +67,6 @@ def parsed(parse: Callable[[str], T], arn: str) -> T:
         return parse(arn)
     except ValueError as error:
         raise invalid(str(error)) from None
-
-
-def either(statuses: Collection[StrEnum]) -> str:
-    """`A, B or C`."""
-    *first, last = sorted(status.value for status in statuses)
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _absent(context: RequestContext) -> str:

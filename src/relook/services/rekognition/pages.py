@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from relook.aws.operation import Members, RequestContext
-from relook.core.paging import Scope, TokenError, decode_token, encode_token
+from relook.core.paging import Scope, TokenError, page
 from relook.services.rekognition.errors import invalid_token
 
 T = TypeVar("T")
@@ -22,19 +22,10 @@ def paged(
     *,
     default: int = _DEFAULT,
 ) -> tuple[Sequence[T], dict[str, Any]]:
-    """One page and, under "NextToken", the way to the next one if there is more: without more the key is not there.
-
-    `fetch(after, limit)` gives the items behind the one whose `position` is `after`, from the first one on where that
-    is None, in the list's order. `scope` is what makes the list what it is (operation, resource, filters); account
-    and region are added here. An empty token counts as none. Raises InvalidPaginationTokenException.
+    """See `core.paging.page`. `scope` is what makes the list what it is (operation, resource, filters); account and
+    region are added here. Raises InvalidPaginationTokenException.
     """
-    whole = (context.account, context.region, *scope)
     try:
-        after = decode_token(whole, members["NextToken"]) if members.get("NextToken") else None
+        return page((context.account, context.region, *scope), members, default, fetch, position)
     except TokenError as error:
         raise invalid_token(str(error)) from None
-    limit = members.get("MaxResults", default)
-    items = fetch(after, limit + 1)
-    if len(items) <= limit:
-        return items, {}
-    return items[:limit], {"NextToken": encode_token(whole, position(items[limit - 1]))}

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from relook.aws.operation import Members, RequestContext, operation
 from relook.core.custom_labels.states import VERSION_DELETABLE, VERSION_MESSAGES, VersionStatus
+from relook.core.wording import either
 from relook.jobs.queue import enqueue
 from relook.services.rekognition.errors import in_use, invalid, limit_exceeded
 from relook.services.rekognition.limits import Limits
-from relook.services.rekognition.lookups import arn_in, either, require_project, require_version
+from relook.services.rekognition.lookups import arn_in, require_project, require_version
 from relook.services.rekognition.pages import paged
 from relook.services.rekognition.tags import tag_new
 from relook.services.rekognition.training import JOB, LANE
