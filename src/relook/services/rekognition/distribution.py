@@ -24,7 +24,7 @@ from relook.store.engine import Store
 from relook.store.queries import batches
 from relook.store.rekognition_datasets import Dataset
 
-_BEFORE_THE_ANSWER = 20_000
+_BEFORE_THE_ANSWER = 10_000
 """So many entries, and labels of them, are distributed before the call returns: clients train right after it, without
 a look. With more the one transaction would keep other writers waiting for seconds."""
 _SEED = 0

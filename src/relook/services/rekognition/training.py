@@ -61,7 +61,7 @@ class Budgets:
 
 
 class Training:
-    """Trains the version of a payload `{"version": id}` on the lines that CreateProjectVersion copied for it."""
+    """Trains the version of a payload `{"version": id}` on manifests, or on entries as CreateProjectVersion met them."""
 
     def __init__(
         self,
