@@ -61,7 +61,7 @@ class Budgets:
 
 
 class Training:
-    """Trains the version of a payload `{"version": id}` on manifests, or on entries as CreateProjectVersion met them."""
+    """Trains the version of a payload `{"version": id}` on manifests, or entries as CreateProjectVersion met them."""
 
     def __init__(
         self,
