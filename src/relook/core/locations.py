@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _BUCKET = re.compile(r"[0-9A-Za-z.\-_]{3,63}")
-_MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class S3Location:
             size = len(key.encode())
         except UnicodeEncodeError:
             raise ValueError(f"{_short(uri)} holds half a surrogate pair, which no key can") from None
-        if size > _MAX_KEY_BYTES:
-            raise ValueError(f"{_short(uri)} has a key of {size} bytes; the most is {_MAX_KEY_BYTES}")
+        if size > MAX_KEY_BYTES:
+            raise ValueError(f"{_short(uri)} has a key of {size} bytes; the most is {MAX_KEY_BYTES}")
         return cls(bucket, key)
 
 

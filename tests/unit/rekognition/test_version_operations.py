@@ -44,10 +44,11 @@ def force(world: World, status: VersionStatus) -> None:
         ({"KmsKeyId": "alias/key"}, "KmsKeyId"),
         ({"FeatureConfig": {"ContentModeration": {"ConfidenceThreshold": 5.0}}}, "FeatureConfig"),
         ({"OutputConfig": {"S3KeyPrefix": "out"}}, "S3Bucket"),
+        ({"OutputConfig": OUTPUT | {"S3KeyPrefix": "é" * 500}}, "S3KeyPrefix"),
         ({"Tags": {f"key-{number}": "" for number in range(51)}}, "51 tags"),
         (LEGACY, "has datasets"),
     ],
-    ids=["a key", "moderation", "no bucket", "tags", "manifests beside datasets"],
+    ids=["a key", "moderation", "no bucket", "long prefix", "tags", "manifests beside datasets"],
 )
 def test_what_is_refused_by_name(world: World, project: str, more: dict[str, Any], named: str) -> None:
     code, message = refused(world, project, **more)

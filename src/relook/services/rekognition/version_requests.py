@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 
 from relook.aws.operation import Members
 from relook.core.custom_labels.names import DatasetType
+from relook.core.custom_labels.results import FILES, REPORT, output_key
 from relook.core.custom_labels.states import DATASET_COMPLETE, DatasetStatus
+from relook.core.locations import MAX_KEY_BYTES
 from relook.services.rekognition.errors import in_use, invalid, quota_exceeded
 from relook.services.rekognition.limits import Limits
 from relook.store import rekognition_datasets as datasets
@@ -41,12 +43,20 @@ class Sources:
         return [source for source in (self.training, self.testing) if isinstance(source, Dataset)]
 
 
-def output_of(members: Members) -> Output:
-    """InvalidParameterException without a bucket."""
+def output_of(members: Members, project: Project) -> Output:
+    """InvalidParameterException without a bucket, and where a result could not be read by S3 for its long key."""
     given = members["OutputConfig"]
     if "S3Bucket" not in given:
         raise invalid("OutputConfig needs S3Bucket: the results of the training are written there")
-    return Output(given["S3Bucket"], given.get("S3KeyPrefix", ""))
+    prefix = given.get("S3KeyPrefix", "")
+    names = (project.name.project, members["VersionName"])
+    longest = max(len(output_key(prefix, file, *names).encode()) for file in (*FILES, REPORT))
+    if longest > MAX_KEY_BYTES:
+        raise invalid(
+            f"OutputConfig.S3KeyPrefix makes a key of {longest} bytes for one of the results; the most is "
+            f"{MAX_KEY_BYTES}: choose a shorter one"
+        )
+    return Output(given["S3Bucket"], prefix)
 
 
 def refuse_key(members: Members) -> None:
