@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -205,7 +206,10 @@ def test_many_tiny_boxes_and_a_box_at_the_border(tmp_path: Path) -> None:
     one = picture(0).boxes[0]
     tiny = [replace(one, box=Rectangle(2.5 * at, 1.9 * at % 90, 2.5, 2.0)) for at in range(50)]
     boxes = (*tiny, replace(one, box=Rectangle(100, 80, 40, 30)))  # the last reaches 12 pixels beyond
-    run(tmp_path, training=[replace(picture(0), boxes=boxes)] * 3)
+    result = run(tmp_path, training=[replace(picture(0), boxes=boxes)] * 3)
+    assert result.record["training"]["steps_taken"] == QUICK.steps
+    assert result.tests
+    assert all(math.isfinite(one.score) for test in result.tests for one in test.prediction.found)
 
 
 def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
