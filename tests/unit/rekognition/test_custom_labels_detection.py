@@ -12,6 +12,7 @@ import pytest
 from running_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION, RunningWorld, play
 from sqlalchemy import event
 
+from relook.aws.errors import ServiceError
 from relook.blobs.records import Versioning
 from relook.core.custom_labels.manifest import MAX_IMAGE_BYTES
 from relook.core.custom_labels.states import VersionStatus
@@ -185,6 +186,19 @@ def test_only_what_runs_answers(world: RunningWorld, status: VersionStatus) -> N
     world.force(world.arn, status)
     error = asyncio.run(world.refused("DetectCustomLabels", ProjectVersionArn=world.arn, Image={}))
     assert (error.code, f"is {status}" in error.message) == ("ResourceNotReadyException", True)
+
+
+@pytest.mark.parametrize("status", sorted(set(VersionStatus) - {VersionStatus.RUNNING}))
+def test_a_start_is_advised_where_it_would_be_accepted(world: RunningWorld, status: VersionStatus) -> None:
+    world.force(world.arn, status)
+    message = asyncio.run(world.refused("DetectCustomLabels", ProjectVersionArn=world.arn, Image={})).message
+    try:
+        asyncio.run(world.start())
+    except ServiceError:
+        assert "StartProjectVersion" not in message
+        assert message.endswith(("there is no model to start", "wait until it is RUNNING", "wait until that has ended"))
+    else:
+        assert message.endswith("start it with StartProjectVersion")
 
 
 def test_a_running_version_answers_without_the_database(world: RunningWorld) -> None:

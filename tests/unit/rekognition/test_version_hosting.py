@@ -110,6 +110,7 @@ def test_units_have_an_order_and_a_limit(world: RunningWorld) -> None:
     for units in ({"MinInferenceUnits": 6}, {"MinInferenceUnits": 1, "MaxInferenceUnits": 6}):
         error = asyncio.run(world.refused("StartProjectVersion", **{**members, **units}))
         assert (error.code, "6 inference units" in error.message) == ("LimitExceededException", True)
+        assert "the setting inference_units" in error.message
     assert world.version().status is S.TRAINING_COMPLETED
 
 
@@ -120,7 +121,8 @@ def test_no_more_models_run_than_may(tmp_path: Path) -> None:
     async def scenario() -> None:
         await world.running()
         members = {"ProjectVersionArn": other, "MinInferenceUnits": 1}
-        assert (await world.refused("StartProjectVersion", **members)).code == "LimitExceededException"
+        full = await world.refused("StartProjectVersion", **members)
+        assert (full.code, "the setting label_running" in full.message) == ("LimitExceededException", True)
         world.fleet.drained.clear()
         await world.stop()
         assert (await world.refused("StartProjectVersion", **members)).code == "LimitExceededException"

@@ -146,6 +146,7 @@ def test_trainings_at_once(world: World, project: str) -> None:
     code, message = refused(world, project, VersionName="c")
     assert code == "LimitExceededException"
     assert "2 models are being trained" in message
+    assert "the setting trainings" in message
     world.run_jobs()
     assert world.create(project, "c")
 

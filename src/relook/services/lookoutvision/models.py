@@ -167,7 +167,8 @@ class Models:
         if running >= self._limits.trainings:
             message = (
                 f"{running} models are being trained in {project.scope.region} for account {project.scope.account}; "
-                f"the most is {self._limits.trainings} at once; wait until one has ended"
+                f"the most is {self._limits.trainings} at once; wait until one has ended, or raise the setting "
+                "trainings"
             )
             raise quota_exceeded(Quota.CONCURRENT_TRAININGS, ResourceType.MODEL, project.name, message)
 

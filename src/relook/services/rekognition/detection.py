@@ -10,7 +10,12 @@ from relook.aws.operation import Members, RequestContext, operation
 from relook.blobs.errors import BlobError
 from relook.blobs.interface import Blobs
 from relook.core.custom_labels.manifest import MAX_IMAGE_BYTES
-from relook.core.custom_labels.states import VERSION_DETECTING
+from relook.core.custom_labels.states import (
+    VERSION_DETECTING,
+    VERSION_NEVER_STARTABLE,
+    VERSION_STARTABLE,
+    VersionStatus,
+)
 from relook.fleet.api import BadInput, FleetError, NotDeployed, Overloaded
 from relook.services.rekognition import errors
 from relook.services.rekognition.hosting_control import Hosting
@@ -52,7 +57,7 @@ class Detection:
         with self._store.read() as connection:
             version = require_version(connection, context, arn)
         if version.status not in VERSION_DETECTING:
-            raise errors.not_ready(f"{arn} is {version.status}; start it with StartProjectVersion")
+            raise errors.not_ready(f"{arn} is {version.status}; {_advice(version.status)}")
 
     async def _image(self, context: RequestContext, image: Members) -> bytes:
         sent: bytes | None = image.get("Bytes")
@@ -81,6 +86,15 @@ class Detection:
             raise errors.invalid_s3_object(
                 f"Unable to get object metadata from S3. Check object key, region and/or access permissions. ({error})"
             ) from error
+
+
+def _advice(status: VersionStatus) -> str:
+    """What to do about a version that does not run; nothing that would be refused."""
+    if status in VERSION_STARTABLE:
+        return "start it with StartProjectVersion"
+    if status in VERSION_NEVER_STARTABLE:
+        return "there is no model to start"
+    return "wait until it is RUNNING" if status is VersionStatus.STARTING else "wait until that has ended"
 
 
 def _too_large(what: str, size: int, limit: int) -> ServiceError:

@@ -63,7 +63,8 @@ class HostingOperations:
         wanted = max(lowest, highest or 0)
         if wanted > self._limits.inference_units:
             raise errors.limit_exceeded(
-                f"{wanted} inference units were asked for; the most per model is {self._limits.inference_units}"
+                f"{wanted} inference units were asked for; the most per model is {self._limits.inference_units}; "
+                "the setting inference_units raises it"
             )
         return lowest, highest
 
@@ -73,7 +74,7 @@ class HostingOperations:
         if running >= self._limits.running:
             raise errors.limit_exceeded(
                 f"{running} models run, start or stop in {version.name.scope.region}; the most is "
-                f"{self._limits.running}: stop one with StopProjectVersion"
+                f"{self._limits.running}: stop one with StopProjectVersion, or raise the setting label_running"
             )
 
 

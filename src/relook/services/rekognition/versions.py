@@ -100,7 +100,7 @@ class Versions:
         if running >= self._limits.trainings:
             raise limit_exceeded(
                 f"{running} models are being trained in {project.scope.region}; the most is {self._limits.trainings} "
-                "at once; wait until one has ended"
+                "at once; wait until one has ended, or raise the setting trainings"
             )
 
     def _create(
