@@ -214,7 +214,9 @@ def finished(
 
 
 def set_files(connection: Connection, version_id: int, files: Files) -> None:
-    connection.execute(update(versions).where(versions.c.id == version_id).values(**_file_columns(files)))
+    """While it is trained: a run that was given up, but lives on, must not take from a version what another left."""
+    training = versions.c.status == VersionStatus.TRAINING_IN_PROGRESS
+    connection.execute(update(versions).where(versions.c.id == version_id, training).values(**_file_columns(files)))
 
 
 def remove(connection: Connection, version_id: int) -> None:

@@ -155,6 +155,27 @@ def test_what_a_training_began_with_stays(store: Store) -> None:
         _remove(connection, train, test)
 
 
+def test_the_files_of_a_version_that_has_ended_stay(store: Store) -> None:
+    with store.write() as connection:
+        train = _dataset(connection)
+        version = _version(connection, "ended")
+        versions.set_files(connection, version, versions.Files(summary="first"))
+        outcome = versions.Outcome("folder", "single-label", {"a": 0.5}, 1.0, 1, 2)
+        files, done = versions.Files(summary="last"), VersionStatus.TRAINING_COMPLETED
+        assert _files(connection, version) == versions.Files(summary="first")
+        assert versions.finished(connection, version, done, "", outcome, files)
+        versions.set_files(connection, version, versions.Files())
+        assert _files(connection, version) == files
+        versions.remove(connection, version)
+        _remove(connection, train)
+
+
+def _files(connection: Connection, version_id: int) -> versions.Files:
+    found = versions.get(connection, version_id)
+    assert found is not None
+    return found.files
+
+
 def _version(connection: Connection, name: str) -> int:
     project = projects.named(connection, SCOPE, "p")
     assert project is not None
