@@ -63,13 +63,7 @@ def rule(path: str, shown: str, text: str) -> str:
         ({"Colour": "blue"}, [rule("colour", "'blue'", "Member must satisfy enum value set: [red, green]")]),
         ({"Share": 1.5}, [rule("share", "'1.5'", "Member must have value less than or equal to 1")]),
         ({"Share": -0.5}, [rule("share", "'-0.5'", "Member must have value greater than or equal to 0")]),
-        (
-            {"Share": math.nan},
-            [
-                rule("share", "'nan'", "Member must have value greater than or equal to 0"),
-                rule("share", "'nan'", "Member must have value less than or equal to 1"),
-            ],
-        ),
+        ({"Share": math.nan}, [rule("share", "'nan'", "Member must have value greater than or equal to 0")]),
         ({"Data": b""}, [rule("data", "of 0 bytes", "Member must have length greater than or equal to 1")]),
         ({"Data": b"four"}, [rule("data", "of 4 bytes", "Member must have length less than or equal to 3")]),
         ({"Names": []}, [rule("names", "'[]'", "Member must have length greater than or equal to 1")]),

@@ -114,11 +114,11 @@ def _text(shape: Any, value: Any, path: str) -> Iterator[Violation]:
 
 def _range(shape: Any, value: Any, path: str) -> Iterator[Violation]:
     metadata = shape.metadata
-    # Written as a negation, so that NaN is in no range.
+    # Written as negations, so that NaN is in no range; it breaks both rules, and one is told.
     if "min" in metadata and not value >= metadata["min"]:
         rule = f"Member must have value greater than or equal to {_number(metadata['min'])}"
         yield Violation(path, _show(shape, value), rule)
-    if "max" in metadata and not value <= metadata["max"]:
+    elif "max" in metadata and not value <= metadata["max"]:
         rule = f"Member must have value less than or equal to {_number(metadata['max'])}"
         yield Violation(path, _show(shape, value), rule)
 
