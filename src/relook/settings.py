@@ -8,10 +8,11 @@ Read by `app` and `cli` alone, which hand values down; nothing else looks at the
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from relook.core.identity import ACCOUNT_PATTERN, REGION_PATTERN
 
 FILE = "relook.toml"
 PREFIX = "RELOOK_"
+_READ_ELSEWHERE = ("DATA", "SERVER_PYTHONPATH", "AWSCLI", "AWSCLI2", "SAGEMAKER2_PYTHON", "SAGEMAKER3_PYTHON")
+"""In the environment beside the settings: the data folder, and what the tests are told."""
 DEVICES = ("auto", "cpu", "gpu")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 
@@ -93,6 +96,20 @@ class Settings:
     def restore(cls, text: str) -> Settings:
         values = json.loads(text)
         return cls(**values | {"data": Path(values["data"])})
+
+
+def refuse_unknown() -> None:
+    """Raises SettingsError where the environment has a RELOOK_ variable that nothing reads: a misspelt setting."""
+    known = [PREFIX + name for name in (*map(str.upper, _NAMES), *_READ_ELSEWHERE)]
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError("; ".join(_unknown(name, known) for name in unknown))
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+    advice = f"did you mean {near[0]}?" if near else f"settings are {', '.join(_NAMES)}"
+    return f"{name} is in the environment, but there is no such setting: {advice}"
 
 
 def default_data() -> Path:

@@ -124,6 +124,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
         (["--account", "12"], {}, "account is '12': it takes 12 digits"),
         (["--port", "70000"], {}, "port is 70000"),
         ([], {"RELOOK_TRAININGS": "many"}, "trainings is 'many' in the environment: it takes a whole number"),
+        ([], {"RELOOK_DETECTOR_MINUTE": "3"}, "did you mean RELOOK_DETECTOR_MINUTES?"),
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, flags: list[str], environment: dict[str, str], words: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from relook.settings import Settings, SettingsError, load
+from relook.settings import Settings, SettingsError, load, refuse_unknown
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +73,18 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("RELOOK_IMAGES", text)
     with pytest.raises(SettingsError, match=r"images is .*: it takes a table of"):
         load(tmp_path)
+
+
+def test_a_misspelt_variable_is_refused_with_the_one_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DETECTOR_MINUTES", "DATA", "AWSCLI2", "SAGEMAKER3_PYTHON", "SERVER_PYTHONPATH"):
+        monkeypatch.setenv(f"RELOOK_{name}", "3")
+    refuse_unknown()
+    monkeypatch.setenv("RELOOK_DETECTOR_MINUTE", "3")
+    with pytest.raises(SettingsError) as caught:
+        refuse_unknown()
+    said = "RELOOK_DETECTOR_MINUTE is in the environment, but there is no such setting: "
+    assert str(caught.value) == f"{said}did you mean RELOOK_DETECTOR_MINUTES?"
+    monkeypatch.setenv("RELOOK_QUUX", "3")
+    with pytest.raises(SettingsError, match=r"MINUTES\?; RELOOK_QUUX .*: settings are host, port, "):
+        refuse_unknown()
+    assert load(tmp_path).detector_minutes == 3  # commands other than serve go on

@@ -14,7 +14,7 @@ from relook.iam.keys import KeyFileError
 from relook.jobs.lock import WorkerRunning
 from relook.server import ServerError
 from relook.server import serve as run
-from relook.settings import SettingsError, load
+from relook.settings import SettingsError, load, refuse_unknown
 from relook.store.engine import DatabaseUnusable, StorageFull
 from relook.store.migrate import SchemaTooNew
 
@@ -45,6 +45,7 @@ def serve(data: Path | None, host: str | None, port: int | None, account: str | 
     """
     logs.configure()
     try:
+        refuse_unknown()
         settings = load(data, host=host, port=port, account=account, s3_host=s3_host)
         run(settings, lambda endpoint: click.echo(f'serving {endpoint}; in another shell: eval "$(relook env)"'))
     except _FORESEEN as error:
