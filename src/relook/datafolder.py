@@ -128,18 +128,23 @@ class DataFolder:
         with contextlib.suppress(FileNotFoundError):
             self._address.unlink()
 
-    def address(self) -> str | None:
-        """Where the server of this folder answers; None while none runs, or has not bound its port yet."""
+    def served(self) -> bool:
+        """Whether a server runs on it."""
         try:
             with self._server_lock.open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None  # nobody holds it: what is written there is from a server that was killed
         except BlockingIOError:
-            pass
+            return True
         except FileNotFoundError:
-            return None
+            return False
         except OSError as error:
             raise _unusable(self.root, error) from error
+        return False
+
+    def address(self) -> str | None:
+        """Where the server of this folder answers; None while none runs, or has not bound its port yet."""
+        if not self.served():
+            return None  # what is written there is from a server that was killed
         try:
             return str(json.loads(self._address.read_text())["endpoint"])
         except FileNotFoundError:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
+from click.core import ParameterSource
 from sqlalchemy import Connection
 
 from relook.cli import options
 from relook.cli.failing import fail
 from relook.core.clock import as_datetime, system_clock
-from relook.datafolder import DataFolder
+from relook.datafolder import DataFolder, DataFolderError
 from relook.jobs import queue
 from relook.jobs.queue import Job
-from relook.jobs.states import JobState
+from relook.jobs.stages import without_time_left
+from relook.jobs.states import JobState, ended
 from relook.settings import SettingsError, load
 from relook.store.engine import DatabaseUnusable, StorageFull, Store
 from relook.store.migrate import SchemaTooNew
@@ -30,6 +32,21 @@ _SEARCHED = 100_000
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A data folder's rows; `served`: a server runs on it."""
+
+    root: Path
+    store: Store
+    served: bool
+
+    def tell(self, shown: Sequence[Job]) -> None:
+        """Say that jobs wait, where they do: on standard error, for the rows may be read by a program."""
+        if not self.served and any(not ended(job.state) for job in shown):
+            start = f"relook serve --data {shlex.quote(str(self.root))}"
+            click.echo(f"no server runs on {self.root}: its jobs wait until one is started ({start})", err=True)
+
+
 @click.group(invoke_without_command=True)
 @options.data
 @_json
@@ -38,22 +55,16 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -> None:
     """List the newest jobs: dataset checks, trainings and transforms, with their progress."""
     if context.invoked_subcommand is not None:
+        _hand_down(context, context.invoked_subcommand)
         return
-    with _opened(data) as store, store.read() as connection:
-        found = queue.list_jobs(connection, limit=limit)
-    if as_json:
-        click.echo(json.dumps([_document(job) for job in found], indent=2))
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("job", "kind", "of", "state"):
-        table.add_column(heading, no_wrap=heading != "of", overflow="fold")
-    table.add_column("took", no_wrap=True, justify="right")
-    table.add_column("progress", overflow="fold")
-    for job in found:
-        name = job.subject.rpartition(":")[2]  # the resource part of the ARN
-        outlook = job.reason or _progress(job)
-        table.add_row(job.id[:_SHORT], job.kind, name, str(job.state), _took(job), outlook)
-    Console(highlight=False).print(table)
+    with _opened(data) as folder:
+        with folder.store.read() as connection:
+            found = queue.list_jobs(connection, limit=limit)
+        if as_json:
+            click.echo(json.dumps([_document(job, folder.served) for job in found], indent=2))
+        else:
+            _print(found, folder.served)
+        folder.tell(found)
 
 
 @jobs.command()
@@ -62,20 +73,20 @@ def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -
 @_json
 def show(job_id: str, data: Path | None, as_json: bool) -> None:
     """Show one job with its events."""
-    with _opened(data) as store, store.read() as connection:
-        job = _resolve(connection, job_id)
-        events = queue.events(connection, job.id)
-    document = _document(job) | {
-        "events": [{"at": _at(event.created), "attempt": event.attempt, "message": event.message} for event in events]
-    }
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-        return
-    for name, value in document.items():
-        if name != "events":
-            click.echo(f"{name}: {'' if value is None else value}")
-    for event in events:
-        click.echo(f"{_at(event.created)}  [{event.attempt}]  {event.message}")
+    with _opened(data) as folder:
+        with folder.store.read() as connection:
+            job = _resolve(connection, job_id)
+            events = queue.events(connection, job.id)
+        document = _document(job, folder.served)
+        told = [{"at": _at(event.created), "attempt": event.attempt, "message": event.message} for event in events]
+        if as_json:
+            click.echo(json.dumps(document | {"events": told}, indent=2))
+        else:
+            for name, value in document.items():
+                click.echo(f"{name}: {'' if value is None else value}")
+            for event in events:
+                click.echo(f"{_at(event.created)}  [{event.attempt}]  {event.message}")
+        folder.tell([job])
 
 
 @jobs.command()
@@ -83,10 +94,27 @@ def show(job_id: str, data: Path | None, as_json: bool) -> None:
 @options.data
 def cancel(job_id: str, data: Path | None) -> None:
     """Ask for a job to be cancelled; the worker looks at least every 30 seconds."""
-    with _opened(data) as store, store.write() as connection:
-        job = _resolve(connection, job_id)
-        asked = queue.request_cancel(connection, job.id, system_clock())
-    click.echo(f"cancellation of {job.id} was asked for" if asked else f"{job.id} has ended already")
+    with _opened(data) as folder:
+        with folder.store.write() as connection:
+            job = _resolve(connection, job_id)
+            asked = queue.request_cancel(connection, job.id, system_clock())
+        click.echo(f"cancellation of {job.id} was asked for" if asked else f"{job.id} has ended already")
+        folder.tell([job])
+
+
+def _hand_down(context: click.Context, name: str) -> None:
+    """What was given before a subcommand counts for it; what it cannot take is a usage error."""
+    command = jobs.get_command(context, name)
+    taken = {parameter.name for parameter in command.params} if command else set()
+    given = {
+        parameter.name: parameter.opts[0]
+        for parameter in jobs.params
+        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+    for parameter, option in given.items():
+        if parameter not in taken:
+            raise click.UsageError(f"{option} is not for `relook jobs {name}`", context)
+    context.default_map = {name: {parameter: context.params[parameter] for parameter in given}}
 
 
 def _resolve(connection: Connection, given: str) -> Job:
@@ -103,10 +131,11 @@ def _resolve(connection: Connection, given: str) -> Job:
 
 
 @contextmanager
-def _opened(data: Path | None) -> Iterator[Store]:
+def _opened(data: Path | None) -> Iterator[_Opened]:
     try:
         folder = DataFolder(load(data).data)
-    except SettingsError as error:
+        served = folder.served()
+    except (SettingsError, DataFolderError) as error:
         fail(error)
     if not folder.database.exists():
         fail(f"{folder.root}: no server has run on this data folder: name the right one with --data")
@@ -115,23 +144,36 @@ def _opened(data: Path | None) -> Iterator[Store]:
     except (DatabaseUnusable, SchemaTooNew, StorageFull, OSError) as error:
         fail(error)
     try:
-        yield store
+        yield _Opened(folder.root, store, served)
     finally:
         store.close()
+
+
+def _print(found: Sequence[Job], served: bool) -> None:
+    """A line of short facts for each job, its ARN whole on the next, then why it failed: however narrow the terminal,
+    what is to be copied stays in one piece."""
+    kind = max(map(len, ["kind", *(job.kind for job in found)]))
+    form = f"{{:<{_SHORT}}}  {{:<{kind}}}  {{:<{max(map(len, JobState))}}}  {{:>9}}  {{}}"
+    click.echo(form.format("job", "kind", "state", "took", "progress"))
+    for job in found:
+        line = form.format(job.id[:_SHORT], job.kind, str(job.state), _took(job, served), _progress(job, served))
+        click.echo(line.rstrip())
+        for more in filter(None, (job.subject, job.reason)):
+            click.echo(f"    {more}")
 
 
 def _at(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else as_datetime(milliseconds).isoformat(timespec="milliseconds")
 
 
-def _document(job: Job) -> dict[str, object]:
+def _document(job: Job, served: bool) -> dict[str, object]:
     return {
         "id": job.id,
         "kind": job.kind,
         "subject": job.subject,
         "state": str(job.state),
         "attempt": job.attempt,
-        "stage": job.progress.stage,
+        "stage": _stage(job, served),
         "done": job.progress.done,
         "total": job.progress.total,
         "reason": job.reason,
@@ -141,14 +183,23 @@ def _document(job: Job) -> dict[str, object]:
     }
 
 
-def _progress(job: Job) -> str:
+def _stage(job: Job, served: bool) -> str:
+    """With the time that is left only while there is somebody to keep it."""
+    running = job.state is JobState.RUNNING and served
+    return job.progress.stage if running else without_time_left(job.progress.stage)
+
+
+def _progress(job: Job, served: bool) -> str:
+    if not served and not ended(job.state):
+        return "waits for a server"
     if not job.progress.stage or job.state is JobState.SUCCEEDED:
         return ""
     counts = f" {job.progress.done}/{job.progress.total}" if job.progress.total else ""
-    return f"{job.progress.stage}{counts}"
+    return f"{_stage(job, served)}{counts}"
 
 
-def _took(job: Job) -> str:
-    if job.started is None:
+def _took(job: Job, served: bool) -> str:
+    """Nothing where a job lies still: nobody wrote when it was interrupted."""
+    if job.started is None or (job.finished is None and not served):
         return ""
     return f"{((job.finished or system_clock()) - job.started) / 1000:.1f} s"

@@ -14,7 +14,9 @@ from relook.cli import main
 from relook.core.clock import system_clock
 from relook.datafolder import DataFolder
 from relook.jobs import queue
+from relook.jobs.states import JobState
 from relook.store.engine import Store
+from relook.store.tables.jobs import jobs as rows
 
 
 @pytest.fixture
@@ -62,17 +64,80 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 
 
 def test_jobs_lists_what_is_queued(folder: DataFolder, job_id: str) -> None:
-    [job] = json.loads(run("jobs", "--data", folder.root, "--json").output)
+    [job] = json.loads(run("jobs", "--data", folder.root, "--json").stdout)
     assert (job["id"], job["kind"], job["state"]) == (job_id, "training", "QUEUED")
     assert job["subject"].endswith("model/boards/1")
-    table = run("jobs", "--data", folder.root).output
-    assert f"{job_id[:12]} " in table
-    assert "model/boards/1" in table
-    assert max(len(line) for line in table.splitlines()) <= 80
+    heading, line, arn = run("jobs", "--data", folder.root).stdout.splitlines()
+    assert heading.split() == ["job", "kind", "state", "took", "progress"]
+    assert line.split()[:3] == [job_id[:12], "training", "QUEUED"]
+    assert arn.strip() == job["subject"]
+    assert len(heading) <= 80
+
+
+def test_an_arn_stays_in_one_piece_on_a_narrow_terminal(
+    folder: DataFolder, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    subject = f"arn:aws:rekognition:us-east-1:000000000000:project/{'p' * 100}/version/{'v' * 100}/1700000000000"
+    change_row(folder, job_id, subject=subject, reason="The manifest file contains too many invalid rows.")
+    lines = run("jobs", "--data", folder.root).stdout.splitlines()
+    assert [line.strip() for line in lines[2:]] == [subject, "The manifest file contains too many invalid rows."]
+
+
+def change_row(folder: DataFolder, job_id: str, **values: object) -> None:
+    store = Store.open(folder.database)
+    with store.write() as connection:
+        connection.execute(rows.update().where(rows.c.id == job_id).values(**values))
+    store.close()
+
+
+def start_row(folder: DataFolder, job_id: str) -> None:
+    """As a worker leaves it that was killed."""
+    stage = "train, at most 2 min left"
+    change_row(folder, job_id, state=JobState.RUNNING, started=system_clock(), stage=stage, done=3, total=10)
+
+
+def test_jobs_say_when_no_server_runs(folder: DataFolder, job_id: str) -> None:
+    start_row(folder, job_id)
+    lying = run("jobs", "--data", folder.root)
+    assert lying.stdout.splitlines()[1].split()[2:] == ["RUNNING", "waits", "for", "a", "server"]
+    assert f"no server runs on {folder.root}: its jobs wait" in lying.stderr
+    for arguments in (["show", job_id], ["show", job_id, "--json"], ["cancel", job_id]):
+        done = run("jobs", *arguments, "--data", folder.root)
+        assert "no server runs on" in done.stderr
+        assert "min left" not in done.stdout
+    with folder.hold():
+        served = run("jobs", "--data", folder.root)
+        assert served.stdout.splitlines()[1].endswith(" s  train, at most 2 min left 3/10")
+        assert served.stderr == ""
+        shown = json.loads(run("jobs", "show", job_id, "--json", "--data", folder.root).output)
+        assert shown["stage"] == "train, at most 2 min left"
+
+
+def test_a_job_that_has_ended_has_no_time_left_and_waits_for_no_server(folder: DataFolder, job_id: str) -> None:
+    start_row(folder, job_id)
+    change_row(folder, job_id, state=JobState.SUCCEEDED, finished=system_clock())
+    with folder.hold():
+        assert json.loads(run("jobs", "show", job_id, "--json", "--data", folder.root).output)["stage"] == "train"
+    shown = run("jobs", "show", job_id, "--data", folder.root)
+    assert "stage: train\n" in shown.stdout
+    assert shown.stderr == ""
+
+
+def test_options_before_a_subcommand_of_jobs_count(folder: DataFolder, job_id: str, tmp_path: Path) -> None:
+    shown = run("jobs", "--data", folder.root, "--json", "show", job_id)
+    assert json.loads(shown.stdout)["id"] == job_id
+    assert "was asked for" in run("jobs", "--data", folder.root, "cancel", job_id).stdout
+    nearer = run("jobs", "--data", tmp_path / "other", "show", job_id, "--data", folder.root)
+    assert nearer.stdout.startswith(f"id: {job_id}\n")
+    for option in (["--limit", "3"], ["--json"]):
+        refused = run("jobs", *option, "cancel", job_id, "--data", folder.root)
+        assert refused.exit_code == 2
+        assert f"{option[0]} is not for `relook jobs cancel`" in refused.stderr
 
 
 def test_jobs_show_tells_the_events(folder: DataFolder, job_id: str) -> None:
-    shown = json.loads(run("jobs", "show", job_id, "--data", folder.root, "--json").output)
+    shown = json.loads(run("jobs", "show", job_id, "--data", folder.root, "--json").stdout)
     assert [event["message"] for event in shown["events"]] == ["queued", "Weights: resnet18"]
     assert "Weights: resnet18" in run("jobs", "show", job_id, "--data", folder.root).output
 
@@ -88,7 +153,7 @@ def test_jobs_cancel_asks_once_and_is_seen(folder: DataFolder, job_id: str) -> N
 
 
 def test_the_beginning_of_an_id_is_enough(folder: DataFolder, job_id: str) -> None:
-    shown = json.loads(run("jobs", "show", job_id[:6], "--data", folder.root, "--json").output)
+    shown = json.loads(run("jobs", "show", job_id[:6], "--data", folder.root, "--json").stdout)
     assert shown["id"] == job_id
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -35,6 +34,7 @@ from relook.core.custom_labels.usable import Outcome, Plan, TrainingLimits
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.jobs.child import CANCELLED_REASON
+from relook.jobs.stages import with_time_left
 from relook.services.rekognition.dataset_split import move_test_images
 from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.results_writer import check_output, write_results
@@ -237,8 +237,7 @@ def _with_time_left(progress: Progress, seconds: float) -> Progress:
     deadline = time.monotonic() + seconds
 
     def report(stage: str, done: int, of: int) -> None:
-        minutes = max(1, math.ceil((deadline - time.monotonic()) / 60))
-        progress(f"{stage}, at most {minutes} min left", done, of)
+        progress(with_time_left(stage, deadline - time.monotonic()), done, of)
 
     return report
 
