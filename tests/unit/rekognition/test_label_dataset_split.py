@@ -81,3 +81,13 @@ def test_many_images_are_moved_by_a_job(world: World, monkeypatch: pytest.Monkey
         assert move_test_images(connection, found.project_id, chosen, world.now), "done already"
     world.jobs.run_all()
     assert totals(world, project)["TEST"] == ("UPDATE_COMPLETE", 10)
+
+
+def test_a_training_that_splits_many_images(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BOUND, 1)
+    project = world.project()
+    world.dataset(project, world.labelled(10, "red", "green"))
+    found = world.train(project)
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    assert (len(world.trainer.training), len(world.trainer.test)) == (16, 4)
+    assert totals(world, project) == {"TRAIN": ("UPDATE_COMPLETE", 16), "TEST": ("UPDATE_COMPLETE", 4)}
