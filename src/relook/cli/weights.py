@@ -19,9 +19,15 @@ from relook.settings import SettingsError, load
 if TYPE_CHECKING:
     from relook.vision.weights import ImportedWeights
 
-ADDRESS = "https://huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors"
-_PULLED = "resnet18-imagenet"
-_LICENCE = "BSD-3-Clause (torchvision, ResNet18_Weights.IMAGENET1K_V1)"
+_RESNET, _YOLOX = "resnet18-imagenet", "yolox-nano"
+ADDRESSES = {
+    _RESNET: "https://huggingface.co/timm/resnet18.tv_in1k/resolve/main/model.safetensors",
+    _YOLOX: "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_nano.onnx",
+}
+_LICENCES = {
+    _RESNET: "BSD-3-Clause (torchvision, ResNet18_Weights.IMAGENET1K_V1)",
+    _YOLOX: "Apache-2.0 (Megvii, YOLOX 0.1.1rc0)",
+}
 _PART = ".pull.part"
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -70,8 +76,9 @@ def import_(file: Path, data: Path | None) -> None:
 
 
 @weights.command()
+@click.argument("name", type=click.Choice(sorted(ADDRESSES)), default=_RESNET)
 @options.data
-@click.option("--url", default=ADDRESS, show_default=True, help="Fetch it from there.")
+@click.option("--url", help="Fetch it from there, and not from where it is published.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -80,24 +87,45 @@ def import_(file: Path, data: Path | None) -> None:
     metavar="SECONDS",
     help="Give up when nothing comes for so long.",
 )
-def pull(data: Path | None, url: str, timeout: float) -> None:
-    """Fetch torchvision's ImageNet ResNet-18 (47 MB) and make it what the next trainings build on.
+def pull(name: str, data: Path | None, url: str | None, timeout: float) -> None:
+    """Fetch published weights and make them what the next trainings build on.
 
-    The only command that uses the network. What comes is kept only if it is that network, by its features on a test
-    picture. A download that broke off goes on where it stopped. Proxies: http_proxy, https_proxy, no_proxy.
+    resnet18-imagenet, which it is without a NAME: torchvision's ImageNet ResNet-18 (47 MB). yolox-nano: YOLOX-nano
+    trained on COCO (4 MB), for object detectors.
+
+    The only command that uses the network. What comes is kept only if it is that network: the first by its features on
+    a test picture, the second by its convolutions. A download that broke off goes on where it stopped. Proxies:
+    http_proxy, https_proxy, no_proxy.
     """
-    from relook.vision.weights import FOLDER, LARGEST_FILE, accept_pulled
+    from relook.vision.weights import FOLDER, LARGEST_FILE, accept_pulled, accept_pulled_start
 
+    source = url or ADDRESSES[name]
+    accept = accept_pulled_start if name == _YOLOX else accept_pulled
     with _failures():
         folder = load(data).data
-        fetch = Fetch(url, folder / FOLDER / _PART, LARGEST_FILE, timeout)
+        fetch = Fetch(source, folder / FOLDER / _PART, LARGEST_FILE, timeout)
         with _progress() as report:
             raw = fetch.run(report)
         try:
-            pulled = accept_pulled(raw, _PULLED, {"source": url, "licence": _LICENCE}, folder)
+            pulled = accept(raw, name, {"source": source, "licence": _LICENCES[name]}, folder)
         finally:
             fetch.drop()  # a wrong file would be wrong again
     _say("pulled", pulled)
+    if name == _YOLOX:
+        _warn_of_another(pulled.sha256)
+
+
+def _warn_of_another(sha256: str) -> None:
+    """A file with the same convolutions may hold other values than those that were published."""
+    from relook.vision.detect.starts import PUBLISHED
+
+    if sha256 != PUBLISHED:
+        click.echo(
+            f"warning: by its convolutions this is YOLOX-nano, but not the file that was published, whose sha256 is "
+            f"{PUBLISHED}: it was saved anew, trained further or tampered with. Unless you know which, go back with "
+            "`relook weights use relook-s`",
+            err=True,
+        )
 
 
 @weights.command()

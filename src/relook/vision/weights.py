@@ -22,8 +22,8 @@ from relook.vision.card_files import as_json, put
 from relook.vision.detect import library, starts
 from relook.vision.weight_files import ACCEPTED, understand
 
-__all__ = ["FOLDER", "LARGEST_FILE", "Entry", "ImportedWeights", "Kind", "WeightsError", "accept_pulled", "card"]
-__all__ += ["choose", "entries", "import_weights", "random_backbone", "use"]
+__all__ = ["FOLDER", "LARGEST_FILE", "Entry", "ImportedWeights", "Kind", "WeightsError", "accept_pulled"]
+__all__ += ["accept_pulled_start", "card", "choose", "entries", "import_weights", "random_backbone", "use"]
 
 FOLDER = "weights"
 LARGEST_FILE = 200 * 1024 * 1024
@@ -120,7 +120,7 @@ def entries(data: Path) -> list[Entry]:
     kind = Kind.RANDOM if own.warning else Kind.SHIPPED
     found.append(Entry(own.name, kind, own.sha256, len(own.onnx), "", not any(entry.next for entry in found)))
     return found + [
-        Entry(kept.name, Kind.IMPORTED, kept.sha256, kept.size, str(kept.facts["source"]), kept.next, True)
+        Entry(kept.name, Kind(kept.kind), kept.sha256, kept.size, str(kept.facts["source"]), kept.next, True)
         for kept in library.entries(data)
     ]
 
@@ -189,6 +189,20 @@ def accept_pulled(raw: bytes, name: str, facts: Mapping[str, str], data: Path) -
             "your own go in with `relook weights import FILE`"
         )
     return _store(name, raw, content, layers, {"kind": Kind.PULLED.value, **facts}, data)
+
+
+def accept_pulled_start(raw: bytes, name: str, facts: Mapping[str, str], data: Path) -> ImportedWeights:
+    """The same for a start of object detectors, if it is YOLOX-nano by its convolutions. Raises WeightsError.
+
+    Its hash may be another than `starts.PUBLISHED`: whether to say so is for the caller.
+    """
+    if not starts.is_yolox_nano(raw):
+        understand(raw, facts["source"])  # says of a web page or a pickle what it is
+        raise WeightsError(
+            f"{facts['source']} is not the published YOLOX-nano for COCO: its convolutions differ. Nothing was kept"
+        )
+    kept = library.keep(raw, name, facts["source"], data, kind=Kind.PULLED.value, licence=facts["licence"])
+    return ImportedWeights(kept.name, kept.sha256, kept.path, ())
 
 
 def _store(

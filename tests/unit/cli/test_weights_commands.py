@@ -13,13 +13,15 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 from file_host import FileHost, serving
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from relook.cli import main
 from relook.vision import fingerprint, resnet18, shipped, weights
 from relook.vision.backbones import Layer
+from relook.vision.detect import architectures, library, starts
 
 IMAGENET = Path(__file__).parents[4] / "shared" / "weights" / "resnet18_imagenet_layer1-3.onnx"
+YOLOX = IMAGENET.parent / "yolox_nano_coco" / "yolox_nano.onnx"
 LAYERS = (Layer("layer2", 8, 128), Layer("layer3", 16, 256))
 
 Tensors = dict[str, np.ndarray]
@@ -83,6 +85,22 @@ def published(folded: Tensors) -> bytes:
 def imagenet() -> Tensors:
     graph = onnx.load(str(IMAGENET)).graph
     return {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
+
+
+def yolox_of_chance() -> bytes:
+    """A file with YOLOX-nano's convolutions and no sense in them."""
+    nodes, constants = [], []
+    for at, layer in enumerate(architectures.yolox_nano(starts.CLASSES).convolutions):
+        shape = (16, 12, 3, 3) if layer.name == "stem" else layer.shape
+        constants += [numpy_helper.from_array(np.full(shape, 0.1, np.float32), f"w{at}")]
+        constants += [numpy_helper.from_array(np.zeros(shape[0], np.float32), f"b{at}")]
+        nodes.append(helper.make_node("Conv", [f"x{at}", f"w{at}", f"b{at}"], [f"x{at + 1}"]))
+    image = helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, 3, 416, 416])
+    out = helper.make_tensor_value_info(f"x{len(nodes)}", TensorProto.FLOAT, None)
+    content: bytes = helper.make_model(
+        helper.make_graph(nodes, "yolox", [image], [out], constants), ir_version=8
+    ).SerializeToString()
+    return content
 
 
 def test_a_fresh_folder_has_the_packages_own(data: Path) -> None:
@@ -192,6 +210,56 @@ def test_a_wrong_file_is_refused_and_nothing_stays(data: Path, host: FileHost, c
     assert host.url in result.output
     assert list((data / "weights").iterdir()) == []
     assert weights.choose(data).name == "relook-s"
+
+
+@shared
+@pytest.mark.skipif(not YOLOX.is_file(), reason="needs ../shared/weights")
+def test_the_published_detector_is_pulled_and_taken(data: Path, host: FileHost) -> None:
+    host.content, host.cut = YOLOX.read_bytes(), 1_000_000
+    assert run("pull", "yolox-nano", "--data", data, "--url", host.url).exit_code == 1
+    host.cut = None
+    pulled = run("pull", "yolox-nano", "--data", data, "--url", host.url)
+    assert pulled.output == f"pulled yolox-nano: YOLOX-nano, for object detectors; sha256 {starts.PUBLISHED}\n"
+    assert host.ranges == [None, "bytes=1000000-"]
+    start = library.choose(data)
+    assert (start.name, start.origin) == ("yolox-nano", f"pulled, sha256 {starts.PUBLISHED[:12]}")
+    assert weights.choose(data).name == "relook-s"  # other models go on as before
+    [row] = [entry for entry in listed(data) if entry["detector"]]
+    assert (row["name"], row["kind"], row["source"], row["next"]) == ("yolox-nano", "pulled", host.url, True)
+    card = json.loads(run("card", "yolox-nano", "--data", data).output)
+    assert (card["kind"], card["licence"]) == ("pulled", "Apache-2.0 (Megvii, YOLOX 0.1.1rc0)")
+
+
+def test_another_file_with_the_detectors_convolutions_is_taken_with_a_warning(data: Path, host: FileHost) -> None:
+    host.content = yolox_of_chance()
+    pulled = run("pull", "yolox-nano", "--data", data, "--url", host.url)
+    assert pulled.exit_code == 0, pulled.output
+    assert pulled.stdout.startswith("pulled yolox-nano: ")
+    assert "not the file that was published" in pulled.stderr
+    assert starts.PUBLISHED in pulled.stderr
+    assert library.choose(data).name == "yolox-nano"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (resnet18.build(resnet18.random_weights(1, width=4)), "is not the published YOLOX-nano"),
+        (b"<!doctype html><title>Sign in to this network</title>", "is a web page"),
+    ],
+    ids=["another network", "login page"],
+)
+def test_what_is_no_such_detector_is_refused(data: Path, host: FileHost, content: bytes, reason: str) -> None:
+    host.content = content
+    result = run("pull", "yolox-nano", "--data", data, "--url", host.url)
+    assert (result.exit_code, reason in result.output, host.url in result.output) == (1, True, True)
+    assert list((data / "weights").iterdir()) == []
+    assert library.choose(data).name == "relook-s"
+
+
+def test_names_have_addresses_and_others_are_refused(data: Path) -> None:
+    result = run("pull", "yolox-tiny", "--data", data)
+    assert result.exit_code == 2
+    assert "'resnet18-imagenet', 'yolox-nano'" in result.output
 
 
 def test_a_failed_pull_leaves_the_choice_alone(data: Path, host: FileHost, tmp_path: Path) -> None:

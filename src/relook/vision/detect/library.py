@@ -26,7 +26,7 @@ _OWN = f"{shipped.NAME}.json"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A start that was imported. `size` in bytes; `next`: the next training's; `facts` is its card."""
+    """A start that was imported or pulled. `size` in bytes; `next`: the next training's; `facts` is its card."""
 
     name: str
     sha256: str
@@ -35,6 +35,11 @@ class Kept:
     next: bool
     facts: Mapping[str, Any]
 
+    @property
+    def kind(self) -> str:
+        """ "imported" or "pulled"."""
+        return str(self.facts.get("kind", "imported"))
+
 
 def choose(data: Path) -> Start:
     """What the next training of a detector begins with. Raises WeightsError when it was altered since."""
@@ -42,17 +47,23 @@ def choose(data: Path) -> Start:
         if kept.next:
             raw = kept.path.read_bytes()
             if hashlib.sha256(raw).hexdigest() != kept.sha256:
-                raise WeightsError(f"the imported weights {kept.name} were altered on disk; import the file again")
-            return starts.yolox_nano(raw, kept.name, f"imported, sha256 {kept.sha256[:12]}")
+                again = "pull them again" if kept.kind == "pulled" else "import the file again"
+                raise WeightsError(f"the {kept.kind} weights {kept.name} were altered on disk; {again}")
+            return starts.yolox_nano(raw, kept.name, f"{kept.kind}, sha256 {kept.sha256[:12]}")
     return starts.own()
 
 
-def keep(raw: bytes, name: str, source: str, data: Path) -> Kept:
-    """Copy a file that `starts.is_yolox_nano` knows into `data` and make it what `choose` takes; WeightsError."""
-    start = starts.yolox_nano(raw, name, "imported")
+def keep(raw: bytes, name: str, source: str, data: Path, *, kind: str = "imported", licence: str = "") -> Kept:
+    """Copy a file that `starts.is_yolox_nano` knows into `data` and make it what `choose` takes; WeightsError.
+
+    `source` is where it came from, `kind` "imported" or "pulled"; `licence` stands in the card where it is known.
+    """
+    start = starts.yolox_nano(raw, name, kind)
+    facts = {"name": name, "sha256": start.sha256, "source": source, "kind": kind}
+    facts |= {"licence": licence} if licence else {}
     path = data / FOLDER / f"{start.sha256}.onnx"
     put(path, raw)
-    put(path.with_suffix(".json"), as_json({"name": name, "sha256": start.sha256, "source": source, **_order(data)}))
+    put(path.with_suffix(".json"), as_json({**facts, **_order(data)}))
     return next(kept for kept in entries(data) if kept.sha256 == start.sha256)
 
 
@@ -69,7 +80,7 @@ def use_own(data: Path) -> None:
 
 
 def entries(data: Path) -> list[Kept]:
-    """Those imported, the one asked for last first. Raises WeightsError for a damaged card."""
+    """Those imported or pulled, the one asked for last first. Raises WeightsError for a damaged card."""
     cards = sorted(_cards(data), key=lambda told: -int(told["order"]))
     found = []
     for at, told in enumerate(cards):

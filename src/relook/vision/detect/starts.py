@@ -21,6 +21,8 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 CLASSES = 80
 """COCO's, which the published YOLOX-nano tells apart."""
+PUBLISHED = "e8af074932d4ed7e232278e3055cefcdea3edf178874a3694ae292649fb464dd"
+"""The sha256 of the ONNX file in YOLOX's release 0.1.1rc0."""
 
 
 @dataclass(frozen=True, slots=True)
