@@ -148,14 +148,15 @@ def card(name: str, data: Path) -> dict[str, Any]:
     """What is known of the weights of that name or hash: how they were made or where they came from. WeightsError."""
     entry = _find(name, data)
     if entry.kind is Kind.SHIPPED:
-        return shipped.card()
+        told = shipped.card()
+        return told | {"sha256": entry.sha256, "source_sha256": told["sha256"]}
     facts = {"name": entry.name, "kind": entry.kind.value, "sha256": entry.sha256, "bytes": entry.size}
     if entry.kind is Kind.RANDOM:
         return facts | {"seed": RANDOM_SEED}
     if entry.detector:
         kept = next(each for each in library.entries(data) if each.sha256 == entry.sha256)
         return facts | dict(kept.facts) | {"for": "object detectors"}
-    told: dict[str, Any] = json.loads((data / FOLDER / f"{entry.sha256}.json").read_bytes())
+    told = json.loads((data / FOLDER / f"{entry.sha256}.json").read_bytes())
     return facts | {key: value for key, value in told.items() if key not in ("order", "kind")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import struct
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 from file_host import FileHost, serving
 from onnx import TensorProto, helper, numpy_helper
 
-from relook.cli import main
+from relook.cli import checks, main
 from relook.vision import fingerprint, resnet18, shipped, weights
 from relook.vision.backbones import Layer
 from relook.vision.detect import architectures, library, starts
@@ -108,6 +109,17 @@ def test_a_fresh_folder_has_the_packages_own(data: Path) -> None:
     assert run("show", "--data", data).output.startswith("relook-s: shipped, sha256 ")
     assert json.loads(run("card", "--data", data).output)["licence"] == "a test"
     assert not data.exists()
+
+
+def test_the_packages_own_have_one_checksum_wherever_it_is_told(data: Path) -> None:
+    digest = hashlib.sha256(shipped.backbone().onnx).hexdigest()
+    assert listed(data)[0]["sha256"] == digest
+    for told in (run("show", "--data", data), run("list", "--data", data), run("use", "relook-s", "--data", data)):
+        assert f"sha256 {digest[:12]}" in told.output
+    assert checks.weights(data).found == f"relook-s (shipped, sha256 {digest[:12]})"
+    card = json.loads(run("card", "--data", data).output)
+    raw = Path(str(shipped.source)) / "relook-s.safetensors"
+    assert (card["sha256"], card["source_sha256"]) == (digest, hashlib.sha256(raw.read_bytes()).hexdigest())
 
 
 def test_what_is_there_is_listed_chosen_and_described(data: Path, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def backbone() -> Backbone:
         raise WeightsError(_damaged(str(error.strerror or error))) from error
     if hashlib.sha256(raw).hexdigest() != digest:
         raise WeightsError(_damaged("the weights are not those of the card"))
-    return _build(raw, digest)
+    return _build(raw)
 
 
 def card() -> dict[str, Any]:
@@ -88,10 +88,12 @@ def card() -> dict[str, Any]:
 
 
 @lru_cache(1)
-def _build(raw: bytes, digest: str) -> Backbone:
+def _build(raw: bytes) -> Backbone:
     try:
         tensors = resnet18.folded(safetensors.read(raw))
-        return Backbone(NAME, resnet18.build(tensors), resnet18.layers(tensors), f"shipped, sha256 {digest[:12]}")
+        graph = resnet18.build(tensors)
+        digest = hashlib.sha256(graph).hexdigest()  # the graph's, as of all weights: the file's is in the card
+        return Backbone(NAME, graph, resnet18.layers(tensors), f"shipped, sha256 {digest[:12]}")
     except (ValueError, KeyError) as error:
         raise WeightsError(_damaged(str(error))) from error
 
