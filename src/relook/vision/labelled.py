@@ -95,7 +95,8 @@ class LabelResult:
     thresholds: Mapping[str, float]
     tests: tuple[LabelTest, ...]
     notes: Sequence[str] = field(default=())
-    """Plain sentences for the user: the start taken, duplicates and leakage, too few images, why the candidate won."""
+    """Plain sentences for the user: the start taken, duplicates and leakage, too few images, why the candidate won.
+    Those that make the model or its figures doubtful are in the record's `warnings`, too."""
     record: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -28,12 +28,14 @@ MOST_UNEVEN = 3.0
 @dataclass(frozen=True, slots=True)
 class Survey:
     """`shape` is the middle one of the training images, its longer side the middle longer side. `copy_of` (training
-    images,) is the same number for copies of one picture. `leaked` are keys of test images that are in training too."""
+    images,) is the same number for copies of one picture. `leaked` are keys of test images that are in training too.
+    `warnings` are what makes the model or its figures doubtful; `notes` the rest."""
 
     shape: Size
     data_sha256: str
     copy_of: npt.NDArray[np.int64]
     leaked: tuple[str, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -54,14 +56,14 @@ def survey(
         progress("decode", position + 1, len(everything))
     groups = alike(looks)
     shape = _middle(sizes[: len(training)])
-    notes = (*_of_labels(training, test, labels), *_of_sizes(sizes, shape), *_of_copies(everything, groups, training))
+    warnings = (*_of_few(training, labels), *_of_leaks(everything, groups, training))
+    notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *_of_copies(everything, groups, training))
     copy_of = np.arange(len(everything))
     for group in groups:
         copy_of[group] = group[0]
     leaked = [at for group in groups if group[0] < len(training) for at in group if at >= len(training)]
-    return Survey(
-        shape, digest.hexdigest(), copy_of[: len(training)], tuple(everything[at].key for at in sorted(leaked)), notes
-    )
+    keys = tuple(everything[at].key for at in sorted(leaked))
+    return Survey(shape, digest.hexdigest(), copy_of[: len(training)], keys, warnings, notes)
 
 
 def check_labels(training: Sequence[LabelledImage], labels: Sequence[str], task: LabelTask) -> None:
@@ -117,9 +119,7 @@ def _middle(sizes: Sequence[Size]) -> Size:
     return Size(shorter, longer) if slant > 0 else Size(longer, shorter)
 
 
-def _of_labels(
-    training: Sequence[LabelledImage], test: Sequence[LabelledImage], labels: Sequence[str]
-) -> Iterator[str]:
+def _of_few(training: Sequence[LabelledImage], labels: Sequence[str]) -> Iterator[str]:
     counts = Counter(label for image in training for label in image.labels)
     few = [f"{label} ({counts[label]})" for label in labels if counts[label] < FEW_IMAGES]
     if few:
@@ -127,6 +127,9 @@ def _of_labels(
             f"Too few images: fewer than {FEW_IMAGES} training images have the label {listed(few)}. The model will "
             "know little of it; add labelled images."
         )
+
+
+def _of_labels(test: Sequence[LabelledImage], labels: Sequence[str]) -> Iterator[str]:
     tested = {label for image in test for label in image.labels}
     untested = [label for label in labels if label not in tested]
     if untested:
@@ -145,7 +148,7 @@ def _of_sizes(sizes: Sequence[Size], shape: Size) -> Iterator[str]:
         )
 
 
-def _of_copies(
+def _of_leaks(
     everything: Sequence[LabelledImage], groups: Sequence[Sequence[int]], training: Sequence[LabelledImage]
 ) -> Iterator[str]:
     leaking = [group for group in groups if group[0] < len(training) <= group[-1]]
@@ -156,6 +159,11 @@ def _of_copies(
             f"{count} in training, too, as copies: the figures of the test will be too good; take "
             f"such images out of one of the two ({listed(found)})."
         )
+
+
+def _of_copies(
+    everything: Sequence[LabelledImage], groups: Sequence[Sequence[int]], training: Sequence[LabelledImage]
+) -> Iterator[str]:
     split = [group for group in groups if len({frozenset(everything[at].labels) for at in group}) > 1]
     if split:
         found = [everything[at].key for group in split for at in group]

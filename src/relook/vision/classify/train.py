@@ -97,8 +97,10 @@ def train(
         card = _export(learned, problem, backbone, precision, task, output)
         progress("export", 1, 1)
         tests, evaluation = _evaluate(output, test, problem, progress)
-    notes = (*telling.start(backbone), *seen.notes, *learned.notes, *evaluation.warnings)
+    warnings = (*seen.warnings, *evaluation.warnings)
+    notes = (*telling.start(backbone), *seen.notes, *learned.notes, *warnings)
     report = as_record(evaluation) | telling.how(learned.chosen, learned.table, seen, len(training), notes)
+    report["warnings"] = list(warnings)
     thresholds = {label: float(evaluation.thresholds[label]) for label in problem.labels}
     record = {**report, **telling.made_from(backbone, seen, seed)}
     card = replace(card, thresholds=tuple(thresholds[label] for label in problem.labels), record=record)

@@ -136,7 +136,9 @@ def test_rare_labels_count_as_much_as_frequent_ones(tmp_path: Path) -> None:
     test = [*shapes(500, 6, SHAPES[:1]), *shapes(500, 6, SHAPES[:2])[6:]]
     result = run(training, test, tmp_path, SHAPES[:2])
     assert result.record["labels"][1]["f1"]["value"] >= 0.9
-    assert any("Too few images" in note and "square (4)" in note for note in result.notes)
+    for told in (result.notes, result.record["warnings"]):
+        assert any("Too few images" in note and "square (4)" in note for note in told)
+    assert any("test images have the label" in note for note in result.record["warnings"])
 
 
 def test_a_label_with_one_image_and_a_label_that_is_never_tested(tmp_path: Path) -> None:
@@ -263,7 +265,8 @@ def test_copies_are_told_of(tmp_path: Path) -> None:
     leak = replace(test[0], load=training[0].load)
     other = replace(training[1], key="s3://set/other", labels=("cross",))
     result = run([*training, other], [leak, *test[1:]], tmp_path)
-    assert any("1 test image is in training" in note and leak.key in note for note in result.notes)
+    for told in (result.notes, result.record["warnings"]):
+        assert any("1 test image is in training" in note and leak.key in note for note in told)
     assert any("copies of one another with different labels" in note and other.key in note for note in result.notes)
     assert result.record["leaked"] == [leak.key]
 
