@@ -38,3 +38,19 @@ def test_a_detector_is_trained_and_answers(tmp_path: Path, pictures: Path) -> No
     assert (answer.width, answer.height) == (128, 96)
     assert {one.name for one in answer.found} <= {"red", "blue"}
     world.close()
+
+
+@pytest.mark.torch
+def test_a_training_that_was_too_short_warns_in_its_report_and_its_log(tmp_path: Path, pictures: Path) -> None:
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    world = World(tmp_path, trainer=label_trainer(tmp_path), budgets=Budgets(60, 2))
+    found = world.from_manifests(world.boxed(10, "red", "blue"))
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    report = world.document("TrainingReport")
+    [warning] = [each for each in report["Warnings"] if "training steps" in each]
+    assert "passes over the 8 images" in warning
+    assert "is likely to be poor" in warning
+    assert "detector_minutes" in warning
+    assert warning in world.jobs.contexts[-1].lines
+    assert warning not in report["Notes"]
+    world.close()

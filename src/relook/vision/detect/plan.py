@@ -35,6 +35,8 @@ FEWEST_BETWEEN = 20
 FALLING_LOOKS = 7
 PATIENCE = 7
 """Looks without a gain after which falling begins early."""
+FEWEST_STEPS, FEWEST_PASSES = 300, 5
+"""Below either, a model is said to be likely to find little. Estimates: five times WARM_UP, and of large sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,24 @@ def training_seconds(seconds: float, tests: int) -> float:
 def most_steady(images: int, batch: int) -> int:
     """Steps at the full rate that are enough: of MOST_EPOCHS passes in all or, for few images, of 1,500 steps."""
     return Schedule.of(max(1500, math.ceil(MOST_EPOCHS * images / batch))).steady
+
+
+def shortage(taken: int, steps: int, images: int, options: Options, *, cut: bool) -> str | None:
+    """A warning where training was too short, or `cut` by its deadline; None where nothing is wrong.
+
+    `images` were learned from. `steps` may be `taken` after a cut: when to end had not been decided then.
+    """
+    passes = taken * options.batch / images
+    poor = taken < FEWEST_STEPS or passes < FEWEST_PASSES
+    if not cut and not poor:
+        return None
+    of = f" of {steps}" if taken < steps else ""
+    begin = f"Time was up after {taken}{of} training steps" if cut else f"There were only {taken} training steps"
+    likely = "is likely to be poor" if poor else "may be worse than it could be"
+    return (
+        f"{begin}, {passes:.1f} passes over the {images} images that were learned from: the model {likely}. "
+        "Give the training more time (the setting detector_minutes)."
+    )
 
 
 def steady_look(step: int, images: int, batch: int) -> bool:

@@ -137,9 +137,11 @@ class _Job:
         card = replace(card, thresholds=tuple(float(thresholds[label]) for label in self.labels))
         label_artifact.write(output, graph, card)
         tests = [_with_thresholds(each, thresholds) for each in tests]
-        notes = (*self._notes(outcome), *seen.notes)
+        warnings = self._warnings(outcome, evaluated)
+        notes = (*self._notes(outcome), *seen.notes, *warnings)
         speed = {"seconds_per_step": outcome.per_step, "images_per_step": self.options.batch}
-        return LabelResult(output, thresholds, tuple(tests), notes, evaluated | {"training": chosen, "speed": speed})
+        record = evaluated | {"warnings": warnings, "training": chosen, "speed": speed}
+        return LabelResult(output, thresholds, tuple(tests), notes, record)
 
     def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
         """How good held-out images are answered by the graph that would be served."""
@@ -197,11 +199,12 @@ class _Job:
             notes.append(f"Held-out training images chose step {outcome.chosen_step} of {outcome.taken}.")
         else:
             notes.append("There are too few training images to hold some out: the last step was taken.")
-        if outcome.out_of_time:
-            notes.append(
-                f"Time was up after {outcome.taken} of {outcome.steps} steps; the best model until then is kept."
-            )
         return notes
+
+    def _warnings(self, outcome: Outcome, evaluated: dict[str, Any]) -> list[str]:
+        """What makes the model or its figures doubtful."""
+        short = plan.shortage(outcome.taken, outcome.steps, outcome.images, self.options, cut=outcome.out_of_time)
+        return [*([short] if short else ()), *evaluated.get("warnings", ())]
 
 
 def _answered(detector: Detector, image: LabelledImage) -> LabelTest:

@@ -41,10 +41,12 @@ class Judge:
 
 @dataclass(slots=True)
 class Outcome:
-    """`weights` folded. `chosen_step` is where they are from; `scores` (step, score) of all looks."""
+    """`weights` folded, of `images` learned from. `chosen_step` is where they are from; `scores` (step, score) of all
+    looks."""
 
     weights: Weights
     threads: int
+    images: int
     steps: int = 0
     taken: int = 0
     chosen_step: int = 0
@@ -68,17 +70,16 @@ def learn(
     with _threads(options.threads) as threads:
         torch.manual_seed(seed)
         run = _Run(pictures, chances, labels, start, options, seed)
-        return _Course(run, judge, Outcome(run.folded(), threads), options, len(pictures), deadline).follow()
+        outcome = Outcome(run.folded(), threads, len(pictures))
+        return _Course(run, judge, outcome, options, deadline).follow()
 
 
 class _Course:
     """One training from its first step to its last: when the rate begins to fall, which weights are taken."""
 
-    def __init__(
-        self, run: _Run, judge: Judge, outcome: Outcome, options: Options, images: int, deadline: float
-    ) -> None:
+    def __init__(self, run: _Run, judge: Judge, outcome: Outcome, options: Options, deadline: float) -> None:
         self._run, self._judge, self._outcome, self._batch = run, judge, outcome, options.batch
-        self._images, self._begin, self._deadline = images, time.monotonic(), deadline
+        self._images, self._begin, self._deadline = outcome.images, time.monotonic(), deadline
         self._given = options.steps is not None
         self._schedule = None if options.steps is None else plan.Schedule.of(options.steps)
         self._best, self._since = -1.0, 0

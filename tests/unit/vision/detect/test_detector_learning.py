@@ -184,7 +184,11 @@ def test_when_time_is_up_the_best_until_then_is_kept(tmp_path: Path) -> None:
     begin = time.monotonic()
     result = run(tmp_path, replace(QUICK, steps=100_000), seconds=3.0)
     assert time.monotonic() - begin < 30
-    assert any("Time was up" in note for note in result.notes)
+    [warning] = [each for each in result.record["warnings"] if each.startswith("Time was up after ")]
+    assert " of 100000 training steps, " in warning
+    assert "passes over the 8 images" in warning
+    assert "detector_minutes" in warning
+    assert warning in result.notes  # which the job's log tells
     assert (tmp_path / CARD).exists()
 
 

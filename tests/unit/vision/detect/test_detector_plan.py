@@ -9,7 +9,7 @@ import pytest
 from drawn_boxes import picture, pictures
 
 from relook.vision.detect import plan
-from relook.vision.detect.plan import Schedule
+from relook.vision.detect.plan import Options, Schedule
 from relook.vision.labelled import LabelledImage
 
 
@@ -93,3 +93,37 @@ def test_the_average_begins_at_once_and_then_remembers_a_part_of_the_run() -> No
     assert all(0 <= value < 1 for value in kept)
     assert kept[10] < 0.6
     assert kept[2999] == pytest.approx(1 - 1 / 151, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("taken", "steps", "images", "cut", "words"),
+    [
+        (
+            31,
+            39,
+            36,
+            True,
+            "Time was up after 31 of 39 training steps, 3.4 passes over the 36 images that were learned ",
+        ),
+        (20, 20, 36, True, "Time was up after 20 training steps, 2.2 passes over the 36 images"),
+        (900, 1000, 36, True, "100.0 passes over the 36 images that were learned from: the model may be worse than"),
+        (39, 39, 36, False, "There were only 39 training steps, 4.3 passes over the 36 images"),
+        (
+            400,
+            400,
+            2000,
+            False,
+            "0.8 passes over the 2000 images that were learned from: the model is likely to be poor",
+        ),
+    ],
+    ids=["cut", "cut early", "cut late", "few steps", "few passes"],
+)
+def test_a_training_that_was_too_short_is_warned_of(taken: int, steps: int, images: int, cut: bool, words: str) -> None:
+    warning = plan.shortage(taken, steps, images, Options(), cut=cut)
+    assert warning is not None
+    assert words in warning
+    assert warning.endswith("Give the training more time (the setting detector_minutes).")
+
+
+def test_a_training_that_was_long_enough_is_not() -> None:
+    assert plan.shortage(plan.FEWEST_STEPS, plan.FEWEST_STEPS, 100, Options(), cut=False) is None
