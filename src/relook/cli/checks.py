@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
 import re
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 
 GIB = 1024**3
@@ -54,6 +56,7 @@ def run_checks(data: Path) -> list[Check]:
         memory,
         runtime,
         lambda: weights(data),
+        lambda: detectors(data),
         lambda: disk(data),
         gpu,
         lambda: containers(data),
@@ -184,6 +187,30 @@ def weights(data: Path) -> Check:
         )
         return Check("weights", Status.WARN, f"{found}: this copy came without weights", advice)
     return Check("weights", Status.OK, found)
+
+
+def detectors(data: Path, trainer: str = "torch") -> Check:
+    """What training an object detector takes: the package `trainer`, and weights to start from."""
+    from relook.vision.detect.library import choose
+    from relook.vision.weights import WeightsError
+
+    try:
+        start = choose(data)
+    except WeightsError as error:
+        advice = f"See what there is, and choose: relook weights list --data {data}"
+        return Check("detectors", Status.FAIL, str(error), advice)
+    found = f"object detectors start from {start.name} ({start.origin})"
+    if importlib.util.find_spec(trainer) is None:
+        advice = (
+            "Training object detectors needs it; all else, trained detectors included, does not: "
+            "pip install 'relook[train]' (in a clone: make torch)"
+        )
+        return Check("detectors", Status.WARN, f"no PyTorch; {found}", advice)
+    found = f"PyTorch {version(trainer)}; {found}"
+    if start.warning:
+        advice = f"Accuracy suffers. Give it the published YOLOX-nano: relook weights import FILE --data {data}"
+        return Check("detectors", Status.WARN, f"{found}: this copy came without weights", advice)
+    return Check("detectors", Status.OK, found)
 
 
 def disk(data: Path) -> Check:

@@ -22,7 +22,7 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 @options.data
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(data: Path | None, as_json: bool) -> None:
-    """Say what this machine offers: CPU, threads, memory, runtime, weights, disk.
+    """Say what this machine offers: CPU, threads, memory, runtime, weights, detectors, disk.
 
     Exits with 1 when something is missing that Relook cannot do without.
     """

@@ -230,4 +230,4 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_doctor_speaks_json(tmp_path: Path) -> None:
     done = run("doctor", "--data", tmp_path / "data", "--json")
     names = {check["name"] for check in json.loads(done.stdout)}
-    assert {"python", "cpu", "threads", "memory", "weights"} <= {name.lower() for name in names}
+    assert {"python", "cpu", "threads", "memory", "weights", "detectors"} <= {name.lower() for name in names}

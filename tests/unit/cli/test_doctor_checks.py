@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -141,6 +142,23 @@ def test_the_weights_that_come_along_are_named(tmp_path: Path, monkeypatch: pyte
     found = checks.weights(tmp_path)
     assert (found.status, found.advice) == (Status.OK, "")
     assert found.found.startswith("relook-s (shipped, sha256 ")
+
+
+def test_what_detectors_are_trained_with_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = checks.detectors(tmp_path, "relook_no_such_package")
+    assert absent.status is Status.WARN
+    assert absent.found.startswith("no PyTorch; object detectors start from relook-s (shipped, sha256 ")
+    assert "pip install 'relook[train]'" in absent.advice
+    there = checks.detectors(tmp_path, "onnx")  # any package: the tests run with PyTorch and without
+    assert (there.status, there.advice) == (Status.OK, "")
+    assert re.match(r"PyTorch \d+\.\d+\S*; object detectors start from relook-s ", there.found)
+    monkeypatch.setattr(shipped, "source", tmp_path / "package")
+    bare = checks.detectors(tmp_path, "onnx")
+    assert bare.status is Status.WARN
+    assert "relook weights import FILE" in bare.advice
+    (tmp_path / "weights" / "detectors").mkdir(parents=True)
+    (tmp_path / "weights" / "detectors" / "x.json").write_text("{")
+    assert checks.detectors(tmp_path).status is Status.FAIL
 
 
 def test_damaged_weights_fail(tmp_path: Path) -> None:
