@@ -105,11 +105,7 @@ def split(model: ov.Model, at: str = PATCHES) -> tuple[ov.Model, ov.Model]:
     coordinates, so the second part is compiled apart.
     """
     cuts = sorted(
-        (name, out)
-        for op in model.get_ops()
-        for out in op.outputs()
-        for name in out.get_names()
-        if name.startswith(at)
+        (name, out) for op in model.get_ops() for out in op.outputs() for name in out.get_names() if name.startswith(at)
     )
     inputs, results = [], []
     for name, cut in cuts:
