@@ -56,6 +56,8 @@ def test_a_manifest_that_is_missing(world: World) -> None:
     gone = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "absent.manifest"}}}
     data = {"TrainingData": {"Assets": [gone]}, "TestingData": {"AutoCreate": True}}
     failed_by_file(world, "The manifest file extension or contents are invalid.", **data)
+    [line] = world.jobs.contexts[-1].lines
+    assert line.startswith(f"The manifest cannot be read: s3://{BUCKET}/absent.manifest: There is no object")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,11 @@ def test_too_many_invalid_rows(world: World) -> None:
     failed_by_content(world, found, "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST", message, "training")
     statistics = world.document("ManifestSummary")["statistics"]["training"]
     assert (statistics["total_json_lines"], statistics["invalid_json_lines"]) == (11, 3)
+    missing = "There is no object under this key (and version)."
+    assert world.jobs.contexts[-1].lines == [
+        "3 of the 11 lines of the training set are invalid and left out; at most 2 (20%) may be.",
+        *(f"Line {9 + n} of the training set, s3://{BUCKET}/gone-{n}.png: {missing}" for n in range(3)),
+    ]
 
 
 def test_a_fifth_of_invalid_rows_is_let_pass(world: World) -> None:

@@ -172,6 +172,17 @@ BAD_IMAGES: dict[str, Callable[[], bytes]] = {
     "nothing": lambda: b"",
     "15 MB": lambda: plain(RED, 1) + bytes(15 * 1024**2),
 }
+_NEITHER = "the bytes are not a JPEG or PNG image"
+BAD_BECAUSE = {
+    "63 pixels": "the image is 63x80 pixels; each side must be 64 to 4096",
+    "4097 pixels": "the image is 4097x300 pixels; each side must be 64 to 4096",
+    "21 to 1": "the image is 1344x64 pixels; the longer side may be at most 20 times",
+    **dict.fromkeys(["gif", "webp", "bmp", "tiff"], _NEITHER),
+    "torn": "the JPEG is truncated or damaged",
+    "text": _NEITHER,
+    "nothing": "the object is empty",
+}
+"""How the sentences on the first ten begin."""
 
 
 def encoded_16_bits() -> bytes:
@@ -197,6 +208,44 @@ def test_images_that_are_not_taken(world: World) -> None:
     message = "The image is invalid. Check S3 path and/or image properties."
     told = {line["source-ref"]: line["errors"] for line in validated if "errors" in line}
     assert told == {line["source-ref"]: [{"code": "ERROR_INVALID_IMAGE", "message": message}] for line in lines}
+    sentences = world.jobs.contexts[-1].lines[1:11]
+    for sentence, (name, reason) in zip(sentences, BAD_BECAUSE.items(), strict=True):
+        assert sentence.partition(", s3://")[2].startswith(f"pictures/wrong/{name}.png: {reason}"), sentence
+
+
+def test_job_and_report_say_which_image_was_left_out_and_why(world: World) -> None:
+    wrong = world.put("wrong.png", BAD_IMAGES["15 MB"]())
+    found = world.from_manifests(
+        [*world.labelled(5, "red", "green"), label_line(wrong, "red")], world.labelled(2, "red", "green")
+    )
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    size = len(BAD_IMAGES["15 MB"]())
+    told = [
+        "1 of the 11 lines of the training set are invalid and left out; at most 2 (20%) may be.",
+        f"Line 11 of the training set, {wrong}: the image has {size:,} bytes; at most 15,728,640 (15 MB) are accepted.",
+    ]
+    assert world.jobs.contexts[-1].lines[:2] == told
+    assert world.document("TrainingReport")["Warnings"][:2] == told
+
+
+def test_ten_left_out_lines_are_named_and_the_others_counted(world: World) -> None:
+    wrong = [label_line(f"s3://pictures/gone-{number}.png", "red") for number in range(11)]
+    world.from_manifests([*world.labelled(5, "red", "green"), *wrong, "{"], world.labelled(2, "red", "green"))
+    lines = world.jobs.contexts[-1].lines
+    assert len(lines) == 12
+    assert lines[0].startswith("12 of the 22 lines of the training set are invalid")
+    assert lines[-1].startswith("2 more invalid lines of the training set are not named here")
+
+
+def test_a_left_out_line_of_the_test_set_is_named_with_what_is_wrong_in_it(world: World) -> None:
+    wrong = world.boxed_line("wrong.png", 3, ["red"])
+    wrong["boxes-metadata"]["class-map"] = {"7": "red"}
+    world.from_manifests(world.boxed(5, "red"), [*world.boxed(5, "red", prefix="test/"), wrong, "{"])
+    told = [line for line in world.jobs.contexts[-1].lines if line.startswith("Line ")]
+    where, reason = "Line 6 of the test set, s3://pictures/wrong.png: ", "One of more class ids is missing"
+    assert told[0].startswith(where)
+    assert reason in told[0]
+    assert told[1] == "Line 7 of the test set, without an image: The JSON Line has an invalid format."
 
 
 def test_the_size_of_an_image_with_boxes(world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from relook.blobs.errors import BlobError, NoRoom
 from relook.blobs.interface import Blobs
 from relook.core.custom_labels.judging import MAX_IMAGE_BYTES, ImageFacts
@@ -20,26 +22,44 @@ class ImageReader:
         """The whole image; BlobError."""
         return self._blobs.read(self._account, image.bucket, image.key)
 
-    def usable(self, image: S3Location) -> bytes | None:
-        """The whole image; None for one that is missing, or has more bytes than an image may have."""
+    def look(self, image: S3Location) -> Seen:
+        """Of one that is missing, or has more bytes than an image may have, the fault alone. Raises NoRoom."""
         try:
-            if self._blobs.size(self._account, image.bucket, image.key) > MAX_IMAGE_BYTES:
-                return None
-            return self.read(image)
+            size = self._blobs.size(self._account, image.bucket, image.key)
+            if size > MAX_IMAGE_BYTES:
+                most = f"{MAX_IMAGE_BYTES:,} ({MAX_IMAGE_BYTES // 2**20} MB)"
+                return Seen(fault=f"the image has {size:,} bytes; at most {most} are accepted")
+            return seen(self.read(image))
         except NoRoom:
             raise
-        except BlobError:
-            return None
+        except BlobError as error:
+            return Seen(fault=error.detail)
 
 
-def facts_of(data: bytes) -> ImageFacts | None:
-    """None for what is no JPEG or PNG, or a damaged one: the pixels are decoded once to know."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An image that was looked at; no `data` and no `facts` for what cannot be had or decoded.
+
+    `fault` says in words why it is not accepted.
+    """
+
+    data: bytes | None = None
+    facts: ImageFacts | None = None
+    fault: str | None = None
+
+
+def seen(data: bytes) -> Seen:
+    """No facts of what is no JPEG or PNG, or a damaged one: the pixels are decoded once to know."""
     from relook.vision import images  # in a job's process: the server does without decoders
 
+    if not data:
+        return Seen(fault="the object is empty")
+    fault = None
     try:
         form, size = images.upright_header(data)
         images.load_upright(data)
     except ImageError as error:
+        fault = str(error)
         if error.fault is ImageFault.UNREADABLE:
-            return None
-    return ImageFacts(form, size.width, size.height, len(data))
+            return Seen(fault=fault)
+    return Seen(data, ImageFacts(form, size.width, size.height, len(data)), fault)

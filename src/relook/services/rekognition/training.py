@@ -94,9 +94,11 @@ class Training:
             return _nothing
         self._forget_files(version)
         check_output(self._blobs, version)
-        reviewed = self._planner.review(version, context.progress)
+        reviewed = self._planner.review(version, context)
         plan = reviewed.outcome.plan
         if plan is None:
+            for sentence in reviewed.left_out:
+                context.log(sentence)
             raise self._refused(version, reviewed.outcome)
         self._keep_split(context, version, reviewed.outcome.testing)
         return self._train(context, version, reviewed, plan, began)

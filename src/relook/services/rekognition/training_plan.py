@@ -15,14 +15,14 @@ from relook.core.custom_labels.manifest import Dropped, Entry, read_line, read_m
 from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.snapshots import UsedImage
 from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide
-from relook.jobs.api import JobFailed
-from relook.services.rekognition.image_facts import ImageReader, facts_of
+from relook.jobs.api import JobContext, JobFailed
+from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
+from relook.services.rekognition.left_out import left_out
 from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
 from relook.store.rekognition_versions import Version
 from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
-from relook.vision.samples import Progress
 
 Line = Entry | Dropped
 _MALFORMED = (Drop.INVALID_JSON, Drop.BLANK, Drop.LINE_TOO_LONG)
@@ -32,10 +32,11 @@ _IMAGES_EVERY = 20
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What was decided, and what the images are, by source-ref."""
+    """What was decided, what the images are, by source-ref, and sentences on the lines that are left out."""
 
     outcome: Outcome
     facts: dict[str, ImageFacts]
+    left_out: tuple[str, ...] = ()
 
     def used(self, entries: Sequence[Entry], lines: Sequence[Line]) -> list[UsedImage]:
         """The images of `entries`, which stand in `lines`, for their snapshot."""
@@ -57,7 +58,7 @@ class Reviewed:
         plan = self.outcome.plan
         if plan is None:
             return []
-        found = []
+        found = [*self.left_out]
         if plan.shared:
             found.append(f"{plan.shared} images are in both sets: what is measured on them is too good to be true.")
         if plan.unknown:
@@ -114,10 +115,13 @@ class Planner:
         self._blobs = blobs
         self._limits = limits
 
-    def review(self, version: Version, progress: Progress) -> Reviewed:
-        """Decide what to train. Without a plan the outcome has the terminal errors."""
-        training = self._lines(version, DatasetType.TRAIN, progress)
-        testing = None if version.auto_split else self._lines(version, DatasetType.TEST, progress)
+    def review(self, version: Version, context: JobContext) -> Reviewed:
+        """Decide what to train. Without a plan the outcome has the terminal errors.
+
+        The job's log learns what is wrong with a manifest's file, which the StatusMessage does not say.
+        """
+        training = self._lines(version, DatasetType.TRAIN, context)
+        testing = None if version.auto_split else self._lines(version, DatasetType.TEST, context)
         errors = [self._bucket_error(version, lines) for lines in (training, testing or ())]
         if any(errors):
             outcome = self._decide(training, testing, version, {})
@@ -130,10 +134,12 @@ class Planner:
         for done, entry in enumerate(wanted.values(), start=1):
             looked.look(entry)
             if done % _IMAGES_EVERY == 0 or done == len(wanted):
-                progress("checking the images", done, len(wanted))
+                context.progress("checking the images", done, len(wanted))
         training = [looked.checked(line) for line in training]
         testing = None if testing is None else [looked.checked(line) for line in testing]
-        return Reviewed(self._decide(training, testing, version, looked.contents), looked.facts)
+        told = left_out("training", training, looked.faults, self._limits.share)
+        told += left_out("test", testing or (), looked.faults, self._limits.share)
+        return Reviewed(self._decide(training, testing, version, looked.contents), looked.facts, tuple(told))
 
     def _decide(
         self, training: Sequence[Line], testing: Sequence[Line] | None, version: Version, contents: dict[str, str]
@@ -155,13 +161,13 @@ class Planner:
                 return ContentError.INVALID_PERMISSIONS
         return None
 
-    def _lines(self, version: Version, kind: DatasetType, progress: Progress) -> list[Line]:
+    def _lines(self, version: Version, kind: DatasetType, context: JobContext) -> list[Line]:
         manifest = version.training_input if kind is DatasetType.TRAIN else version.testing_input
         if version.training_input is None:
             with self._store.read() as connection:
                 lines = [read_line(text) for text in versions.lines(connection, version.id, kind)]
         elif manifest is not None:
-            lines = self._from_manifest(version.name.scope.account, manifest, progress)
+            lines = self._from_manifest(version.name.scope.account, manifest, context)
         else:
             raise AssertionError(f"{version.name} has no manifest of {kind} images, and none is split off")
         if not lines:
@@ -170,7 +176,7 @@ class Planner:
             raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message)
         return lines
 
-    def _from_manifest(self, account: str, manifest: Mapping[str, str], progress: Progress) -> list[Line]:
+    def _from_manifest(self, account: str, manifest: Mapping[str, str], context: JobContext) -> list[Line]:
         bucket, key, version = manifest["Bucket"], manifest["Name"], manifest.get("Version")
         try:
             if self._blobs.size(account, bucket, key, version) > MAX_MANIFEST_BYTES:
@@ -182,30 +188,34 @@ class Planner:
                     if number > self._limits.rows:
                         break  # that is refused: a gigabyte of short lines is more than memory holds
                     if number % _LINES_EVERY == 0:
-                        progress("reading the manifest", number, 0)
+                        context.progress("reading the manifest", number, 0)
             return lines
         except NoRoom:
             raise
         except ObjectMissing as error:
+            context.log(f"The manifest cannot be read: {error}")
             raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message) from error
         except BlobError as error:
+            context.log(f"The manifest cannot be read: {error}")
             raise JobFailed(FileError.INVALID_PERMISSIONS.message) from error
 
 
 class _Looks:
-    """Every image looked at once: its facts and what identifies its content, by source-ref."""
+    """Every image looked at once: its facts, what identifies its content and what is wrong with it, by source-ref."""
 
     def __init__(self, blobs: Blobs, account: str) -> None:
         self._reader = ImageReader(blobs, account)
         self.facts: dict[str, ImageFacts] = {}
         self.contents: dict[str, str] = {}
+        self.faults: dict[str, str] = {}
 
     def look(self, entry: Entry) -> None:
-        data = self._reader.usable(entry.image)
-        facts = facts_of(data) if data is not None else None
-        if data is not None and facts is not None:
-            self.facts[entry.source_ref] = facts
-            self.contents[entry.source_ref] = hashlib.sha256(data).hexdigest()
+        seen = self._reader.look(entry.image)
+        if seen.data is not None and seen.facts is not None:
+            self.facts[entry.source_ref] = seen.facts
+            self.contents[entry.source_ref] = hashlib.sha256(seen.data).hexdigest()
+        if seen.fault is not None:
+            self.faults[entry.source_ref] = seen.fault
 
     def checked(self, line: Line) -> Line:
         return line.checked(self.facts.get(line.source_ref)) if isinstance(line, Entry) else line
