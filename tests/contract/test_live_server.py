@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import stat
 import subprocess
@@ -38,7 +39,9 @@ def test_env_prints_what_a_shell_evaluates(server: LiveServer) -> None:
     script = printed + 'printf "%s %s" "$AWS_ENDPOINT_URL" "$AWS_DATA_PATH"'
     done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == f"{server.endpoint} {server.data / 'models'}"
-    names = [line.split("=")[0] for line in printed.splitlines()]
+    *exports, comment = printed.splitlines()
+    assert comment.startswith("# boto3 before 1.28, ")
+    names = [line.split("=")[0] for line in exports]
     assert names == [
         f"export {name}"
         for name in (
@@ -50,6 +53,19 @@ def test_env_prints_what_a_shell_evaluates(server: LiveServer) -> None:
             "AWS_DATA_PATH",
         )
     ]
+
+
+def test_env_warns_of_older_clients_at_a_terminal_alone(server: LiveServer) -> None:
+    command = [*RELOOK, "env", "--data", str(server.data)]
+    assert relook("env", "--data", str(server.data)).stderr == ""
+    terminal, theirs = pty.openpty()
+    try:
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=60)
+        told = os.read(terminal, 4096).decode()
+    finally:
+        os.close(terminal)
+        os.close(theirs)
+    assert "ignore AWS_ENDPOINT_URL and would call AWS itself" in told
 
 
 def test_env_fails_as_long_as_no_server_answers(tmp_path: Path) -> None:

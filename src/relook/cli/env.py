@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,9 +23,20 @@ from relook.settings import SettingsError, load
 def env(data: Path | None, as_json: bool) -> None:
     """Print the exports that point today's boto3 and AWS CLI at the running server: eval "$(relook env)".
 
-    Exits with 1 as long as no server of the data folder answers, so it can be polled.
+    Older ones do not heed AWS_ENDPOINT_URL, which is said in a comment, and on standard error at a terminal. Exits
+    with 1 as long as no server of the data folder answers, so it can be polled.
     """
     announce(client_environment(data), as_json)
+    if not as_json:
+        click.echo(f"# {_OLDER}")  # last, so that an eval without quotes loses nothing
+    if sys.stderr.isatty():
+        click.echo(f"note: {_OLDER}", err=True)
+
+
+_OLDER = (
+    "boto3 before 1.28, AWS CLI v1 before 1.29 and v2 before 2.13 ignore AWS_ENDPOINT_URL and would call AWS itself: "
+    "give them endpoint_url= or --endpoint-url"
+)
 
 
 def announce(values: Mapping[str, str], as_json: bool) -> None:
