@@ -221,7 +221,7 @@ def test_job_and_report_say_which_image_was_left_out_and_why(world: World) -> No
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     size = len(BAD_IMAGES["15 MB"]())
     told = [
-        "1 of the 11 lines of the training set are invalid and left out; at most 2 (20%) may be.",
+        "1 of the 11 lines of the training set is invalid and left out; at most 2 (20%) may be.",
         f"Line 11 of the training set, {wrong}: the image has {size:,} bytes; at most 15,728,640 (15 MB) are accepted.",
     ]
     assert world.jobs.contexts[-1].lines[:2] == told

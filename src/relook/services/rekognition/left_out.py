@@ -21,8 +21,9 @@ def left_out(name: str, lines: Sequence[Entry | Dropped], faults: Mapping[str, s
     invalid = [(number, line) for number, line in enumerate(lines, start=1) if line.invalid]
     if not invalid:
         return []
-    least = f"at most {int(share * len(lines))} ({share:.0%}) may be"
-    found = [f"{len(invalid)} of the {len(lines)} lines of the {name} set are invalid and left out; {least}."]
+    most = f"at most {int(share * len(lines))} ({share:.0%}) may be"
+    are = "is" if len(invalid) == 1 else "are"
+    found = [f"{len(invalid)} of the {len(lines)} lines of the {name} set {are} invalid and left out; {most}."]
     found += [f"Line {number} of the {name} set, {_told(line, faults)}" for number, line in invalid[:MOST]]
     if len(invalid) > MOST:
         found.append(
