@@ -319,6 +319,7 @@ def test_a_third_training_exceeds_the_quota_of_account_and_region(world: World) 
     create(world)
     error = world.refused("CreateModel", ProjectName="p", OutputConfig=OUTPUT)
     assert (error.code, error.status) == ("ServiceQuotaExceededException", 402)
+    assert "the setting trainings" in error.message
     assert (error.members["ServiceCode"], error.members["QuotaCode"]) == ("lookoutvision", "L-00000001")
     world.call("CreateProject", OTHER_ACCOUNT, ProjectName="p")
     world.run_jobs()
