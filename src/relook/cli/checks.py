@@ -208,7 +208,7 @@ def detectors(data: Path, trainer: str = "torch") -> Check:
         return Check("detectors", Status.WARN, f"no PyTorch; {found}", advice)
     found = f"PyTorch {version(trainer)}; {found}"
     if start.warning:
-        advice = f"Accuracy suffers. Give it the published YOLOX-nano: relook weights import FILE --data {data}"
+        advice = f"Accuracy suffers. Fetch the published YOLOX-nano: relook weights pull yolox-nano --data {data}"
         return Check("detectors", Status.WARN, f"{found}: this copy came without weights", advice)
     return Check("detectors", Status.OK, found)
 

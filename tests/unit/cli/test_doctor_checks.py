@@ -155,7 +155,7 @@ def test_what_detectors_are_trained_with_is_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shipped, "source", tmp_path / "package")
     bare = checks.detectors(tmp_path, "onnx")
     assert bare.status is Status.WARN
-    assert "relook weights import FILE" in bare.advice
+    assert f"relook weights pull yolox-nano --data {tmp_path}" in bare.advice
     (tmp_path / "weights" / "detectors").mkdir(parents=True)
     (tmp_path / "weights" / "detectors" / "x.json").write_text("{")
     assert checks.detectors(tmp_path).status is Status.FAIL
