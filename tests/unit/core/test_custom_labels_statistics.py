@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from custom_labels_lines import boxes, changed, entry, image_level
 
+from custom_labels_lines import boxes, changed, entry, image_level
 from relook.core.custom_labels.statistics import DatasetStats, EntryFilter, LabelStats, dataset_stats, label_stats
 
 MIXED = {
