@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
 from labelled_pictures import ignore
-from PIL import Image
 
 from relook.vision import shipped
-from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.train import train
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask
 
@@ -66,18 +62,6 @@ def test_three_kinds_of_things_are_told_apart_without_a_mistake(things: LabelRes
     assert len(things.tests) == 140
     assert all((each.prediction.found[0].name,) == each.image.labels for each in things.tests)
     assert things.record["f1"]["value"] == 1.0
-
-
-def test_a_picture_of_640_by_480_takes_less_than_40_milliseconds_of_a_core(things: LabelResult, tmp_path: Path) -> None:
-    picture = tmp_path / "small.jpg"
-    Image.open(DATA / things.tests[0].image.key).convert("RGB").resize((640, 480)).save(picture, quality=90)
-    model = Classifier.load(things.artifact, threads=1)
-    taken = []
-    for _ in range(30):
-        began = time.process_time()
-        model.predict(picture.read_bytes())
-        taken.append(time.process_time() - began)
-    assert statistics.median(taken) < 0.04
 
 
 def test_boards_with_tiny_defects_are_told_from_good_ones(tmp_path: Path) -> None:
