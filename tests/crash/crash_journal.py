@@ -12,7 +12,18 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 ABSENT = "absent"
-REFUSALS = frozenset({"ConflictException", "ServiceQuotaExceededException", "ThrottlingException"})
+REFUSALS = frozenset(
+    {
+        "ConflictException",
+        "ServiceQuotaExceededException",
+        "ThrottlingException",
+        # Rekognition's
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "ResourceInUseException",
+        "ResourceNotReadyException",
+    }
+)
 """Answers that a load may get in passing."""
 
 

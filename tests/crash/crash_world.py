@@ -37,6 +37,7 @@ class World:
         self.s3: Any = None
         self.vision: Any = None
         self.sagemaker: Any = None
+        self.rekognition: Any = None
         self._session: Any = None
 
     def start(self) -> None:
@@ -45,10 +46,9 @@ class World:
         core.get_component("data_loader").search_paths.insert(0, self.live.variables["AWS_DATA_PATH"])
         self._session = boto3.Session(botocore_session=core, **self.live.credentials)
         self.s3 = self.client("s3")
-        self.vision = self.client("lookoutvision")
-        self.vision.meta.events.register("after-call", _refuse_a_torso)
-        self.sagemaker = self.client("sagemaker")
-        self.sagemaker.meta.events.register("after-call", _refuse_a_torso)
+        self.vision, self.sagemaker, self.rekognition = map(self.client, ("lookoutvision", "sagemaker", "rekognition"))
+        for client in (self.vision, self.sagemaker, self.rekognition):
+            client.meta.events.register("after-call", _refuse_a_torso)
         self.up.set()
 
     def client(self, service: str) -> Any:

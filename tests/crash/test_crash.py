@@ -20,6 +20,7 @@ from typing import Protocol
 
 import pytest
 from crash_journal import Refused, Unreachable, Violation
+from crash_labels import LabelActor
 from crash_objects import ObjectActor
 from crash_processes import Kind, processes_of, wait_until
 from crash_sagemaker import RegistryActor
@@ -78,9 +79,10 @@ def _actors(world: World, rng: random.Random) -> list[Actor]:
     training = TrainingActor(world, "trained", random.Random(rng.random()))
     detection = DetectionActor(world, random.Random(rng.random()))
     registry = RegistryActor(world, random.Random(rng.random()))
-    for actor in (*objects, registry, training, detection):
+    labels = LabelActor(world, random.Random(rng.random()))
+    for actor in (*objects, registry, labels, training, detection):
         actor.setup()
-    return [*objects, registry, ProjectActor(world, random.Random(rng.random())), training, detection]
+    return [*objects, registry, ProjectActor(world, random.Random(rng.random())), labels, training, detection]
 
 
 def _round(world: World, actors: Sequence[Actor], rng: random.Random, kills: int) -> None:
@@ -146,7 +148,8 @@ def _check_folder(data: Path) -> None:
     with closing(sqlite3.connect(f"file:{data / 'relook.sqlite3'}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT file FROM object_pieces UNION SELECT file FROM object_parts").fetchall()
         artifacts = connection.execute(
-            "SELECT artifact FROM lookoutvision_models WHERE artifact IS NOT NULL"
+            "SELECT artifact FROM lookoutvision_models WHERE artifact IS NOT NULL UNION "
+            "SELECT artifact FROM rekognition_versions WHERE artifact IS NOT NULL"
         ).fetchall()
     assert files == {file for (file,) in rows}
     assert {path.name for path in (data / "artifacts").iterdir()} == {name for (name,) in artifacts}
