@@ -8,21 +8,23 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lookout_stage import Stage
 from training_calls import sandboxed
+
+from relook.testing import LiveServer
 
 PAGE = Path(__file__).parents[2] / "docs" / "sagemaker.md"
 SECTION = "More ways to serve"
 
 
 @sandboxed
-def test_the_ways_to_serve_do_what_the_page_says(stage: Stage) -> None:
-    """What is printed is what the comments beside the prints say."""
+def test_the_ways_to_serve_do_what_the_page_says(tmp_path: Path) -> None:
+    """What is printed is what the comments beside the prints say. Its names want a server of their own."""
     code = code_of(SECTION)
-    environment = {**os.environ, **stage.server.variables}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+    with LiveServer(tmp_path / "data") as server:
+        environment = {**os.environ, **server.variables}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
     assert done.returncode == 0, done.stderr
     said = [
         one for words in re.findall(r"^ *print\(.*\) +# (.*)$", code, re.MULTILINE) for one in words.split(", then ")

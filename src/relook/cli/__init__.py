@@ -15,6 +15,7 @@ _COMMANDS = {
     "check": "relook.cli.check:check",
     "demo": "relook.cli.demo:demo",
     "doctor": "relook.cli.doctor:doctor",
+    "export": "relook.cli.export:export",
     "jobs": "relook.cli.jobs:jobs",
     "pretrain": "relook.cli.pretrain:pretrain",
     "sagemaker": "relook.cli.sagemaker:sagemaker",
@@ -41,4 +42,4 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy)
 @click.version_option(relook.__version__, prog_name="relook")
 def main() -> None:
-    """A self-hosted machine-vision service that speaks the AWS APIs of Lookout for Vision and SageMaker."""
+    """A self-hosted machine-vision service: the AWS APIs of Lookout for Vision, Custom Labels and SageMaker."""

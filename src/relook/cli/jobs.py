@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,36 +13,18 @@ from sqlalchemy import Connection
 
 from relook.cli import options
 from relook.cli.failing import fail
+from relook.cli.opening import Opened, opened
 from relook.core.clock import as_datetime, system_clock
-from relook.datafolder import DataFolder, DataFolderError
 from relook.jobs import queue
 from relook.jobs.queue import Job
 from relook.jobs.stages import without_time_left
 from relook.jobs.states import JobState, ended
-from relook.settings import SettingsError, load
-from relook.store.engine import DatabaseUnusable, StorageFull, Store
-from relook.store.migrate import SchemaTooNew
 
 _SHORT = 12
 """Digits of an id in the table; commands take any beginning that only one job has."""
 _SEARCHED = 100_000
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A data folder's rows; `served`: a server runs on it."""
-
-    root: Path
-    store: Store
-    served: bool
-
-    def tell(self, shown: Sequence[Job]) -> None:
-        """Say that jobs wait, where they do: on standard error, for the rows may be read by a program."""
-        if not self.served and any(not ended(job.state) for job in shown):
-            start = f"relook serve --data {shlex.quote(str(self.root))}"
-            click.echo(f"no server runs on {self.root}: its jobs wait until one is started ({start})", err=True)
 
 
 @click.group(invoke_without_command=True)
@@ -57,14 +37,14 @@ def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -
     if context.invoked_subcommand is not None:
         _hand_down(context, context.invoked_subcommand)
         return
-    with _opened(data) as folder:
+    with opened(data) as folder:
         with folder.store.read() as connection:
             found = queue.list_jobs(connection, limit=limit)
         if as_json:
             click.echo(json.dumps([_document(job, folder.served) for job in found], indent=2))
         else:
             _print(found, folder.served)
-        folder.tell(found)
+        _tell(folder, found)
 
 
 @jobs.command()
@@ -73,7 +53,7 @@ def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -
 @_json
 def show(job_id: str, data: Path | None, as_json: bool) -> None:
     """Show one job with its events."""
-    with _opened(data) as folder:
+    with opened(data) as folder:
         with folder.store.read() as connection:
             job = _resolve(connection, job_id)
             events = queue.events(connection, job.id)
@@ -86,7 +66,7 @@ def show(job_id: str, data: Path | None, as_json: bool) -> None:
                 click.echo(f"{name}: {'' if value is None else value}")
             for event in events:
                 click.echo(f"{_at(event.created)}  [{event.attempt}]  {event.message}")
-        folder.tell([job])
+        _tell(folder, [job])
 
 
 @jobs.command()
@@ -94,12 +74,12 @@ def show(job_id: str, data: Path | None, as_json: bool) -> None:
 @options.data
 def cancel(job_id: str, data: Path | None) -> None:
     """Ask for a job to be cancelled; the worker looks at least every 30 seconds."""
-    with _opened(data) as folder:
+    with opened(data) as folder:
         with folder.store.write() as connection:
             job = _resolve(connection, job_id)
             asked = queue.request_cancel(connection, job.id, system_clock())
         click.echo(f"cancellation of {job.id} was asked for" if asked else f"{job.id} has ended already")
-        folder.tell([job])
+        _tell(folder, [job])
 
 
 def _hand_down(context: click.Context, name: str) -> None:
@@ -117,6 +97,13 @@ def _hand_down(context: click.Context, name: str) -> None:
     context.default_map = {name: {parameter: context.params[parameter] for parameter in given}}
 
 
+def _tell(folder: Opened, shown: Sequence[Job]) -> None:
+    """Say that jobs wait, where they do: on standard error, for the rows may be read by a program."""
+    if not folder.served and any(not ended(job.state) for job in shown):
+        start = f"relook serve --data {shlex.quote(str(folder.root))}"
+        click.echo(f"no server runs on {folder.root}: its jobs wait until one is started ({start})", err=True)
+
+
 def _resolve(connection: Connection, given: str) -> Job:
     """The job of this id, or of the only id that begins so; else the command fails."""
     job = queue.find(connection, given)
@@ -128,25 +115,6 @@ def _resolve(connection: Connection, given: str) -> Job:
     if len(found) > 1:
         fail(f"{len(found)} jobs begin with {given}: give more of the id; `relook jobs --json` has them whole")
     return found[0]
-
-
-@contextmanager
-def _opened(data: Path | None) -> Iterator[_Opened]:
-    try:
-        folder = DataFolder(load(data).data)
-        served = folder.served()
-    except (SettingsError, DataFolderError) as error:
-        fail(error)
-    if not folder.database.exists():
-        fail(f"{folder.root}: no server has run on this data folder: name the right one with --data")
-    try:
-        store = Store.open(folder.database)
-    except (DatabaseUnusable, SchemaTooNew, StorageFull, OSError) as error:
-        fail(error)
-    try:
-        yield _Opened(folder.root, store, served)
-    finally:
-        store.close()
 
 
 def _print(found: Sequence[Job], served: bool) -> None:

@@ -46,13 +46,13 @@ def run(*arguments: str | Path) -> Result:
 
 def test_help_lists_every_command_with_what_it_does() -> None:
     text = run("--help").output
-    for name in ("serve", "env", "api", "check", "demo", "doctor", "jobs", "sdk", "weights"):
+    for name in ("serve", "env", "api", "check", "demo", "doctor", "export", "jobs", "sdk", "weights"):
         assert f"\n  {name} " in text
     assert "_worker" not in text
     assert "_job" not in text
 
 
-@pytest.mark.parametrize("name", ["serve", "env", "api", "check", "demo", "doctor", "jobs", "sdk", "weights"])
+@pytest.mark.parametrize("name", ["serve", "env", "api", "check", "demo", "doctor", "export", "jobs", "sdk", "weights"])
 def test_each_command_has_help(name: str) -> None:
     done = run(name, "--help")
     assert done.exit_code == 0

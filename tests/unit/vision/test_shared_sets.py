@@ -42,9 +42,8 @@ def test_board_ranks_its_defects(imagenet: Backbone, tmp_path: Path) -> None:
     assert found["f1"][0] > 0.75
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2_1.0_224_dequant_fp32.onnx", "yolox_nano_coco/yolox_nano.onnx"])
-def test_graphs_that_are_no_backbone_are_refused(name: str, tmp_path: Path) -> None:
+def test_a_graph_that_is_no_backbone_is_refused(tmp_path: Path) -> None:
     from relook.vision.weights import WeightsError
 
     with pytest.raises(WeightsError, match="accepted are"):
-        import_weights(SHARED / "weights" / name, tmp_path)
+        import_weights(SHARED / "weights" / "mobilenet_v2_1.0_224_dequant_fp32.onnx", tmp_path)
