@@ -101,14 +101,12 @@ class DataFolder:
         """Keep other servers away for the block. Raises InUse. A kill releases it too."""
         descriptor = os.open(self._server_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _taken(descriptor):
                 holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
                 raise InUse(
                     f"{self.root}: a server (process {holder}) runs on this data folder already: stop it, "
                     "or name another folder with --data"
-                ) from None
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             self.forget_address()
@@ -149,6 +147,23 @@ class DataFolder:
             return str(json.loads(self._address.read_text())["endpoint"])
         except FileNotFoundError:
             return None
+
+
+def _taken(descriptor: int) -> bool:
+    """Lock the file for this process alone; False if another one has it so.
+
+    Commands that only look whether a server runs share it for an instant, which must not keep a server from starting.
+    """
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            pass
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
 
 
 def _unusable(root: Path, error: OSError) -> DataFolderError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,30 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(DataFolderError, match="--data"):
         DataFolder(tmp_path / "data").create()
+
+
+def test_those_who_only_look_keep_no_server_away(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.create()
+    seen: list[bool] = []
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.append(folder.served())
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2000):
+            with folder.hold():
+                assert folder.served()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {False, True} <= set(seen)
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
