@@ -118,7 +118,7 @@ $(TESTS): $(BASE)
 	@$(PIP) install --constraint constraints.txt --editable '.[test]' || { $(PIP_FAILED); }
 	@mkdir -p .cache && touch $@
 
-# PyTorch, for object detectors and `relook pretrain`. Left free, pip may take a build with gigabytes of CUDA: PyTorch's
+# PyTorch, for object detectors, fine-tuning and `relook pretrain`. Left free, pip may take a build with gigabytes of CUDA: PyTorch's
 # own index of CPU builds is asked first, once and briefly, then whatever index pip is set up with. For a GPU:
 # make torch TORCH_INDEX=...
 install_torch = $(1) install --index-url '$(TORCH_INDEX)' --timeout 5 --retries 0 'torch==$(TORCH_VERSION)' 2>/dev/null \
@@ -126,7 +126,7 @@ install_torch = $(1) install --index-url '$(TORCH_INDEX)' --timeout 5 --retries 
 	     $(1) install 'torch==$(TORCH_VERSION)' || { $(PIP_FAILED); }; }
 
 .PHONY: torch
-torch: $(BASE) ## add PyTorch to .venv: training object detectors and `relook pretrain` need it
+torch: $(BASE) ## add PyTorch to .venv: training object detectors, fine-tuning and `relook pretrain` need it
 	@echo 'installing PyTorch $(TORCH_VERSION) into $(VENV) (a CPU build: about 200 MB to download)'
 	@$(call install_torch,$(PIP))
 

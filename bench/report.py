@@ -16,6 +16,7 @@ ORDER = (
     "peer",
     "detect",
     "labels",
+    "classifiers",
     "detectors",
     "latency",
     "training",
@@ -28,7 +29,7 @@ ORDER = (
     "invoke",
     "hosting",
 )
-STEPPED = ("accuracy", "fewshot", "peer", "detectors", "scaling", "precision")
+STEPPED = ("accuracy", "fewshot", "peer", "classifiers", "detectors", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)

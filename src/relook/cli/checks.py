@@ -202,7 +202,8 @@ def detectors(data: Path, trainer: str = "torch") -> Check:
     found = f"object detectors start from {start.name} ({start.origin})"
     if importlib.util.find_spec(trainer) is None:
         advice = (
-            "Training object detectors needs it; all else, trained detectors included, does not: "
+            "Training object detectors needs it, and classifiers are fine-tuned with it; all else, trained models "
+            "included, does not: "
             "pip install 'relook[train]' (in a clone: make torch)"
         )
         return Check("detectors", Status.WARN, f"no PyTorch; {found}", advice)

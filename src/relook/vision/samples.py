@@ -155,3 +155,15 @@ class TrainingResult:
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage name, steps done and steps in all, often enough to draw a bar; may raise to cancel."""
+
+
+def counted(progress: Progress, stage: str, total: int) -> Callable[[], None]:
+    """What is called after each of `total` steps, and tells `progress`."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        progress(stage, done, total)
+
+    return step

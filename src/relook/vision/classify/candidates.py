@@ -150,7 +150,7 @@ def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernels: Sequence[
     for at, strength in enumerate(STRENGTHS):
         logits = np.stack([each[at] for each in held_out])
         scaling = regression.calibrate(logits.reshape(-1, logits.shape[2]), _repeated(problem, repeats), problem.single)
-        area, information = _judge(problem, logits, scaling)
+        area, information = judge(problem, logits, scaling)
         found = Candidate(look, recipe, strength, scaling, logits, area, information)
         if best is None or found.quality > best.quality + 1e-9:
             best = found
@@ -181,8 +181,8 @@ def _held_out(problem: LabelProblem, kernel: Matrix, flips: int, repeat: int) ->
     return found
 
 
-def _judge(problem: LabelProblem, logits: npt.NDArray[np.float64], scaling: Scaling) -> tuple[float, float]:
-    """AUROC and information, each averaged over the ways to deal out the folds."""
+def judge(problem: LabelProblem, logits: npt.NDArray[np.float64], scaling: Scaling) -> tuple[float, float]:
+    """AUROC and information of `logits` (repeats, images, labels), averaged over the repeats."""
     areas = [_area(each, problem) for each in logits]
     told = [regression.information(each, problem.truths, scaling, problem.single) for each in logits]
     return float(np.mean(areas)), float(np.mean(told))

@@ -10,6 +10,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.classify.candidates import MARGIN, Candidate
 from relook.vision.classify.problem import FOLDS, LabelProblem
 from relook.vision.classify.survey import Survey
+from relook.vision.classify.tuning.choice import Tuned
 
 _LIBRARIES = ("numpy", "onnx", "openvino", "pillow", "scikit-learn", "scipy", "simplejpeg")
 
@@ -43,21 +44,32 @@ def row(each: Candidate) -> str:
     )
 
 
-def how(chosen: Candidate, found: Sequence[str], seen: Survey, training: int, notes: Sequence[str]) -> dict[str, Any]:
-    """How the model was chosen, as JSON, for people; `found` is a row for each candidate."""
+def chosen(candidate: Candidate) -> dict[str, Any]:
+    """The winner, as JSON."""
     return {
-        "chosen": {
-            "size": [chosen.look.size.width, chosen.look.size.height],
-            "recipe": chosen.recipe.name,
-            "strength": chosen.strength,
-            "mirrored": len(chosen.look.flips) - 1,
-            "held_out": {"auroc": chosen.area, "information": chosen.information},
-        },
-        "candidates": list(found),
-        "leaked": list(seen.leaked),
-        "training_images": training,
-        "notes": list(notes),
+        "size": [candidate.look.size.width, candidate.look.size.height],
+        "recipe": candidate.recipe.name,
+        "strength": candidate.strength,
+        "mirrored": len(candidate.look.flips) - 1,
+        "held_out": {"auroc": candidate.area, "information": candidate.information},
     }
+
+
+def tuned(found: Tuned) -> dict[str, Any]:
+    """The same of one whose backbone was fine-tuned; its last bits hang on the number of `threads`."""
+    return {
+        "size": [found.size.width, found.size.height],
+        "recipe": "fine-tuned",
+        "steps": found.steps,
+        "threads": found.threads,
+        "mirrored": found.flips - 1,
+        "held_out": {"auroc": found.area, "information": found.information},
+    }
+
+
+def about(seen: Survey, training: int, notes: Sequence[str]) -> dict[str, Any]:
+    """What else of the training people may want to know, as JSON."""
+    return {"leaked": list(seen.leaked), "training_images": training, "notes": list(notes)}
 
 
 def made_from(backbone: Backbone, seen: Survey, seed: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -20,15 +21,16 @@ from relook.vision.classify import candidates, looking, regression, telling
 from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.exporting import Head, export
-from relook.vision.classify.looking import PLAIN, Flip, Look, look
+from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
 from relook.vision.classify.survey import bytes_of, check_labels, survey
+from relook.vision.classify.tuning.choice import Trial
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
 from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
-from relook.vision.samples import ImageError, Progress, Sample, TrainingError
+from relook.vision.samples import ImageError, Progress, Sample, TrainingError, counted
 
 LONG_SIDES = (256, 512, 768, LARGEST_WORKING_SIDE)
 LARGEST_GROWTH = 1.1
@@ -57,11 +59,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """The winner's head and memories, and how it came to be chosen."""
+    """The winner's parts, and how it was found: `chosen` for the record, `table` with a row for each candidate."""
 
-    chosen: Candidate
+    backbone: Backbone
+    size: Size
     head: Head
-    look: Look
+    memories: Memories | None
+    chosen: dict[str, Any]
     table: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -92,17 +96,18 @@ def train(
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, [_sample(image) for image in training], seed)
         problem = problem_of(training, labels, seen.copy_of, task, seed)
-        job = _Job(problem, backbone, precision, budget, len(test), progress)
+        job = _Job(problem, seen.shape, backbone, precision, budget, len(test), progress)
         learned = job.learn(_sizes(seen.shape, options))
-        card = _export(learned, problem, backbone, precision, task, output)
+        card = _export(learned, problem, precision, task, output)
         progress("export", 1, 1)
         tests, evaluation = _evaluate(output, test, problem, progress)
     warnings = (*seen.warnings, *evaluation.warnings)
     notes = (*telling.start(backbone), *seen.notes, *learned.notes, *warnings)
-    report = as_record(evaluation) | telling.how(learned.chosen, learned.table, seen, len(training), notes)
+    how = {"chosen": learned.chosen, "candidates": list(learned.table)}
+    report = as_record(evaluation) | how | telling.about(seen, len(training), notes)
     report["warnings"] = list(warnings)
     thresholds = {label: float(evaluation.thresholds[label]) for label in problem.labels}
-    record = {**report, **telling.made_from(backbone, seen, seed)}
+    record = {**report, **telling.made_from(learned.backbone, seen, seed)}
     card = replace(card, thresholds=tuple(thresholds[label] for label in problem.labels), record=record)
     label_artifact.write(output, (output / artifact.GRAPH).read_bytes(), card)
     told = tuple(LabelTest(each.image, _with_thresholds(each.prediction, thresholds)) for each in tests)
@@ -114,6 +119,7 @@ class _Job:
     """Candidates, the winner and its last lesson, within the time."""
 
     problem: LabelProblem
+    shape: Size
     backbone: Backbone
     precision: runtime.Precision
     budget: Budget
@@ -127,6 +133,14 @@ class _Job:
         found, untried = self._compare(problem, sizes)
         chosen = candidates.choose(found)
         mirrored, told = self._mirrored(problem, chosen)
+        table = tuple(telling.row(each) for each in found)
+        notes = (telling.why(chosen, found, problem), *untried, *told)
+        trial = Trial(self.problem, self.shape, part, mirrored, self.backbone, self.budget, self.tests, self.progress)
+        tuned, tuning = trial.run()
+        if tuned is not None:
+            return _Learned(
+                tuned.backbone, tuned.size, tuned.head, None, telling.tuned(tuned), table, (*notes, *tuning)
+            )
         final, of = mirrored, problem
         last = mirrored.look
         if len(part) < len(self.problem.images):
@@ -134,8 +148,8 @@ class _Job:
             last = self._look(of, last.size, last.flips, "fit", bool(chosen.recipe.groups))
         head = _head(of, last, final)
         self.progress("head", 1, 1)
-        notes = (telling.why(chosen, found, problem), *untried, *told, *self._partly(problem))
-        return _Learned(final, head, last, tuple(telling.row(each) for each in found), notes)
+        notes = (*notes, *tuning, *self._partly(problem))
+        return _Learned(self.backbone, last.size, head, last.memories, telling.chosen(final), table, notes)
 
     def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
         """All candidates there is time for, and what of the sizes was left out."""
@@ -152,7 +166,7 @@ class _Job:
             seen = self._look(problem, size, PLAIN, f"candidates {at + 1} of {len(sizes)}", remember)
             self.budget.learned(looking.steps(problem), size, time.monotonic() - began)
             looked = time.monotonic()
-            tried = _counted(self.progress, f"heads {at + 1} of {len(sizes)}", len(candidates.recipes(seen)))
+            tried = counted(self.progress, f"heads {at + 1} of {len(sizes)}", len(candidates.recipes(seen)))
             found += candidates.compare(problem, seen, tried)
             self.budget.comparing = max(self.budget.comparing, time.monotonic() - looked)
         return found, []
@@ -169,10 +183,10 @@ class _Job:
         flips: tuple[Flip, ...],
         stage: str,
         remember: bool = True,
-        memories: looking.Memories | None = None,
+        memories: Memories | None = None,
     ) -> Look:
         total = len(problem.images) if memories is not None else looking.steps(problem, remember)
-        step = _counted(self.progress, stage, total)
+        step = counted(self.progress, stage, total)
         return look(problem, self.backbone, size, self.precision, step, flips, memories, remember)
 
     def _mirrored(self, problem: LabelProblem, chosen: Candidate) -> tuple[Candidate, list[str]]:
@@ -200,17 +214,6 @@ class _Job:
             f"Compared the candidates on {len(problem.images)} of the {len(self.problem.images)} training images, "
             "drawn by the seed; the one chosen learned from all."
         ]
-
-
-def _counted(progress: Progress, stage: str, total: int) -> Callable[[], None]:
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(stage, done, total)
-
-    return step
 
 
 def _sizes(shape: Size, options: Options) -> list[Size]:
@@ -247,20 +250,19 @@ def _head(problem: LabelProblem, seen: Look, chosen: Candidate) -> Head:
 def _export(
     learned: _Learned,
     problem: LabelProblem,
-    backbone: Backbone,
     precision: runtime.Precision,
     task: LabelTask,
     output: Path,
 ) -> LabelCard:
-    memories = learned.look.memories
+    memories = learned.memories
     banks = [bank.rows for bank in memories.banks] if memories is not None else []
     projection = memories.projection if memories is not None else None
-    data = export(backbone, learned.look.size, learned.head, projection, banks)
+    data = export(learned.backbone, learned.size, learned.head, projection, banks)
     card = LabelCard(
         task=task,
         labels=problem.labels,
         thresholds=(_UNTESTED,) * len(problem.labels),
-        sizes=(learned.look.size,),
+        sizes=(learned.size,),
         fit=Fit.STRETCH,
         precision=precision,
         graph_sha256=hashlib.sha256(data).hexdigest(),

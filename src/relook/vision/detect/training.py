@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,7 @@ from relook.vision.detect.network import Network, built
 from relook.vision.detect.pictures import Picture, Pictures
 from relook.vision.detect.plan import Options
 from relook.vision.detect.starts import Start
+from relook.vision.torch_threads import torch_threads
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -67,7 +67,7 @@ def learn(
 ) -> Outcome:
     """Until `options.steps` are taken or, without them, until about `deadline` (of time.monotonic) or until nothing was
     gained for long. At the deadline it ends in any case."""
-    with _threads(options.threads) as threads:
+    with torch_threads(options.threads) as threads:
         torch.manual_seed(seed)
         run = _Run(pictures, chances, labels, start, options, seed)
         outcome = Outcome(run.folded(), threads, len(pictures))
@@ -243,14 +243,3 @@ def _groups(network: Network, taught: Weights, full: float) -> list[dict[str, ob
         }
         for (known, decays), values in sorted(groups.items(), key=lambda entry: entry[0])
     ]
-
-
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[int]:
-    """Of torch in this process, as long as this runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted or before)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)

@@ -1,0 +1,19 @@
+"""How many threads torch takes. Imports torch: for a training's process alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def torch_threads(wanted: int | None) -> Iterator[int]:
+    """Of torch in this process, as long as this runs; None: as many as it takes by itself."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,121 @@
+"""Fine-tuning, from images to an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelled_pictures import encoded, ignore, labelled
+from PIL import Image, ImageDraw
+
+from relook.vision import label_artifact, shipped
+from relook.vision.classify.looking import PLAIN
+from relook.vision.classify.predicting import Classifier
+from relook.vision.classify.train import Options, train
+from relook.vision.classify.tuning import choice
+from relook.vision.engine import Device
+from relook.vision.images import Size
+from relook.vision.labelled import LabelledImage, LabelResult, LabelTask
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (`make test` tests with it)")
+
+from relook.vision.classify.tuning.descent import Learner, Lesson  # noqa: E402
+from relook.vision.classify.tuning.pictures import Pictures  # noqa: E402
+
+pytestmark = pytest.mark.torch
+SIDE = 64
+LABELS = ("left", "right")
+EACH, ASKED = 50, 20
+STEPS = 150
+
+
+def hooks(seed: int, way: int) -> bytes:
+    """Three hooks, turned anyhow, whose ends all bend to one side: a mean over the picture hardly knows which."""
+    rng = np.random.default_rng([seed, 5])
+    image = Image.fromarray(rng.normal(120, 15, (SIDE, SIDE, 3)).clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    for _ in range(3):
+        middle, turn = rng.uniform(12, SIDE - 12, 2), rng.uniform(0, 2 * np.pi)
+        along = np.array([np.cos(turn), np.sin(turn)])
+        ends = [middle - 9 * along, middle + 9 * along, middle + 9 * along + way * 8 * np.array([-along[1], along[0]])]
+        draw.line([tuple(end) for end in ends], fill=(60, 60, 60), width=2)
+    return encoded(image)
+
+
+def images(first: int, each: int) -> list[LabelledImage]:
+    return [
+        labelled(f"{label}-{first + at}", hooks(1000 * (way + 1) + first + at, way), label)
+        for way, label in zip((-1, 1), LABELS, strict=True)
+        for at in range(each)
+    ]
+
+
+def right(learner: Learner, truths: np.ndarray, positions: np.ndarray) -> float:
+    return float((learner.logits(positions).argmax(1) == truths[positions].argmax(1)).mean())
+
+
+def lesson(training: int, test: int) -> Lesson:
+    """Of `training` images of each label; `test` of each follow behind."""
+    everything = [*images(0, training), *images(500, test)]
+    truths = np.array([[label in image.labels for label in LABELS] for image in everything])
+    pictures = Pictures(everything, Size(SIDE, SIDE))
+    return Lesson(pictures, truths, np.arange(training * len(LABELS)), True, PLAIN, 0)
+
+
+def test_more_is_told_apart_than_the_backbone_tells_as_it_is() -> None:
+    given = lesson(EACH, ASKED)
+    asked = np.arange(EACH * len(LABELS), len(given.truths))
+    learner = Learner(shipped.backbone(), given)
+    before = right(learner, given.truths, asked)
+    told = []
+    learner.learn(STEPS, lambda: told.append(1))
+    assert len(told) == STEPS
+    assert before < 0.7
+    assert right(learner, given.truths, asked) > before + 0.15, before
+
+
+def test_the_same_lesson_gives_the_same_weights() -> None:
+    given = lesson(4, 0)
+    found = []
+    for _ in range(2):
+        learner = Learner(shipped.backbone(), given)
+        learner.learn(3, lambda: None)
+        found.append((learner.backbone().sha256, learner.head()[1].tobytes()))
+    assert found[0] == found[1]
+
+
+def run(output: Path, seconds: float = 600.0) -> LabelResult:
+    return train(
+        images(0, EACH), images(500, ASKED), backbone=shipped.backbone(), task=LabelTask.SINGLE_LABEL, labels=LABELS,
+        output=output, seed=0, seconds=seconds, progress=ignore, options=Options(long_sides=(SIDE,)),
+    )  # fmt: skip
+
+
+def test_a_tuned_model_is_taken_served_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "LESSONS", (STEPS,))
+    result = run(tmp_path / "model")
+    chosen = result.record["chosen"]
+    assert (chosen["recipe"], chosen["steps"], chosen["size"]) == ("fine-tuned", STEPS, [SIDE, SIDE])
+    [told] = [note for note in result.notes if note.startswith("Fine-tuned at 64x64 in 150 steps")]
+    assert told.endswith("; taken.")
+    card = label_artifact.read(tmp_path / "model")[1]
+    assert card.record["backbone"]["origin"].endswith("fine-tuned")
+    classifier = Classifier.load(tmp_path / "model", 1, Device.CPU)
+    right = [
+        max(classifier.predict(image.load()).found, key=lambda one: one.score).name in image.labels
+        for image in images(900, ASKED)
+    ]
+    assert np.mean(right) > 0.7
+
+
+def test_a_tuned_one_that_is_no_better_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "LESSONS", (1,))
+    result = run(tmp_path / "model")
+    assert result.record["chosen"]["recipe"] != "fine-tuned"
+    assert any("so the backbone stays as it is" in note for note in result.notes)
+
+
+def test_without_time_it_is_not_tried(tmp_path: Path) -> None:
+    result = run(tmp_path / "model", seconds=0.001)
+    assert any(note.startswith("There was no time to fine-tune") for note in result.notes)
