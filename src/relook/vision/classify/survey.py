@@ -15,12 +15,11 @@ from PIL import Image
 from relook.vision.check.duplicates import Look, alike
 from relook.vision.check.facts import THUMB
 from relook.vision.check.report import listed
+from relook.vision.few_images import too_few
 from relook.vision.images import Loaded, Pixels, Size, aspect_differs, load_upright
 from relook.vision.labelled import LabelledImage, LabelTask
 from relook.vision.samples import ImageError, Progress, TrainingError
 
-FEW_IMAGES = 10
-"""Training images of a label below which it is known too little."""
 MOST_UNEVEN = 3.0
 """The shape that all images are brought to is no longer than this."""
 
@@ -56,7 +55,7 @@ def survey(
         progress("decode", position + 1, len(everything))
     groups = alike(looks)
     shape = _middle(sizes[: len(training)])
-    warnings = (*_of_few(training, labels), *_of_leaks(everything, groups, training))
+    warnings = (*too_few(training, labels), *_of_leaks(everything, groups, training))
     notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *_of_copies(everything, groups, training))
     copy_of = np.arange(len(everything))
     for group in groups:
@@ -117,16 +116,6 @@ def _middle(sizes: Sequence[Size]) -> Size:
     longer = round(float(np.median([max(size.width, size.height) for size in sizes])))
     shorter = max(1, round(longer * math.exp(-abs(slant))))
     return Size(shorter, longer) if slant > 0 else Size(longer, shorter)
-
-
-def _of_few(training: Sequence[LabelledImage], labels: Sequence[str]) -> Iterator[str]:
-    counts = Counter(label for image in training for label in image.labels)
-    few = [f"{label} ({counts[label]})" for label in labels if counts[label] < FEW_IMAGES]
-    if few:
-        yield (
-            f"Too few images: fewer than {FEW_IMAGES} training images have the label {listed(few)}. The model will "
-            "know little of it; add labelled images."
-        )
 
 
 def _of_labels(test: Sequence[LabelledImage], labels: Sequence[str]) -> Iterator[str]:

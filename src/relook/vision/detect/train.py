@@ -23,6 +23,7 @@ from relook.vision.detect.starts import Start
 from relook.vision.evaluation import as_record, evaluate_detector
 from relook.vision.evaluation.detection import OVERLAP as RIGHT_OVERLAP
 from relook.vision.evaluation.detection import mean_average_precision
+from relook.vision.few_images import too_few
 from relook.vision.images import Size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTest
@@ -204,7 +205,8 @@ class _Job:
     def _warnings(self, outcome: Outcome, evaluated: dict[str, Any]) -> list[str]:
         """What makes the model or its figures doubtful."""
         short = plan.shortage(outcome.taken, outcome.steps, outcome.images, self.options, cut=outcome.out_of_time)
-        return [*([short] if short else ()), *evaluated.get("warnings", ())]
+        few = too_few(self.training, self.labels)
+        return [*([short] if short else ()), *few, *evaluated.get("warnings", ())]
 
 
 def _answered(detector: Detector, image: LabelledImage) -> LabelTest:

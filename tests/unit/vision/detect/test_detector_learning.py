@@ -204,6 +204,8 @@ def test_few_images_rare_names_and_backgrounds(tmp_path: Path) -> None:
     assert any("too few" in note for note in result.notes)
     assert any("have no box" in note for note in result.notes)
     assert serving.load(tmp_path, 1, Device.CPU).predict(picture(5).load()) is not None
+    [warning] = [each for each in result.record["warnings"] if each.startswith("Too few images")]
+    assert "the label ねじ (1)" in warning
 
 
 def test_many_tiny_boxes_and_a_box_at_the_border(tmp_path: Path) -> None:
