@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,38 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
+class _Quality:
+    area: float
+    information: float
+
+    @property
+    def mean(self) -> float:
+        return (self.area + self.information) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Of a tuned backbone `now` with `chosen` before, on so many held-out images."""
+
+    scaling: Scaling
+    now: _Quality
+    before: _Quality
+    images: int
+    chosen: str
+
+    @property
+    def better(self) -> bool:
+        return self.now.mean >= self.before.mean + GAIN
+
+    def __str__(self) -> str:
+        verdict = "taken" if self.better else f"it must be better by {GAIN}, so the backbone stays as it is"
+        return (
+            f"quality {self.now.mean:.3f} (AUROC {self.now.area:.3f}, information {self.now.information:.3f}) on "
+            f"{self.images} held-out images, where {self.chosen} has {self.before.mean:.3f}; {verdict}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """`problem` has all images; `part` are those that `chosen`, the best so far, was compared on. `shape` is that of
     the images."""
@@ -78,7 +111,8 @@ class Trial:
             return None, [NEEDS_TORCH]
         from relook.vision.torch_threads import torch_threads
 
-        with torch_threads(None) as threads:
+        # not torch's own number, which is that to which linear algebra was limited, if torch was there already
+        with torch_threads(len(os.sched_getaffinity(0))) as threads:
             each = [(pictures, self._steps(pictures)) for pictures in self._pictures()]
             pictures, steps = max(each, key=lambda one: one[1])  # of equals the first, which is larger
             if not steps:
@@ -112,25 +146,28 @@ class Trial:
         return Lesson(pictures, problem.truths, positions, problem.single, self.chosen.look.flips, problem.seed)
 
     def _tried(self, pictures: Pictures, steps: int, threads: int) -> tuple[Tuned | None, list[str]]:
+        """One held-out fold after the other, then all images; over at the first fold that is not told better."""
         fold = deal(self.problem.part(self.part), 0)
         places = np.flatnonzero(fold < ASKED)
         logits = np.empty((len(places), len(self.problem.labels)))
+        how = f"Fine-tuned at {pictures.size.width}x{pictures.size.height} in {steps} steps"
         for each in range(ASKED):
+            began = time.monotonic()
             held = self.part[fold == each]
             rest = np.flatnonzero(~np.isin(self.problem.copy_of, self.problem.copy_of[held]))
-            began = time.monotonic()
             logits[fold[places] == each] = self._learned(pictures, rest, steps, each).logits(held)
+            told = fold[places] <= each
+            found = self._compared(places[told], logits[told])
+            if not found.better:
+                return None, [f"{how}: {found}"]
             left = (ASKED - each) * (time.monotonic() - began)
             if not self.budget.allows(left + self.budget.foreseen(0, pictures.size, alone=self.tests)):
                 return None, ["Fine-tuning the backbone took longer than foreseen, and was given up."]
-        scaling, area, information = self._judged(places, logits)
-        what, better = self._compared(f"{pictures.size.width}x{pictures.size.height}", steps, places, area, information)
-        if not better:
-            return None, [what]
         learner = self._learned(pictures, np.arange(len(self.problem.images)), steps, ASKED)
-        head, flips = _head(learner.head(), scaling, self.problem.single), len(self.chosen.look.flips)
-        tuned = Tuned(learner.backbone(), head, pictures.size, steps, threads, flips, area, information)
-        return tuned, [what]
+        head, flips = _head(learner.head(), found.scaling, self.problem.single), len(self.chosen.look.flips)
+        now = found.now
+        tuned = Tuned(learner.backbone(), head, pictures.size, steps, threads, flips, now.area, now.information)
+        return tuned, [f"{how}: {found}"]
 
     def _learned(self, pictures: Pictures, positions: Positions, steps: int, at: int) -> Learner:
         from relook.vision.classify.tuning.descent import Learner
@@ -139,22 +176,16 @@ class Trial:
         learner.learn(steps, counted(self.progress, f"fine-tuning {at + 1} of {ASKED + 1}", steps))
         return learner
 
-    def _compared(self, size: str, steps: int, places: Positions, area: float, information: float) -> tuple[str, bool]:
-        """A sentence on what fine-tuning gave on the part's images at `places`, and whether that is better enough."""
-        _, *before = self._judged(places, self.chosen.logits[0][places])
-        now, then = (area + information) / 2, sum(before) / 2
-        better = now >= then + GAIN
-        verdict = "taken" if better else f"it must be better by {GAIN}, so the backbone stays as it is"
-        return (
-            f"Fine-tuned at {size} in {steps} steps: quality {now:.3f} (AUROC {area:.3f}, information "
-            f"{information:.3f}) on {len(places)} held-out images, where {self.chosen} has {then:.3f}; {verdict}."
-        ), better
-
-    def _judged(self, places: Positions, logits: npt.NDArray[np.float64]) -> tuple[Scaling, float, float]:
-        """The calibration, AUROC and information of what is said of the part's images at `places`."""
+    def _compared(self, places: Positions, logits: npt.NDArray[np.float64]) -> _Comparison:
+        """What is said of the part's images at `places`, against what the best so far says of them."""
         asked = self.problem.part(self.part[places])
-        scaling = regression.calibrate(logits, asked.truths, asked.single)
-        return scaling, *candidates.judge(asked, logits[None], scaling)
+
+        def judged(values: npt.NDArray[np.float64]) -> tuple[Scaling, _Quality]:
+            scaling = regression.calibrate(values, asked.truths, asked.single)
+            return scaling, _Quality(*candidates.judge(asked, values[None], scaling))
+
+        scaling, now = judged(logits)
+        return _Comparison(scaling, now, judged(self.chosen.logits[0][places])[1], len(places), str(self.chosen))
 
 
 NEEDS_TORCH = (
