@@ -15,7 +15,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.classify import regression
 from relook.vision.classify.looking import Look
 from relook.vision.classify.pooling import DEVIATION, MEAN, PEAK, QUARTERS, Blocks, evidence_blocks
-from relook.vision.classify.problem import LabelProblem, deal
+from relook.vision.classify.problem import LabelProblem, Positions, deal
 from relook.vision.classify.regression import Linear, Matrix, Scaling
 from relook.vision.images import Size
 from relook.vision.memory_bank import BANK_ROWS, DIMS
@@ -132,6 +132,32 @@ def standard(blocks: Blocks, names: Sequence[str]) -> tuple[Matrix, Matrix]:
 def values_of(blocks: Blocks, names: Sequence[str]) -> Matrix:
     """(rows, values) of these blocks, one after the other."""
     return np.concatenate([blocks[name].astype(np.float64) for name in names], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A recipe's head: logits = ((values - mean) * gain) @ linear.weight + linear.bias."""
+
+    names: tuple[str, ...]
+    mean: Matrix
+    gain: Matrix
+    linear: Linear
+
+    def logits(self, blocks: Blocks) -> Matrix:
+        """(rows, labels) of what `blocks` (rows, values) say."""
+        return self.linear.apply((values_of(blocks, self.names) - self.mean) * self.gain)
+
+
+def taught(problem: LabelProblem, look: Look, chosen: Candidate, images: Positions) -> Taught:
+    """The head of `chosen`, learned from the images of `problem` at these positions, with all their flips."""
+    flips = len(look.flips)
+    rows = (images[:, None] * flips + np.arange(flips)).ravel()
+    blocks = {name: look.blocks[name][rows] for name in chosen.recipe.blocks}
+    mean, gain = standard(blocks, chosen.recipe.blocks)
+    values = (values_of(blocks, chosen.recipe.blocks) - mean) * gain
+    truths = np.repeat(problem.truths[images], flips, axis=0)
+    fitted = regression.fit_reduced(values, truths, chosen.strength / flips, problem.single)
+    return Taught(chosen.recipe.blocks, mean, gain, fitted)
 
 
 def _kernel(values: npt.NDArray[np.float32]) -> Matrix:

@@ -36,6 +36,14 @@ def why(chosen: Candidate, found: Sequence[Candidate], problem: LabelProblem) ->
     )
 
 
+def partly(compared: int, images: int) -> str:
+    """That candidates were compared on a part."""
+    return (
+        f"Compared the candidates on {compared} of the {images} training images, drawn by the seed; the one chosen "
+        "learned from all."
+    )
+
+
 def row(each: Candidate) -> str:
     """Its figures."""
     return (
@@ -62,6 +70,7 @@ def tuned(found: Tuned) -> dict[str, Any]:
         "recipe": "fine-tuned",
         "steps": found.steps,
         "threads": found.threads,
+        "torch": provenance.versions(("torch",))["torch"],
         "mirrored": found.flips - 1,
         "held_out": {"auroc": found.area, "information": found.information},
     }

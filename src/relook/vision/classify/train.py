@@ -1,6 +1,7 @@
 """Training a classifier: labelled images in, an artifact and its evaluation out.
 
-Deterministic: the same images, labels, seed and candidates tried give the same bytes.
+Deterministic: the same images, labels, seed and candidates tried give the same bytes; those of a fine-tuned model also
+hang on the numbers of steps and threads, which its record tells.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from relook.vision import artifact, int8, label_artifact, runtime
 from relook.vision.backbones import Backbone
-from relook.vision.classify import candidates, looking, regression, telling
+from relook.vision.classify import candidates, looking, telling
 from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.exporting import Head, export
@@ -25,7 +26,7 @@ from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
 from relook.vision.classify.survey import bytes_of, check_labels, survey
-from relook.vision.classify.tuning.choice import Trial
+from relook.vision.classify.tuning.choice import Trial, Tuned
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
 from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
 from relook.vision.label_artifact import Fit, LabelCard
@@ -55,6 +56,8 @@ class Options:
 
     precision: runtime.Precision | None = None
     long_sides: tuple[int, ...] | None = None
+    fine_tune: bool = True
+    """Whether that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def train(
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, [_sample(image) for image in training], seed)
         problem = problem_of(training, labels, seen.copy_of, task, seed)
-        job = _Job(problem, seen.shape, backbone, precision, budget, len(test), progress)
+        job = _Job(problem, seen.shape, backbone, precision, budget, len(test), options.fine_tune, progress)
         learned = job.learn(_sizes(seen.shape, options))
         card = _export(learned, problem, precision, task, output)
         progress("export", 1, 1)
@@ -124,6 +127,7 @@ class _Job:
     precision: runtime.Precision
     budget: Budget
     tests: int
+    fine_tune: bool
     progress: Progress
 
     def learn(self, sizes: Sequence[Size]) -> _Learned:
@@ -135,21 +139,23 @@ class _Job:
         mirrored, told = self._mirrored(problem, chosen)
         table = tuple(telling.row(each) for each in found)
         notes = (telling.why(chosen, found, problem), *untried, *told)
-        trial = Trial(self.problem, self.shape, part, mirrored, self.backbone, self.budget, self.tests, self.progress)
-        tuned, tuning = trial.run()
-        if tuned is not None:
-            return _Learned(
-                tuned.backbone, tuned.size, tuned.head, None, telling.tuned(tuned), table, (*notes, *tuning)
-            )
-        final, of = mirrored, problem
         last = mirrored.look
         if len(part) < len(self.problem.images):
-            of = self.problem
-            last = self._look(of, last.size, last.flips, "fit", bool(chosen.recipe.groups))
-        head = _head(of, last, final)
+            last = self._look(self.problem, last.size, last.flips, "fit", bool(chosen.recipe.groups))
+            notes = (*notes, telling.partly(len(part), len(self.problem.images)))
+        tuned, tuning = self._tuned(mirrored, last)
+        notes = (*notes, *tuning)
+        if tuned is not None:
+            return _Learned(tuned.backbone, tuned.size, tuned.head, None, telling.tuned(tuned), table, notes)
+        head = _head(self.problem, last, mirrored)
         self.progress("head", 1, 1)
-        notes = (*notes, *tuning, *self._partly(problem))
-        return _Learned(self.backbone, last.size, head, last.memories, telling.chosen(final), table, notes)
+        return _Learned(self.backbone, last.size, head, last.memories, telling.chosen(mirrored), table, notes)
+
+    def _tuned(self, chosen: Candidate, seen: Look) -> tuple[Tuned | None, list[str]]:
+        if not self.fine_tune:
+            return None, []
+        trial = Trial(self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, self.tests)
+        return trial.run(self.progress)
 
     def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
         """All candidates there is time for, and what of the sizes was left out."""
@@ -207,14 +213,6 @@ class _Job:
         how = "left to right" if len(best.look.flips) == len(FLIPS[0]) else "left to right and upside down"
         return best, [f"Taught with copies mirrored {how}, too: quality {before:.3f} became {best.quality:.3f}."]
 
-    def _partly(self, problem: LabelProblem) -> list[str]:
-        if len(problem.images) == len(self.problem.images):
-            return []
-        return [
-            f"Compared the candidates on {len(problem.images)} of the {len(self.problem.images)} training images, "
-            "drawn by the seed; the one chosen learned from all."
-        ]
-
 
 def _sizes(shape: Size, options: Options) -> list[Size]:
     """Working sizes to try, smallest first."""
@@ -231,18 +229,14 @@ def _sizes(shape: Size, options: Options) -> list[Size]:
 
 def _head(problem: LabelProblem, seen: Look, chosen: Candidate) -> Head:
     """Learned from all images of `problem`; the calibration is that of the held-out ones, folded into the weights."""
-    names = chosen.recipe.blocks
-    mean, gain = candidates.standard(seen.blocks, names)
-    values = (candidates.values_of(seen.blocks, names) - mean) * gain
-    truths = np.repeat(problem.truths, len(seen.flips), axis=0)
-    fitted = regression.fit_reduced(values, truths, chosen.strength / len(seen.flips), problem.single)
+    taught = candidates.taught(problem, seen, chosen, np.arange(len(problem.images)))
     slope, offset = chosen.scaling.slope, chosen.scaling.offset
     return Head(
-        blocks=names,
+        blocks=taught.names,
         groups=chosen.recipe.groups,
-        mean=mean.astype(np.float32),
-        weight=(gain[:, None] * fitted.weight * slope).astype(np.float32),
-        bias=(slope * fitted.bias + offset).astype(np.float32),
+        mean=taught.mean.astype(np.float32),
+        weight=(taught.gain[:, None] * taught.linear.weight * slope).astype(np.float32),
+        bias=(slope * taught.linear.bias + offset).astype(np.float32),
         single=problem.single,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +14,7 @@ from tunable_graphs import CHANNELS, backbone, convolution, mobile, stem
 
 from relook.vision import shipped
 from relook.vision.backbones import Backbone
-from relook.vision.classify import candidates
+from relook.vision.classify import candidates, regression
 from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.looking import PLAIN, look
@@ -37,7 +36,7 @@ def trial() -> Trial:
     seen = look(problem, shipped.backbone(), Size(64, 64), Precision.F32, lambda: None, PLAIN, remember=False)
     chosen = candidates.choose(candidates.compare(problem, seen, lambda: None))
     assert chosen.quality < 1 - choice.GAIN
-    return Trial(problem, Size(96, 96), np.arange(len(images)), chosen, shipped.backbone(), Budget(600), 1, ignore)
+    return Trial(problem, Size(96, 96), chosen, seen, shipped.backbone(), Precision.F32, Budget(600), 1)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +45,7 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
 
 
 def perfect(chosen: Candidate) -> Candidate:
@@ -55,24 +54,49 @@ def perfect(chosen: Candidate) -> Candidate:
 
 def test_nothing_is_said_where_nothing_is_to_be_gained(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch)
-    assert replace(trial, chosen=perfect(trial.chosen)).run() == (None, [])
+    assert replace(trial, chosen=perfect(trial.chosen)).run(ignore) == (None, [])
 
 
 def test_nor_where_there_are_too_few_images(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch)
     monkeypatch.setattr(choice, "FEWEST", EACH * len(SHAPES) + 1)
-    assert trial.run() == (None, [])
+    assert trial.run(ignore) == (None, [])
 
 
 def test_without_pytorch_the_user_is_told_what_to_install(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     absent(monkeypatch)
-    tuned, notes = trial.run()
+    tuned, notes = trial.run(ignore)
     assert tuned is None
     assert "pip install 'relook[train]'" in notes[0]
 
 
+def test_a_pytorch_that_cannot_be_loaded_costs_no_training(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> object:
+        raise OSError("libtorch_cpu.so: no such file")
+
+    monkeypatch.setattr(choice, "find_spec", lambda name: object())
+    monkeypatch.setattr(choice, "import_module", broken)
+    tuned, notes = trial.run(ignore)
+    assert tuned is None
+    assert notes == [
+        "The backbone was not fine-tuned: PyTorch is installed, but cannot be loaded (libtorch_cpu.so: no such file)."
+    ]
+
+
+def test_labels_of_hardly_any_held_out_image_are_calibrated_by_all() -> None:
+    rng = np.random.default_rng(4)
+    truths = rng.random((60, 3)) < 0.5
+    truths[:, 2] = False  # nobody has it, so of itself it would never be told
+    logits = 3 * (truths - 0.5) + rng.normal(0, 0.5, truths.shape)
+    alone, found = regression.calibrate(logits, truths, False), choice.calibrated(logits, truths, False)
+    assert np.array_equal(found.slope[:2], alone.slope[:2])
+    scores = regression.scores(np.array([[1.5, 1.5, 1.5]]), found, False)[0]
+    assert regression.scores(np.array([[1.5, 1.5, 1.5]]), alone, False)[0, 2] < 0.1
+    assert scores.min() > 0.6
+
+
 def test_a_backbone_in_int8_stays_as_it_is(trial: Trial) -> None:
-    tuned, notes = replace(trial, backbone=replace(trial.backbone, int8={})).run()
+    tuned, notes = replace(trial, backbone=replace(trial.backbone, int8={})).run(ignore)
     assert tuned is None
     assert notes == [f"{trial.backbone.name} was not fine-tuned: its convolutions are in int8."]
 

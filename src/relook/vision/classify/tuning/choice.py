@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from relook.vision.backbones import Backbone
+from relook.vision.calibration import fit_platt
 from relook.vision.classify import candidates, regression
 from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import STATISTICS, Candidate
 from relook.vision.classify.exporting import Head
-from relook.vision.classify.problem import LabelProblem, Positions, deal
+from relook.vision.classify.looking import Look
+from relook.vision.classify.problem import Flags, LabelProblem, Positions, deal
 from relook.vision.classify.regression import Scaling
 from relook.vision.classify.tuning import graphs
 from relook.vision.classify.tuning.pictures import Pictures
 from relook.vision.images import Size, working_size
+from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, counted
 
 if TYPE_CHECKING:
-    from relook.vision.classify.tuning.descent import Learner, Lesson
+    from relook.vision.classify.tuning.descent import Learner
 
 GAIN = 0.02
 """In quality: what fine-tuning must be worth on held-out images. It hangs more on chance than a linear head does."""
@@ -34,10 +38,25 @@ FEWEST = 100
 LESSONS = (900, 450, 225)
 """Steps; the most that there is time for."""
 ASKED = 2
-"""Folds held out, one after the other, of those that candidates are compared by."""
+"""Folds that are held out, one after the other."""
+MOST_ASKED = 400
+"""Images of a fold that are asked, at most."""
 SMALLEST_LONG_SIDE = 128
 """Pixels: images are neither enlarged beyond it nor, where there is little time, shrunk below."""
-_TIMED = 4
+THIN = 3
+"""Held-out images with a label, or without, below which it is not calibrated by itself."""
+_TIMED = 3
+
+NEEDS_TORCH = (
+    "The backbone was not fine-tuned, which needs PyTorch and may tell these labels apart better: pip install "
+    "'relook[train]' (in a clone: make torch)."
+)
+_NO_TIME = "There was no time to fine-tune the backbone; give the training more of it."
+_TOO_LONG = "Fine-tuning the backbone took longer than foreseen, and was given up."
+
+
+class _OutOfTimeError(Exception):
+    """What is left is needed for the test images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,109 +108,153 @@ class _Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`problem` has all images; `part` are those that `chosen`, the best so far, was compared on. `shape` is that of
-    the images."""
+    """`chosen` is the best so far, `seen` what was looked at of all images of `problem` for it, and `shape` theirs."""
 
     problem: LabelProblem
     shape: Size
-    part: Positions
     chosen: Candidate
+    seen: Look
     backbone: Backbone
+    precision: Precision
     budget: Budget
     tests: int
-    progress: Progress
 
-    def run(self) -> tuple[Tuned | None, list[str]]:
+    def run(self, progress: Progress) -> tuple[Tuned | None, list[str]]:
         """The tuned one where it is better, and what to tell of it."""
         if self.chosen.quality > 1 - GAIN or len(self.problem.images) < FEWEST:
             return None, []
         if (reason := graphs.why_not(self.backbone)) is not None:
             return None, [f"{self.backbone.name} was not fine-tuned: {reason}."]
-        if importlib.util.find_spec("torch") is None:
+        if find_spec("torch") is None:
             return None, [NEEDS_TORCH]
+        try:
+            import_module("torch")
+        except (ImportError, OSError) as error:
+            return None, [f"The backbone was not fine-tuned: PyTorch is installed, but cannot be loaded ({error})."]
         from relook.vision.torch_threads import torch_threads
 
         # not torch's own number, which is that to which linear algebra was limited, if torch was there already
         with torch_threads(len(os.sched_getaffinity(0))) as threads:
-            each = [(pictures, self._steps(pictures)) for pictures in self._pictures()]
-            pictures, steps = max(each, key=lambda one: one[1])  # of equals the first, which is larger
-            if not steps:
-                return None, ["There was no time to fine-tune the backbone; give the training more of it."]
-            return self._tried(pictures, steps, threads)
+            try:
+                return self._tried(progress, threads)
+            except _OutOfTimeError:
+                return None, [_TOO_LONG]
+            except RuntimeError as error:  # torch's, for want of memory above all; without it there is a good model
+                return None, [f"Fine-tuning the backbone failed, and was given up: {error}"]
 
-    def _pictures(self) -> list[Pictures]:
-        """At the size of the best so far, or the images' own where that is smaller; and at half of that, which leaves
-        time for four times as many steps."""
+    def _tried(self, progress: Progress, threads: int) -> tuple[Tuned | None, list[str]]:
+        """One held-out fold after the other, then all images; over at the first fold that is not told better."""
+        sizes = self._sizes()
+        steps, size = self._planned(sizes) if self._allows(0.0, sizes[-1]) else (0, sizes[0])
+        if not steps:
+            return None, [_NO_TIME]
+        pictures = Pictures(self.problem.images, size)
+        fold, held, logits = deal(self.problem, 0), np.empty(0, np.int64), np.empty((0, len(self.problem.labels)))
+        how = f"Fine-tuned at {size.width}x{size.height} in {steps} steps"
+        before = logits
+        for each in range(ASKED):
+            stage = counted(progress, f"fine-tuning {each + 1} of {ASKED + 1}", steps)
+            rest, asked = np.flatnonzero(fold != each), self._some(np.flatnonzero(fold == each))
+            logits = np.concatenate([logits, self._learned(pictures, rest, steps, stage).logits(asked)])
+            before = np.concatenate([before, self._as_it_is(rest, asked)])
+            held = np.concatenate([held, asked])
+            found = self._compared(held, logits, before)
+            if not found.better:
+                return None, [f"{how}: {found}"]
+        stage = counted(progress, f"fine-tuning {ASKED + 1} of {ASKED + 1}", steps)
+        learner = self._learned(pictures, np.arange(len(self.problem.images)), steps, stage)
+        head, now = _head(learner.head(), found.scaling, self.problem.single), found.now
+        tuned = Tuned(learner.backbone(), head, size, steps, threads, len(self.seen.flips), now.area, now.information)
+        return tuned, [f"{how}: {found}"]
+
+    def _sizes(self) -> list[Size]:
+        """That of the best so far, or the images' own where that is smaller; and half of that, which leaves time for
+        four times as many steps."""
         size = self.chosen.look.size
         long = min(max(size.height, size.width), max(self.shape.height, self.shape.width, SMALLEST_LONG_SIDE))
         sides = [long, long // 2] if long // 2 >= SMALLEST_LONG_SIDE else [long]
-        return [Pictures(self.problem.images, working_size(size, side)) for side in sides]
+        return [working_size(size, side) for side in sides]
 
-    def _steps(self, pictures: Pictures) -> int:
-        """How many there is time for, tried out with a few; 0 for none."""
-        from relook.vision.classify.tuning.descent import BATCH, Learner
+    def _planned(self, sizes: Sequence[Size]) -> tuple[int, Size]:
+        """The most steps that there is time for, 0 for none, and the largest size at which. A few steps at the smallest
+        size tell how long they take; time goes with the pixels."""
+        from relook.vision.classify.tuning.descent import BATCH, PROBED
 
-        began = time.monotonic()
-        lesson = self._lesson(pictures, np.arange(min(len(self.problem.images), 2 * BATCH)))
-        each = Learner(self.backbone, lesson).seconds_per_step(_TIMED)
-        looking = (time.monotonic() - began) / (len(lesson.positions) + _TIMED * BATCH)
-        asked = (ASKED + 1) * len(self.problem.images) * looking
-        asked += self.budget.foreseen(0, pictures.size, alone=self.tests)
-        return next((most for most in LESSONS if self.budget.allows((ASKED + 1) * most * each + asked)), 0)
+        small, images = sizes[-1], len(self.problem.images)
+        pictures = Pictures(self.problem.images, small)
+        some = np.arange(min(images, 2 * BATCH))
+        learner = self._learner(pictures, some)
+        each = learner.seconds_per_step(_TIMED)
+        began = time.perf_counter()
+        learner.logits(some)
+        looking = (time.perf_counter() - began) / len(some)
+        found = []
+        for size in sizes:
+            part = size.height * size.width / (small.height * small.width)
+            again = BATCH * pictures.seconds_to_read * (1 - min(1.0, Pictures.room(size) / images))
+            looks = (ASKED + 1) * (min(images, PROBED) + MOST_ASKED) * part * looking
+            fitting = (
+                most for most in LESSONS if self._allows((ASKED + 1) * most * (part * each + again) + looks, size)
+            )
+            found.append((next(fitting, 0), size))
+        return max(found, key=lambda one: one[0])  # of equals the first
 
-    def _lesson(self, pictures: Pictures, positions: Positions) -> Lesson:
-        from relook.vision.classify.tuning.descent import Lesson
+    def _allows(self, seconds: float, size: Size) -> bool:
+        """Whether so much can be spent before the test images are answered."""
+        return self.budget.allows(seconds + self.budget.foreseen(0, size, alone=self.tests))
+
+    def _some(self, positions: Positions) -> Positions:
+        """At most MOST_ASKED of them."""
+        rng = np.random.default_rng([self.problem.seed, 63])
+        return np.sort(rng.permutation(positions)[:MOST_ASKED])
+
+    def _learner(self, pictures: Pictures, positions: Positions) -> Learner:
+        from relook.vision.classify.tuning.descent import Learner, Lesson
 
         problem = self.problem
-        return Lesson(pictures, problem.truths, positions, problem.single, self.chosen.look.flips, problem.seed)
+        lesson = Lesson(pictures, problem.truths, positions, problem.single, self.seen.flips, problem.seed)
+        return Learner(self.backbone, lesson, self.precision)
 
-    def _tried(self, pictures: Pictures, steps: int, threads: int) -> tuple[Tuned | None, list[str]]:
-        """One held-out fold after the other, then all images; over at the first fold that is not told better."""
-        fold = deal(self.problem.part(self.part), 0)
-        places = np.flatnonzero(fold < ASKED)
-        logits = np.empty((len(places), len(self.problem.labels)))
-        how = f"Fine-tuned at {pictures.size.width}x{pictures.size.height} in {steps} steps"
-        for each in range(ASKED):
-            began = time.monotonic()
-            held = self.part[fold == each]
-            rest = np.flatnonzero(~np.isin(self.problem.copy_of, self.problem.copy_of[held]))
-            logits[fold[places] == each] = self._learned(pictures, rest, steps, each).logits(held)
-            told = fold[places] <= each
-            found = self._compared(places[told], logits[told])
-            if not found.better:
-                return None, [f"{how}: {found}"]
-            left = (ASKED - each) * (time.monotonic() - began)
-            if not self.budget.allows(left + self.budget.foreseen(0, pictures.size, alone=self.tests)):
-                return None, ["Fine-tuning the backbone took longer than foreseen, and was given up."]
-        learner = self._learned(pictures, np.arange(len(self.problem.images)), steps, ASKED)
-        head, flips = _head(learner.head(), found.scaling, self.problem.single), len(self.chosen.look.flips)
-        now = found.now
-        tuned = Tuned(learner.backbone(), head, pictures.size, steps, threads, flips, now.area, now.information)
-        return tuned, [f"{how}: {found}"]
+    def _learned(self, pictures: Pictures, positions: Positions, steps: int, stage: Callable[[], None]) -> Learner:
+        learner = self._learner(pictures, positions)
 
-    def _learned(self, pictures: Pictures, positions: Positions, steps: int, at: int) -> Learner:
-        from relook.vision.classify.tuning.descent import Learner
+        def step() -> None:
+            stage()
+            if not self._allows(0.0, pictures.size):
+                raise _OutOfTimeError
 
-        learner = Learner(self.backbone, self._lesson(pictures, positions))
-        learner.learn(steps, counted(self.progress, f"fine-tuning {at + 1} of {ASKED + 1}", steps))
+        learner.learn(steps, step)
         return learner
 
-    def _compared(self, places: Positions, logits: npt.NDArray[np.float64]) -> _Comparison:
-        """What is said of the part's images at `places`, against what the best so far says of them."""
-        asked = self.problem.part(self.part[places])
+    def _as_it_is(self, rest: Positions, asked: Positions) -> npt.NDArray[np.float64]:
+        """What the best so far says of the images asked when it learns from the rest."""
+        taught = candidates.taught(self.problem, self.seen, self.chosen, rest)
+        rows = asked * len(self.seen.flips)  # as they are, not mirrored
+        return taught.logits({name: self.seen.blocks[name][rows] for name in taught.names})
+
+    def _compared(
+        self, held: Positions, logits: npt.NDArray[np.float64], before: npt.NDArray[np.float64]
+    ) -> _Comparison:
+        asked = self.problem.part(held)
 
         def judged(values: npt.NDArray[np.float64]) -> tuple[Scaling, _Quality]:
-            scaling = regression.calibrate(values, asked.truths, asked.single)
+            scaling = calibrated(values, asked.truths, asked.single)
             return scaling, _Quality(*candidates.judge(asked, values[None], scaling))
 
         scaling, now = judged(logits)
-        return _Comparison(scaling, now, judged(self.chosen.logits[0][places])[1], len(places), str(self.chosen))
+        return _Comparison(scaling, now, judged(before)[1], len(held), str(self.chosen))
 
 
-NEEDS_TORCH = (
-    "The backbone was not fine-tuned, which needs PyTorch and may tell these labels apart better: pip install "
-    "'relook[train]' (in a clone: make torch)."
-)
+def calibrated(logits: npt.NDArray[np.float64], truths: Flags, single: bool) -> Scaling:
+    """As `regression.calibrate`, but labels that hardly any of these images has, or lacks, are calibrated by all labels
+    together: of themselves these images tell nothing."""
+    scaling = regression.calibrate(logits, truths, single)
+    having = truths.sum(0)
+    thin = np.minimum(having, len(truths) - having) < THIN
+    if single or not thin.any():
+        return scaling
+    together = fit_platt(logits.ravel(), truths.ravel())
+    return Scaling(np.where(thin, together.slope, scaling.slope), np.where(thin, together.offset, scaling.offset))
 
 
 def _head(learned: Sequence[npt.NDArray[np.float32]], scaling: Scaling, single: bool) -> Head:

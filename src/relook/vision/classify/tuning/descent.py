@@ -12,18 +12,20 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from relook.vision import runtime
 from relook.vision.backbones import Backbone
 from relook.vision.classify import regression
 from relook.vision.classify.looking import Flip
 from relook.vision.classify.problem import Flags, Positions
 from relook.vision.classify.tuning.network import Trunk
 from relook.vision.classify.tuning.pictures import Pictures
+from relook.vision.runtime import Precision
 
 BATCH = 16
 RATE, HEAD_RATE = 5e-4, 2e-3
 """AdamW's, at the highest, for the backbone and for the head."""
 DECAY = 0.01
+PIXELS_AT_ONCE = 1 << 20
+"""Of the images of a step that go through the network together: memory grows with them."""
 WARM_UP = 50
 """Steps in which the rates rise; then they fall along half a cosine to nothing."""
 LARGEST_GRADIENT = 5.0
@@ -60,10 +62,13 @@ class Lesson:
 class Learner:
     """A backbone and a head that learn a lesson. Deterministic for a lesson, a number of steps and of threads."""
 
-    def __init__(self, backbone: Backbone, lesson: Lesson) -> None:
+    def __init__(self, backbone: Backbone, lesson: Lesson, precision: Precision) -> None:
+        """Convolutions compute in `precision`, as they will when served."""
         torch.manual_seed(lesson.seed)
         self._lesson = lesson
-        self._short = runtime.native_precision() is runtime.Precision.BF16
+        self._short = precision is Precision.BF16
+        size = lesson.pictures.size
+        self._at_once = max(1, min(BATCH, PIXELS_AT_ONCE // (size.height * size.width)))
         self._trunk = Trunk(backbone, lesson.pictures.size)
         self._weights = _weights(lesson)
         self._mean, self._gain, self._head = self._probe()
@@ -113,15 +118,18 @@ class Learner:
         lesson = self._lesson
         rng = np.random.default_rng([lesson.seed, 60, at])
         chosen = self._chosen(at)
-        images = torch.from_numpy(np.stack([_moved(lesson.pictures[int(one)], lesson.flips, rng) for one in chosen]))
+        moved = torch.from_numpy(np.stack([_moved(lesson.pictures[int(one)], lesson.flips, rng) for one in chosen]))
         light = torch.from_numpy(rng.uniform(-LIGHT, LIGHT, (len(chosen), 1, 1, 2)).astype(np.float32))
-        images = (images.float() - 128) * (1 + light[..., :1]) + 128 * (1 + light[..., 1:])
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._short):
-            values = self._trunk(images)
-        logits = self._head(functional.dropout((values - self._mean) * self._gain, DROPPED))
-        wrong = _loss(logits, torch.from_numpy(lesson.truths[chosen]), self._weights[chosen], lesson.single)
         self._optimiser.zero_grad(set_to_none=True)
-        wrong.backward()
+        for first in range(0, len(chosen), self._at_once):
+            part = slice(first, first + self._at_once)
+            some = chosen[part]
+            images = (moved[part].float() - 128) * (1 + light[part, ..., :1]) + 128 * (1 + light[part, ..., 1:])
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._short):
+                values = self._trunk(images)
+            logits = self._head(functional.dropout((values - self._mean) * self._gain, DROPPED))
+            wrong = _loss(logits, torch.from_numpy(lesson.truths[some]), self._weights[some], lesson.single)
+            (wrong * (len(some) / len(chosen))).backward()
         torch.nn.utils.clip_grad_norm_(self._trunk.parameters(), LARGEST_GRADIENT)
         self._optimiser.step()
 
@@ -156,8 +164,8 @@ class Learner:
     def _values(self, positions: Positions) -> torch.Tensor:
         found = []
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self._short):
-            for at in range(0, len(positions), BATCH):
-                images = np.stack([self._lesson.pictures[int(one)] for one in positions[at : at + BATCH]])
+            for at in range(0, len(positions), self._at_once):
+                images = np.stack([self._lesson.pictures[int(one)] for one in positions[at : at + self._at_once]])
                 found.append(self._trunk(torch.from_numpy(images)))
         return torch.cat(found)
 

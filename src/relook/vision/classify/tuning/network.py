@@ -5,7 +5,7 @@ It computes what `graph.features` and `exporting` put into the served graph; a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +57,9 @@ class Trunk(nn.Module):
             entry.name: torch.from_numpy(np.array(numpy_helper.to_array(entry)))
             for entry in self._model.graph.initializer
         }
+        self._last = self._reach()
+        self.free: list[str] = []
+        self.learned = nn.ParameterList()
         self._frozen, self.free = self._parted()
         self.learned = nn.ParameterList(self._constants[name] for name in self.free)
         self._mean = 255 * torch.tensor(graph.MEAN)
@@ -67,8 +70,8 @@ class Trunk(nn.Module):
         rim = graph.REFLECTED
         tensors = {self._source: functional.pad(ready, (rim, rim, rim, rim), mode="reflect")}
         with torch.no_grad():
-            tensors = self._run(self._steps[: self._frozen], tensors | self._constants)
-        tensors = self._run(self._steps[self._frozen :], tensors | dict(zip(self.free, self.learned, strict=True)))
+            tensors = self._run(range(self._frozen), tensors)
+        tensors = self._run(range(self._frozen, len(self._steps)), tensors)
         layers = self._backbone.layers
         cells = torch.cat([self._cells(tensors[layer.output].float(), layer.stride) for layer in layers], 1).flatten(2)
         spread = cells.var(2, correction=0)
@@ -93,19 +96,34 @@ class Trunk(nn.Module):
         grid = (self._grid.height, self._grid.width)
         return smooth if (rows, columns) == grid else functional.interpolate(smooth, grid, mode="bilinear")
 
+    def _reach(self) -> dict[str, int]:
+        """For each tensor the place of the last step that reads it, beyond all of them for the layers."""
+        found = {name: place for place, step in enumerate(self._steps) for name in step.inputs}
+        return found | {layer.output: len(self._steps) for layer in self._backbone.layers}
+
     def _parted(self) -> tuple[int, list[str]]:
         """How many steps come before the first that learns, and the constants of those that do."""
+        made: dict[str, int] = {}
         with torch.no_grad():
-            blank = torch.zeros(1, 3, _PROBE, _PROBE)
-            found = self._run(self._steps, self._constants | {self._source: blank})
-        learns = [step.convolves and found[step.output].shape[2] * FROZEN_STRIDE < _PROBE for step in self._steps]
+            self._run(range(len(self._steps)), {self._source: torch.zeros(1, 3, _PROBE, _PROBE)}, made)
+        learns = [step.convolves and made[step.output] * FROZEN_STRIDE < _PROBE for step in self._steps]
         free = [name for step, does in zip(self._steps, learns, strict=True) if does for name in step.inputs[1:]]
         return learns.index(True), list(dict.fromkeys(free))
 
-    def _run(self, steps: Sequence[_Step], tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """`tensors` with those that the steps make."""
-        for step in steps:
-            tensors[step.output] = step.run(*(tensors[name] if name else None for name in step.inputs))
+    def _run(
+        self, places: range, tensors: dict[str, torch.Tensor], heights: dict[str, int] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """What the steps at these places make of `tensors`, less what no later one reads."""
+        constants = self._constants | dict(zip(self.free, self.learned, strict=True))
+        for place in places:
+            step = self._steps[place]
+            made = step.run(
+                *((tensors[name] if name in tensors else constants[name]) if name else None for name in step.inputs)
+            )
+            if heights is not None:
+                heights[step.output] = made.shape[2]
+            tensors = {name: value for name, value in tensors.items() if self._last[name] > place}
+            tensors[step.output] = made
         return tensors
 
 
