@@ -26,7 +26,12 @@ Told = Callable[[str, int, int, float], None]
 
 
 @click.command()
-@click.option("--teacher", required=True, type=click.Path(path_type=Path), help="The network to imitate: ONNX.")
+@click.option(
+    "--teacher",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The network to imitate: ONNX, or a ResNet-18 as safetensors.",
+)
 @click.option(
     "--out",
     required=True,

@@ -11,6 +11,7 @@ import io
 import math
 import re
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,7 +262,8 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def common_size(sizes: list[Size]) -> Size:
     """The size most images have; of equally frequent ones the larger."""
-    return max(set(sizes), key=lambda size: (sizes.count(size), size.height * size.width, size.width))
+    counts = Counter(sizes)
+    return max(counts, key=lambda size: (counts[size], size.height * size.width, size.width))
 
 
 def aspect_differs(one: Size, other: Size) -> bool:
