@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from version_world import BUCKET, World
+from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION, World
 
 from custom_labels_lines import boxes, image_level
 from job_runs import Context
+from relook.blobs.errors import NoRoom
 from relook.jobs import queue
 from relook.jobs.api import JobFailed, JobKind
 from relook.services.rekognition import Limits
@@ -141,6 +142,38 @@ def test_a_manifest_that_went_before_it_was_read(world: World) -> None:
     assert (found["Status"], found["StatusMessageCode"]) == ("CREATE_FAILED", "CLIENT_ERROR")
     assert found["StatusMessage"] == "The manifest file extension or contents are invalid."
     assert "the.manifest" in world.jobs.contexts[0].lines[0]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["gone", "another account's"])
+def test_a_manifest_whose_bucket_went_before_it_was_read(world: World, taken: bool) -> None:
+    arn = _start(world)
+    world.delete("the.manifest")
+    world.blobs.buckets.delete(ACCOUNT, BUCKET)
+    if taken:
+        world.blobs.buckets.create(OTHER_ACCOUNT, REGION, BUCKET)
+        world.blobs.put(OTHER_ACCOUNT, BUCKET, "the.manifest", json.dumps(LINES[0]).encode(), "text/plain")
+    world.run_jobs()
+    found = world.describe_dataset(arn)
+    assert (found["Status"], found["StatusMessageCode"]) == ("CREATE_FAILED", "CLIENT_ERROR")
+    assert found["StatusMessage"] == "The S3 bucket permissions are incorrect."
+    assert f"bucket {BUCKET}" in world.jobs.contexts[0].lines[0]
+    assert _rows(world) == [1, 0, 0, 0]
+
+
+def test_a_full_disk_does_not_fail_a_dataset(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = _start(world)
+    job, _ = _claimed(world)
+
+    def full(*where: object) -> int:
+        raise NoRoom
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.blobs, "size", full)
+        with pytest.raises(NoRoom):
+            world.jobs.run(job)
+    assert world.describe_dataset(arn)["Status"] == "CREATE_IN_PROGRESS"
+    world.jobs.run(job)
+    assert world.describe_dataset(arn)["Status"] == "CREATE_COMPLETE"
 
 
 def test_a_manifest_of_more_than_a_gigabyte(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

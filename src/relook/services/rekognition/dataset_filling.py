@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from relook.blobs.errors import BlobError
+from relook.blobs.errors import BlobError, NoRoom, ObjectMissing
 from relook.blobs.interface import Blobs
 from relook.core.clock import Clock
 from relook.core.custom_labels import states
@@ -98,7 +98,7 @@ class Filling:
             return found_in(connection, dataset_id, DatasetStatus.CREATE_IN_PROGRESS) is not None
 
     def _read_manifest(self, context: JobContext, payload: Payload) -> str | None:
-        """The bucket of the images. Raises Refused."""
+        """The bucket of the images. Raises Refused, NoRoom."""
         where = (payload["account"], payload["bucket"], payload["key"], payload["version"])
         bucket, done = None, 0
         try:
@@ -109,9 +109,14 @@ class Filling:
                     self._append(payload["dataset"], some)
                     bucket, done = some[0].image.bucket, done + len(some)
                     context.progress("reading the manifest", done, 0)
-        except BlobError as error:
+        except NoRoom:
+            raise
+        except ObjectMissing as error:
             context.log(f"the manifest cannot be read: {error}")
             raise Refused(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT) from error
+        except BlobError as error:
+            context.log(f"the manifest cannot be read: {error}")
+            raise Refused(FileError.INVALID_PERMISSIONS) from error
         return bucket
 
     def _append(self, dataset_id: int, some: Sequence[Entry]) -> None:
