@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from label_stage import LabelStage, code
+from label_stage import LabelStage, code, manifest
 from lookout_stage import ACCOUNT, BUCKET, Stage, refused
 
 from custom_labels_lines import boxes, changed, image_level
+from relook.blobs.folder import FolderBlobs
+from relook.core.clock import system_clock
+from relook.datafolder import DataFolder
+from relook.store.engine import Store
 
 REGION = "eu-west-3"
+FOREIGN, OTHER_ACCOUNT = "foreign-manifests", "210987654321"
 EMPTY = {"LabeledEntries": 0, "TotalEntries": 0, "TotalLabels": 0, "ErrorEntries": 0}
 CREATED = "The dataset was successfully created from the manifest file."
 UNREADABLE = "The manifest file extension or contents are invalid."
@@ -177,13 +182,30 @@ def test_a_version_of_a_manifest(labels: LabelStage) -> None:
     assert code(found) == ("InvalidS3ObjectException", 400)
 
 
-@pytest.mark.parametrize(("bucket", "key"), [(BUCKET, "nowhere"), ("no-such-bucket", "m")], ids=["key", "bucket"])
+@pytest.fixture(scope="module")
+def foreign(labels: LabelStage) -> None:
+    """A bucket of another account with a manifest `m`. A server has one account, so it is put into its folder."""
+    folder = DataFolder(labels.stage.server.data)
+    store = Store.open(folder.database)
+    blobs = FolderBlobs(store, folder.objects, system_clock)
+    blobs.buckets.create(OTHER_ACCOUNT, REGION, FOREIGN)
+    blobs.put(OTHER_ACCOUNT, FOREIGN, "m", manifest(GOOD), "text/plain")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [(BUCKET, "nowhere"), ("no-such-bucket", "m"), (FOREIGN, "m")],
+    ids=["key", "bucket", "foreign"],
+)
+@pytest.mark.usefixtures("foreign")
 def test_a_manifest_that_is_not_there(labels: LabelStage, bucket: str, key: str) -> None:
     project = labels.project()
     source = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}
     found = refused(labels.client.create_dataset, ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)
     assert code(found) == ("InvalidS3ObjectException", 400)
-    assert "Unable to get object metadata from S3." in found["Error"]["Message"]
+    known = "Unable to get object metadata from S3. Check object key, region and/or access permissions. ("
+    assert found["Error"]["Message"].startswith(known)
     assert labels.create(project)
 
 

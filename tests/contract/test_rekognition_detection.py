@@ -19,6 +19,10 @@ CONFIDENCE = float(np.float32(99.331))
 BOX = {"Width": float(np.float32(0.2)), "Height": 0.25, "Left": float(np.float32(0.2)), "Top": 0.5}
 FOUND = {"Name": RED, "Confidence": CONFIDENCE, "Geometry": {"BoundingBox": BOX}}
 METADATA = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+KNOWN = {
+    "InvalidImageFormatException": "Request has invalid image format (",
+    "InvalidParameterException": "Request has invalid parameters (",
+}
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +185,7 @@ def test_an_image_that_cannot_be_looked_at(stage: RunningStage, detector: str, n
     image = {"Bytes": data} if place == "bytes" else stored(stage, data, f"bad/{name}")
     found = stage.refused("detect_custom_labels", ProjectVersionArn=detector, Image=image)
     assert (found[:2], words in found[2]) == ((code, 400), True), found
+    assert found[2].startswith(KNOWN.get(code, "")), found
     assert stage.detect(detector, picture(red=(1, 2))) == [FOUND]
 
 
@@ -221,6 +226,7 @@ def test_an_image_comes_from_one_place(stage: RunningStage, detector: str) -> No
     for image in ({}, both, {"S3Object": {}}, {"S3Object": {"Bucket": BUCKET}}, {"S3Object": {"Name": "a"}}):
         found = stage.refused("detect_custom_labels", ProjectVersionArn=detector, Image=image)
         assert found[:2] == ("InvalidParameterException", 400), image
+        assert found[2].startswith(KNOWN["InvalidParameterException"]), image
 
 
 def test_values_out_of_range(stage: RunningStage, detector: str) -> None:

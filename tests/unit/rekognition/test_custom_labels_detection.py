@@ -22,6 +22,7 @@ from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
 from relook.vision.samples import ImageFault, Prediction
 
 METADATA = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+FORMAT, PARAMETERS = "Request has invalid image format", "Request has invalid parameters"
 BYTES = {"Bytes": b"image"}
 
 
@@ -102,7 +103,8 @@ def test_labels_are_told_as_they_were_given(world: RunningWorld) -> None:
 def test_an_image_comes_from_one_place(world: RunningWorld, image: dict[str, Any]) -> None:
     members = {"ProjectVersionArn": world.arn, "Image": image}
     error = asyncio.run(world.refused("DetectCustomLabels", **members))
-    assert (error.code, "either Bytes or S3Object" in error.message) == ("InvalidParameterException", True)
+    assert error.code == "InvalidParameterException"
+    assert error.message == f"{PARAMETERS} (Image: give either Bytes or S3Object)"
 
 
 @pytest.mark.parametrize("given", [{}, {"Bucket": BUCKET}, {"Name": "a"}])
@@ -164,9 +166,9 @@ def test_of_an_object_that_is_too_large_nothing_is_read(world: RunningWorld) -> 
 @pytest.mark.parametrize(
     ("failure", "code", "text"),
     [
-        (BadInput("no JPEG or PNG"), "InvalidImageFormatException", "no JPEG or PNG"),
+        (BadInput("no JPEG or PNG"), "InvalidImageFormatException", f"{FORMAT} (no JPEG or PNG)"),
         (BadInput("5000 pixels", ImageFault.TOO_LARGE), "ImageTooLargeException", "5000 pixels"),
-        (BadInput("63 pixels", ImageFault.SHAPE), "InvalidParameterException", "63 pixels"),
+        (BadInput("63 pixels", ImageFault.SHAPE), "InvalidParameterException", f"{PARAMETERS} (63 pixels)"),
         (Overloaded("busy"), "ProvisionedThroughputExceededException", "every inference unit is busy"),
         (NotDeployed("gone"), "ResourceNotReadyException", "is not running"),
         (UnitLost("lost"), "InternalServerError", "lost"),

@@ -117,9 +117,7 @@ class Datasets:
         try:
             self._blobs.size(context.account, bucket, key, version)
         except BlobError as error:
-            raise invalid_s3_object(
-                f"Unable to get object metadata from S3. Check object key, region and/or access permissions. ({error})"
-            ) from None
+            raise invalid_s3_object(str(error)) from None
         return {"account": context.account, "bucket": bucket, "key": key, "version": version}
 
 

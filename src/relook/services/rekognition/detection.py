@@ -83,9 +83,7 @@ class Detection:
                 file.seek(0)
                 return file.read()
         except BlobError as error:
-            raise errors.invalid_s3_object(
-                f"Unable to get object metadata from S3. Check object key, region and/or access permissions. ({error})"
-            ) from error
+            raise errors.invalid_s3_object(str(error)) from error
 
 
 def _advice(status: VersionStatus) -> str:

@@ -1,12 +1,15 @@
-"""The errors of Rekognition, as its clients know them: HTTP 400, but for errors of the server itself."""
+"""The errors of Rekognition, as its clients know them: HTTP 400, but for errors of the server itself.
+
+Where the original's text is known it comes first, since clients may look for it, and the reason after it in brackets.
+"""
 
 from __future__ import annotations
 
 from relook.aws.errors import ServiceError
 
 
-def invalid(message: str) -> ServiceError:
-    return ServiceError("InvalidParameterException", message)
+def invalid(reason: str) -> ServiceError:
+    return ServiceError("InvalidParameterException", f"Request has invalid parameters ({reason})")
 
 
 def access_denied(message: str) -> ServiceError:
@@ -38,8 +41,9 @@ def quota_exceeded(message: str) -> ServiceError:
     return ServiceError("ServiceQuotaExceededException", message)
 
 
-def invalid_s3_object(message: str) -> ServiceError:
-    return ServiceError("InvalidS3ObjectException", message)
+def invalid_s3_object(reason: str) -> ServiceError:
+    known = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+    return ServiceError("InvalidS3ObjectException", f"{known} ({reason})")
 
 
 def invalid_token(message: str) -> ServiceError:
@@ -58,8 +62,8 @@ def image_too_large(message: str) -> ServiceError:
     return ServiceError("ImageTooLargeException", message)
 
 
-def invalid_image_format(message: str) -> ServiceError:
-    return ServiceError("InvalidImageFormatException", message)
+def invalid_image_format(reason: str) -> ServiceError:
+    return ServiceError("InvalidImageFormatException", f"Request has invalid image format ({reason})")
 
 
 def throughput_exceeded(message: str) -> ServiceError:
