@@ -211,7 +211,6 @@ class TestRefusals:
             ContentError.INVALID_PERMISSIONS,
             ContentError.INVALID_BUCKET_OWNER,
             ContentError.FAILED_IMAGES_COPY,
-            ContentError.TOO_MANY_RECORDS_IN_ERROR,
         }
 
     def test_exactly_a_fifth_may_be_invalid_and_ignored_lines_do_not_count(self) -> None:

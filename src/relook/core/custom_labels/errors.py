@@ -44,7 +44,6 @@ class ContentError(StrEnum):
     TOO_FEW_USABLE_LABELS = "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS"
     INSUFFICIENT_USABLE_LABEL_OVERLAP = "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP"
     FAILED_IMAGES_COPY = "ERROR_FAILED_IMAGES_S3_COPY"
-    TOO_MANY_RECORDS_IN_ERROR = "ERROR_TOO_MANY_RECORDS_IN_ERROR"
 
     @property
     def message(self) -> str:
@@ -158,7 +157,6 @@ _CONTENT: Mapping[ContentError, str] = {
         f"Less than {OVERLAP_PERCENT}% usable label overlap between the training and testing manifest files."
     ),
     ContentError.FAILED_IMAGES_COPY: "Failed to copy images from S3 bucket.",
-    ContentError.TOO_MANY_RECORDS_IN_ERROR: "The manifest file has too many terminal errors.",
 }
 
 _LINE: Mapping[LineError | LineWarning, str] = {
