@@ -35,7 +35,8 @@ from relook.store.rekognition_tags import Kind, Tagged
 from relook.store.rekognition_versions import Version
 
 _log = logging.getLogger(__name__)
-# The same data and seed give the same model; users compare versions, so every version has the same seed.
+# Users compare versions, so every version has the same seed. With the same data, candidates and number of steps it
+# gives the same model; how many of these there are is a matter of time, and the report names them.
 _SEED = 1
 
 
