@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from label_stage import code
 from label_versions import VersionStage
-from lookout_stage import BUCKET, Stage, refused
+from lookout_stage import BUCKET, Stage, refused, until
+from running_stage import BUCKET as RUNNING_BUCKET
+from running_stage import RunningStage
 
 from label_pictures import GREEN, RED, plain
+from relook.testing import LiveServer
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +72,32 @@ def test_an_account_that_is_not_ours(versions: VersionStage, source: str) -> Non
         members[name] = members[name].replace(account, "1" * 12)
     found = refused(versions.client.copy_project_version, **members)
     assert code(found) == ("AccessDeniedException", 400)
+
+
+def test_a_project_has_room_for_so_many_copies(tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "data", environment={"RELOOK_LABEL_VERSIONS": "2"}) as server:
+        stage = RunningStage(server)
+        client = stage.rekognition
+        source = stage.trained("source")
+        target = client.create_project(ProjectName="target")["ProjectArn"]
+        members = {
+            "SourceProjectArn": stage.project_arn(source),
+            "SourceProjectVersionArn": source,
+            "DestinationProjectArn": target,
+            "OutputConfig": {"S3Bucket": RUNNING_BUCKET, "S3KeyPrefix": "copied/"},
+        }
+
+        def copied(name: str) -> str:
+            arn = str(client.copy_project_version(**members, VersionName=name)["ProjectVersionArn"])
+            until(
+                lambda: client.describe_project_versions(ProjectArn=target)["ProjectVersionDescriptions"][0]["Status"],
+                lambda status: status == "COPYING_COMPLETED",
+            )
+            return arn
+
+        first, _ = copied("one"), copied("two")
+        found = stage.refused("copy_project_version", **members, VersionName="three")
+        assert (found[:2], "label_versions" in found[2]) == (("ServiceQuotaExceededException", 400), True)
+        client.delete_project_version(ProjectVersionArn=first)
+        copied("three")
+        stage.close()

@@ -5,26 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from label_stage import LabelStage, code
+from label_stage import code
+from label_versions import VersionStage
 from lookout_stage import ACCOUNT, Stage, refused
 
 REGION = "me-south-1"
+KINDS = ["project", "dataset", "version"]
 
 
 @pytest.fixture(scope="module")
-def labels(stage: Stage) -> LabelStage:
-    return LabelStage(stage, REGION)
+def labels(stage: Stage) -> VersionStage:
+    return VersionStage(stage, REGION)
 
 
-def _made(labels: LabelStage, kind: str, **more: Any) -> str:
+def _made(labels: VersionStage, kind: str, **more: Any) -> str:
     if kind == "project":
         return str(labels.client.create_project(ProjectName=f"tagged-{len(more)}", **more)["ProjectArn"])
+    if kind == "version":
+        return _version(labels, labels.project(), **more)
     answer = labels.client.create_dataset(ProjectArn=labels.project(), DatasetType="TRAIN", **more)
     return str(answer["DatasetArn"])
 
 
-@pytest.mark.parametrize("kind", ["project", "dataset"])
-def test_tag_untag_and_list(labels: LabelStage, kind: str) -> None:
+def _version(labels: VersionStage, project: str, **more: Any) -> str:
+    """One that is at rest: too few images fail its training at once."""
+    arn = labels.create_version(project, **labels.legacy(labels.labelled(1, "red", "green")), **more)
+    assert labels.settled_version(project)["Status"] == "TRAINING_FAILED"
+    return arn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tag_untag_and_list(labels: VersionStage, kind: str) -> None:
     client = labels.client
     bare, arn = _made(labels, kind), _made(labels, kind, Tags={"line": "7", "Käse/ß": ""})
     assert client.list_tags_for_resource(ResourceArn=bare)["Tags"] == {}
@@ -39,16 +50,26 @@ def test_tag_untag_and_list(labels: LabelStage, kind: str) -> None:
     assert client.list_tags_for_resource(ResourceArn=bare)["Tags"] == {}
 
 
-def test_tags_go_with_their_resource(labels: LabelStage) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_tags_go_with_their_resource(labels: VersionStage, kind: str) -> None:
+    client, project = labels.client, labels.project()
+    make, delete = {
+        "project": (lambda: labels.project("again"), lambda arn: client.delete_project(ProjectArn=arn)),
+        "dataset": (lambda: labels.create(project), lambda arn: client.delete_dataset(DatasetArn=arn)),
+        "version": (
+            lambda: _version(labels, project),
+            lambda arn: client.delete_project_version(ProjectVersionArn=arn),
+        ),
+    }[kind]
     for _ in range(2):
-        arn = labels.project("again")
-        assert labels.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {}
-        labels.client.tag_resource(ResourceArn=arn, Tags={"a": "b"})
-        labels.client.delete_project(ProjectArn=arn)
-        assert code(refused(labels.client.list_tags_for_resource, ResourceArn=arn))[0] == "ResourceNotFoundException"
+        arn = make()
+        assert client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {}
+        client.tag_resource(ResourceArn=arn, Tags={"a": "b"})
+        delete(arn)
+        assert code(refused(client.list_tags_for_resource, ResourceArn=arn))[0] == "ResourceNotFoundException"
 
 
-def test_fifty_are_the_most(labels: LabelStage) -> None:
+def test_fifty_are_the_most(labels: VersionStage) -> None:
     arn = labels.project()
     fifty = {f"key-{number}": "v" for number in range(50)}
     labels.client.tag_resource(ResourceArn=arn, Tags=fifty)
@@ -58,7 +79,7 @@ def test_fifty_are_the_most(labels: LabelStage) -> None:
     assert labels.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == fifty | {"key-0": "w"}
 
 
-def test_resources_that_are_not_there(labels: LabelStage) -> None:
+def test_resources_that_are_not_there(labels: VersionStage) -> None:
     project = labels.project()
     dataset = labels.create(project)
     head = project.rpartition("/")[0]
@@ -86,6 +107,6 @@ def test_resources_that_are_not_there(labels: LabelStage) -> None:
 @pytest.mark.parametrize(
     "tags", [{"": "v"}, {"k" * 129: "v"}, {"k": "v" * 257}, {"aws:k": "v"}, {"k": "#"}], ids=lambda tags: str(tags)[:12]
 )
-def test_constraints_of_the_model(labels: LabelStage, tags: dict[str, str]) -> None:
+def test_constraints_of_the_model(labels: VersionStage, tags: dict[str, str]) -> None:
     found = refused(labels.unchecked.tag_resource, ResourceArn=labels.project(), Tags=tags)
     assert code(found) == ("ValidationException", 400)

@@ -89,6 +89,47 @@ def test_a_training_can_be_cancelled(versions: VersionStage) -> None:
     assert job_of(server, arn)["state"] == "CANCELLED"
 
 
+def test_ground_truths_own_multi_label_lines(versions: VersionStage) -> None:
+    """Neither the original nor Relook takes them: the images are there, with an error each."""
+    project = versions.project()
+    lines = [
+        _multilabel(line["source-ref"], place % 2) for place, line in enumerate(versions.labelled(5, "red", "green"))
+    ]
+    train = versions.dataset(lines, project)
+    stats = {"LabeledEntries": 10, "TotalEntries": 10, "TotalLabels": 0, "ErrorEntries": 10}
+    assert versions.describe(train)["DatasetStats"] == stats
+    assert len(versions.entries(train, HasErrors=True)) == 10
+    assert versions.client.list_dataset_labels(DatasetArn=train)["DatasetLabelDescriptions"] == []
+
+    test = versions.create(project, kind="TEST")
+    versions.client.distribute_dataset_entries(Datasets=[{"Arn": train}, {"Arn": test}])
+    assert [versions.settled(arn)["Status"] for arn in (train, test)] == ["UPDATE_FAILED", "UPDATE_FAILED"]
+    assert versions.describe(train)["DatasetStats"] == stats
+
+    versions.create_version(project)
+    found = versions.settled_version(project)
+    message = "The manifest file contains too many invalid rows."
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", message)
+    assert versions.read(found["ManifestSummary"])["statistics"]["training"]["invalid_json_lines"] == 10
+    assert "EvaluationResult" not in found
+
+
+def _multilabel(source_ref: str, has: int) -> dict[str, Any]:
+    """A line of a labelling job for several labels: an array of class ids, of which there may be none."""
+    return {
+        "source-ref": source_ref,
+        "colours": [has],
+        "colours-metadata": {
+            "job-name": "labeling-job/colours",
+            "class-map": {str(has): ("red", "green")[has]},
+            "confidence-map": {str(has): 0.95},
+            "human-annotated": "yes",
+            "creation-date": "2020-03-06T17:46:39.176",
+            "type": "groundtruth/image-classification-multilabel",
+        },
+    }
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed: detectors are trained")
 def test_a_detector_needs_pytorch(versions: VersionStage) -> None:
     project = versions.project()

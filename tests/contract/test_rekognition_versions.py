@@ -52,11 +52,40 @@ def test_a_life(versions: VersionStage) -> None:
             [asset] = found[result][name]["Assets"]
             assert len(versions.text(asset["GroundTruthManifest"]).splitlines()) == images
     assert versions.client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"line": "3"}
+    _check_report(versions.read(_beside(found["EvaluationResult"]["Summary"], "TrainingReport")), arn)
 
     assert versions.client.delete_project_version(ProjectVersionArn=arn)["Status"] == "DELETING"
     answer = versions.client.describe_project_versions(ProjectArn=project, VersionNames=["v.1"])
     assert answer["ProjectVersionDescriptions"] == []
     assert "NextToken" not in answer
+
+
+def _beside(summary: dict[str, Any], file: str) -> dict[str, Any]:
+    """The S3 object of another result file."""
+    where = summary["S3Object"]
+    return {"S3Object": where | {"Name": where["Name"].replace("EvaluationResultSummary", file)}}
+
+
+def _check_report(report: dict[str, Any], arn: str) -> None:
+    """Four test images of two labels, all told right."""
+    assert (report["ProjectVersionArn"], report["Task"], report["Labels"]) == (arn, "single-label", ["green", "red"])
+    assert (report["NumberOfTrainingImages"], report["NumberOfTestingImages"]) == (16, 4)
+    details = report["Details"]
+    assert (details["images"], details["interval_level"], details["confusion"]) == (4, 0.95, [[2, 0], [0, 2]])
+    assert [(one["label"], one["truths"]) for one in details["labels"]] == [("green", 2), ("red", 2)]
+    for figures in (details, *details["labels"]):
+        for name in ("average_precision", "f1"):
+            low, high = figures[name]["interval"]
+            assert 0 <= low <= figures[name]["value"] == 1.0 == high
+    for label in details["labels"]:
+        scores = [point["score"] for point in label["curve"]]
+        assert scores
+        assert scores == sorted(scores, reverse=True)
+        recalls = [point["recall"] for point in label["curve"]]
+        assert recalls == sorted(recalls)
+        assert recalls[-1] == 1.0
+        assert all(0 <= point["precision"] <= 1 for point in label["curve"])
+        assert any(point["score"] >= label["threshold"] for point in label["curve"])
 
 
 def test_a_failed_training(versions: VersionStage) -> None:

@@ -1,0 +1,122 @@
+"""`aws rekognition` tells what was refused by its code, and scripts by its exit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from string import Template
+
+import pytest
+from aws_clis import VERSIONS, Aws, cli
+from label_versions import VersionStage
+from lookout_stage import BUCKET, REGION, Stage
+from running_stage import RunningStage, running_stage
+
+from tiny_models import plain
+
+pytestmark = pytest.mark.clients
+REFUSED = {"v1": 255, "v2": 254}
+WAITED_IN_VAIN = 255
+POLICY = {
+    "Effect": "Allow",
+    "Principal": {"AWS": "111122223333"},
+    "Action": "rekognition:CopyProjectVersion",
+    "Resource": "*",
+}
+FILES = {
+    "policy.json": json.dumps({"Version": "2012-10-17", "Statement": [POLICY]}).encode(),
+    "tags.json": json.dumps({f"key-{number}": "" for number in range(51)}).encode(),
+    "junk": b"junk",
+    "wide.png": plain(0, 0, 0, 4097, 300),
+    "low.png": plain(0, 0, 0, 64, 63),
+}
+ERRORS = {
+    "key": (
+        "InvalidParameterException",
+        f"create-project-version $project --version-name v --output-config S3Bucket={BUCKET} --kms-key-id alias/key",
+    ),
+    "low image": ("InvalidParameterException", "detect-custom-labels $asked --image-bytes fileb://low.png"),
+    "page size": ("ValidationException", "describe-projects --max-results 101"),
+    "name": ("ValidationException", "create-project --project-name a/b"),
+    "token": ("InvalidPaginationTokenException", "describe-projects --next-token mine"),
+    "object": (
+        "InvalidS3ObjectException",
+        f"detect-custom-labels $asked --image S3Object={{Bucket={BUCKET},Name=absent}}",
+    ),
+    "manifest": (
+        "InvalidS3ObjectException",
+        "create-dataset $project --dataset-type TRAIN --dataset-source "
+        f"GroundTruthManifest={{S3Object={{Bucket={BUCKET},Name=absent}}}}",
+    ),
+    "wide image": ("ImageTooLargeException", "detect-custom-labels $asked --image-bytes fileb://wide.png"),
+    "junk": ("InvalidImageFormatException", "detect-custom-labels $asked --image-bytes fileb://junk"),
+    "policy": (
+        "MalformedPolicyDocumentException",
+        "put-project-policy $project --policy-name p --policy-document {}",
+    ),
+    "revision": (
+        "InvalidPolicyRevisionIdException",
+        "put-project-policy $project --policy-name p --policy-document file://policy.json --policy-revision-id a1",
+    ),
+    "tags": ("ServiceQuotaExceededException", "tag-resource $resource --tags file://tags.json"),
+}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStage]:
+    with running_stage(tmp_path_factory.mktemp("labels")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def arns(stage: RunningStage) -> dict[str, str]:
+    """What the commands name: a version that runs, and its project."""
+    version = stage.run(stage.trained("refusing"))
+    project = stage.project_arn(version)
+    return {
+        "asked": f"--project-version-arn {version}",
+        "project": f"--project-arn {project}",
+        "resource": f"--resource-arn {project}",
+    }
+
+
+@pytest.fixture(scope="module")
+def failed(stage: RunningStage) -> str:
+    """A project whose version v1 could not be trained."""
+    made = Stage(stage.server)
+    made.s3.create_bucket(Bucket=BUCKET)
+    versions = VersionStage(made, REGION)
+    project = versions.project()
+    versions.create_version(project, **versions.legacy(versions.labelled(1, "red", "green")))
+    assert versions.settled_version(project)["Status"] == "TRAINING_FAILED"
+    made.close()
+    return project
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def aws(stage: RunningStage, version: str, tmp_path: Path) -> Aws:
+    for name, data in FILES.items():
+        (tmp_path / name).write_bytes(data)
+    return partial(cli(version, stage.server.variables, tmp_path), "rekognition")
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(aws: Aws, version: str, arns: dict[str, str], name: str) -> None:
+    error, command = ERRORS[name]
+    operation, *arguments = Template(command).substitute(arns).split()
+    said = aws(operation, *arguments, exits=REFUSED[version])
+    assert f"An error occurred ({error}) when calling the " in said
+
+
+def test_a_waiter_for_a_training_that_failed(aws: Aws, failed: str) -> None:
+    of_version = ["--project-arn", failed, "--version-names", "v1"]
+    said = aws("wait", "project-version-training-completed", *of_version, exits=WAITED_IN_VAIN)
+    assert "Waiter ProjectVersionTrainingCompleted failed" in said
+    assert "TRAINING_FAILED" in said
