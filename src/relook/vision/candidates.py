@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from relook.vision.calibration import fit_platt
 from relook.vision.metrics import auroc, best_f1
-from relook.vision.problem import Problem, assign_folds
+from relook.vision.problem import Positions, Problem, assign_folds
 from relook.vision.samples import Task, TrainingError
 from relook.vision.scorers import SCORERS
 from relook.vision.scorers.base import Descriptors, Layout, Score, Scorer
@@ -137,7 +137,7 @@ def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer
         return [score.apply(descriptors)], score
     raws, fitted = [], []
     for repeat in range(REPEATS):
-        deal = problem.fold if repeat == 0 else assign_folds(problem.anomalous, problem.seed, repeat)
+        deal = problem.fold if repeat == 0 else _dealt(problem, repeat)
         raw = np.empty(len(descriptors))
         for fold in np.unique(deal):
             rest = deal != fold
@@ -146,6 +146,10 @@ def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer
         raws.append(raw)
     weights = np.mean([score.weights for score in fitted], axis=0)
     return raws, Score(weights, np.mean([score.bias for score in fitted], axis=0))
+
+
+def _dealt(problem: Problem, repeat: int) -> Positions:
+    return assign_folds(problem.anomalous, problem.seed, repeat, problem.copy_of)
 
 
 def _information(raw: Raw, problem: Problem) -> float:

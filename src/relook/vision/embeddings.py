@@ -80,12 +80,15 @@ class Embeddings:
         return (pixels_of(self._samples[at]) for at in positions)
 
 
-def remember(embeddings: Iterable[tuple[int, Floats]], normals: int, rows: int, seed: int) -> MemoryBank:
-    """The bank of `normals` normal images, picked from an equal number of patches of each."""
+def remember(
+    embeddings: Iterable[tuple[int, Floats]], normals: int, rows: int, seed: int, source: Positions
+) -> MemoryBank:
+    """The bank of `normals` normal images, picked from an equal number of patches of each; `source` is the number under
+    which each position is left out."""
     share = max(1, SAMPLED_PATCHES // normals)
     parts, sources = [], []
     for at, embedding in embeddings:
         picked = np.random.default_rng([seed, 4, at]).permutation(len(embedding))[:share]
         parts.append(embedding[picked])
-        sources.append(np.full(len(picked), at))
+        sources.append(np.full(len(picked), source[at]))
     return greedy_coreset(np.concatenate(parts), np.concatenate(sources), rows, np.random.default_rng([seed, 5]))

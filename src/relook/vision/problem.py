@@ -16,13 +16,16 @@ Positions = npt.NDArray[np.int64]
 FOLDS = 4
 FEWEST_ANOMALIES = 4
 """Fewer labelled anomalies than this teach nothing that can be checked; then only normals are learned from."""
+MOST_ALIKE = 0.1
+"""Part of the images that has to be left when copies are counted once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Samples, their labels and folds, all of one length.
 
-    `source` is the position of the image a sample was made from: its own, or for a synthetic defect the normal's.
+    `source` is the position of the image a sample was made from: its own, for a synthetic defect the normal's, and for
+    copies of one picture the first one's. `copy_of` is the same but for synthetic defects, which have their own.
     `planted` says that the anomalies among the samples are synthetic: they may choose, but set no threshold.
     """
 
@@ -34,6 +37,8 @@ class Problem:
     classes: Sequence[DefectClass]
     seed: int
     planted: bool = False
+    copy_of: Positions | None = None
+    """None: no picture is there twice."""
 
     @property
     def normal(self) -> Positions:
@@ -51,11 +56,26 @@ class Problem:
         return self.ranked or self.task is Task.SEGMENTATION
 
 
-def assign_folds(anomalous: Labels, seed: int, repeat: int = 0) -> Positions:
-    """Stratified: each label is dealt out over the folds in a seeded order, another one for each `repeat`."""
+def assign_folds(anomalous: Labels, seed: int, repeat: int = 0, copy_of: Positions | None = None) -> Positions:
+    """Stratified: each label is dealt out over the folds in a seeded order, another one for each `repeat`; samples of
+    one `copy_of` together, as the first of them is labelled."""
     rng = np.random.default_rng([seed, 2, repeat])
     fold = np.empty(len(anomalous), np.int64)
+    first = np.arange(len(anomalous)) if copy_of is None else copy_of
     for label in (False, True):
-        members = rng.permutation(np.flatnonzero(anomalous == label))
+        members = rng.permutation(np.flatnonzero((anomalous == label) & (first == np.arange(len(anomalous)))))
         fold[members] = np.arange(len(members)) % FOLDS
-    return fold
+    return fold[first]
+
+
+def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]]) -> Positions:
+    """(samples,) the position of the first sample of the same picture, by `groups` of keys; the samples' own, all of
+    them, where hardly any would be left: what is so much alike are no copies but products."""
+    place: dict[str, int] = {}
+    for at, key in enumerate(keys):
+        place.setdefault(key, at)
+    found = np.arange(len(keys))
+    for group in groups:
+        members = sorted(place[key] for key in group if key in place)
+        found[members] = members[0] if members else 0
+    return found if len(np.unique(found)) >= MOST_ALIKE * len(keys) else np.arange(len(keys))

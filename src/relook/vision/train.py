@@ -23,7 +23,7 @@ from relook.vision.metrics import PixelCounts, image_metrics
 from relook.vision.models import MODELS, Cells
 from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
-from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
+from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds, copies_among
 from relook.vision.samples import (
     DefectClass,
     Metrics,
@@ -105,13 +105,13 @@ def train(
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
-        problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed)
+        problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed, sifted.copies)
         where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
         views = _look(problem, options.sizes(seen.size), backbone, precision, where, progress)
         found = compare(problem, views)
         chosen = choose(found, problem.planted, options.scorer)
         if len(sifted.samples) > COMPARED_IMAGES:
-            problem = _problem(sifted.samples, task, classes, seed)
+            problem = _problem(sifted.samples, task, classes, seed, sifted.copies)
             chosen = _refit(chosen, problem, backbone, precision, where, progress)
         model = _fit(chosen, found, problem)
         progress("fit", 1, 1)
@@ -134,22 +134,31 @@ def train(
     return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals)
 
 
-def _problem(samples: Sequence[Sample], task: Task, classes: Sequence[DefectClass], seed: int) -> Problem:
-    """With too few anomalies to learn from, defects are planted into normal images instead."""
+def _problem(
+    samples: Sequence[Sample],
+    task: Task,
+    classes: Sequence[DefectClass],
+    seed: int,
+    copies: Sequence[Sequence[str]] = (),
+) -> Problem:
+    """With too few anomalies to learn from, defects are planted into normal images instead. `copies` are keys of those
+    that show the same picture: none is judged by what was learned from another."""
     if task is Task.SEGMENTATION and not any(sample.mask for sample in samples):
         raise TrainingError("segmentation needs training images with masks; add masks to the training dataset")
-    source = list(range(len(samples)))
     planted = task is Task.CLASSIFICATION and sum(sample.anomalous for sample in samples) < FEWEST_ANOMALIES
     if planted:
-        normal = [at for at, sample in enumerate(samples) if not sample.anomalous]
-        samples, source = [samples[at] for at in normal], list(range(len(normal)))
+        samples = [sample for sample in samples if not sample.anomalous]
+    copy_of = copies_among([sample.key for sample in samples], copies)
+    source = copy_of
+    if planted:
         victims = np.sort(np.random.default_rng([seed, 9]).permutation(len(samples))[:MOST]).tolist()
+        copy_of = np.append(copy_of, len(samples) + np.arange(len(victims)))
+        source = np.append(source, source[victims])
         samples = [*samples, *(plant(samples[at], seed, at) for at in victims)]
-        source += victims
     anomalous = np.array([sample.anomalous for sample in samples], bool)
-    origin = np.array(source, np.int64)
-    fold = assign_folds(anomalous, seed)[origin]  # a head that knows a defect's original knows what is not the defect
-    return Problem(samples, anomalous, fold, origin, task, classes, seed, planted)
+    fold = assign_folds(anomalous, seed, copy_of=copy_of)
+    # a head that knows a defect's original knows what is not the defect
+    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of)
 
 
 def _look(

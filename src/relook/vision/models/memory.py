@@ -29,7 +29,8 @@ class Memory:
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
         normal = problem.normal
-        bank = remember(_stepping(cells.embeddings.each(normal), step), len(normal), BANK_ROWS, problem.seed)
+        images = _stepping(cells.embeddings.each(normal), step)
+        bank = remember(images, len(normal), BANK_ROWS, problem.seed, problem.source)
         cells.bank = bank
         described = []
         for at, embedding in _stepping(cells.embeddings.each(), step):

@@ -1,0 +1,83 @@
+"""Copies of a picture are not judged by what was learned from one another."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rendered_parts import ignore, part, samples
+
+from relook.vision import train as training
+from relook.vision.artifact import CARD
+from relook.vision.problem import FOLDS, assign_folds, copies_among
+from relook.vision.samples import Sample, Task
+from relook.vision.train import Options, train
+from relook.vision.weights import random_backbone
+
+BACKBONE = random_backbone()
+pytestmark = pytest.mark.usefixtures("few_steps")
+
+
+def saved(seed: int, quality: int) -> Sample:
+    room = io.BytesIO()
+    part(seed, False)[0].save(room, "JPEG", quality=quality)
+    data = room.getvalue()
+    return Sample(f"s3://parts/{seed}-{quality}.jpg", lambda: data, anomalous=False)
+
+
+def raw_threshold(output: Path, normals: list[Sample]) -> float:
+    train(
+        normals, samples(900, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=output, seed=3,
+        progress=ignore, options=Options(long_sides=(128,), scorer="peak distance"),
+    )  # fmt: skip
+    return float(json.loads((output / CARD).read_text("utf-8"))["record"]["raw_threshold"])
+
+
+def test_a_threshold_does_not_fall_because_every_picture_is_there_three_times(tmp_path: Path) -> None:
+    once = raw_threshold(tmp_path / "once", [saved(seed, 90) for seed in range(12)])
+    thrice = raw_threshold(
+        tmp_path / "thrice", [saved(seed, quality) for seed in range(12) for quality in (90, 85, 80)]
+    )
+    assert thrice == pytest.approx(once, rel=0.1)
+
+
+def test_copies_lie_in_one_fold_and_the_rest_as_without_them() -> None:
+    anomalous = np.arange(20) >= 12
+    copy_of = np.arange(20)
+    copy_of[[3, 7]] = 3
+    copy_of[[0, 15]] = 0  # labelled once so and once so
+    for repeat in range(3):
+        fold = assign_folds(anomalous, 1, repeat, copy_of)
+        assert fold[3] == fold[7]
+        assert fold[0] == fold[15]
+        assert set(fold) == set(range(FOLDS))
+        assert np.array_equal(assign_folds(anomalous, 1, repeat, np.arange(20)), assign_folds(anomalous, 1, repeat))
+
+
+def test_copies_are_known_by_their_keys() -> None:
+    found = copies_among(["a", "b", "c", "d", "e"], [("d", "test", "b"), ("test", "f")])
+    assert found.tolist() == [0, 1, 2, 1, 4]
+
+
+def test_products_that_are_all_alike_are_no_copies() -> None:
+    keys = [str(at) for at in range(30)]
+    assert copies_among(keys, [keys[:29]]).tolist() == list(range(30))
+    assert len(set(copies_among(keys, [keys[:28]]).tolist())) == 3
+
+
+def test_a_planted_defect_goes_with_the_copies_of_what_it_was_planted_into() -> None:
+    normals = samples(0, 12, 0)
+    copies = (normals[2].key, normals[5].key)
+    problem = training._problem(normals, Task.CLASSIFICATION, (), 3, [copies])
+    planted = np.flatnonzero(problem.anomalous)
+    assert problem.planted
+    assert len(planted) == 12
+    assert problem.source[5] == problem.source[2] == 2
+    assert (problem.source[planted] == 2).sum() == 2
+    assert np.array_equal(problem.fold, problem.fold[problem.source])
+    assert replace(problem).copy_of is not None
+    assert len(np.unique(problem.copy_of)) == len(problem.samples) - 1
