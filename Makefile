@@ -75,7 +75,7 @@ test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(
 	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
 	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
 	@$(BIN)/python -m pytest -q -m 'not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
-	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision tests/unit/rekognition tests/contract/test_rekognition_shared.py
+	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision tests/unit/rekognition tests/contract/test_rekognition_shared.py tests/contract/test_rekognition_drawn.py
 
 .PHONY: lint
 lint: $(TESTS) ## style, types and import directions only

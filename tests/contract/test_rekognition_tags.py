@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 from label_stage import code
 from label_versions import VersionStage
-from lookout_stage import ACCOUNT, Stage, refused
+from lookout_stage import ACCOUNT, Stage, refused, until
+
+from relook.datafolder import DataFolder
 
 REGION = "me-south-1"
 KINDS = ["project", "dataset", "version"]
@@ -64,9 +68,19 @@ def test_tags_go_with_their_resource(labels: VersionStage, kind: str) -> None:
     for _ in range(2):
         arn = make()
         assert client.list_tags_for_resource(ResourceArn=arn)["Tags"] == {}
-        client.tag_resource(ResourceArn=arn, Tags={"a": "b"})
+        client.tag_resource(ResourceArn=arn, Tags={"a": f"of a {kind}"})
+        assert _rows(labels, f"of a {kind}") == 1
         delete(arn)
         assert code(refused(client.list_tags_for_resource, ResourceArn=arn))[0] == "ResourceNotFoundException"
+        until(lambda: _rows(labels, f"of a {kind}"), lambda left: left == 0)
+
+
+def _rows(labels: VersionStage, value: str) -> int:
+    """Tags with this value, those that no resource has any more too."""
+    database = DataFolder(labels.stage.server.data).database
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        counted = connection.execute("SELECT count(*) FROM rekognition_tags WHERE value = ?", (value,))
+        return int(counted.fetchone()[0])
 
 
 def test_fifty_are_the_most(labels: VersionStage) -> None:
