@@ -7,16 +7,21 @@ mask PNG on its way out. Nothing is pickled, and no image byte is encoded or esc
 from __future__ import annotations
 
 import json
+import math
+import struct
+from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from struct import Struct
 from typing import Any
 
 from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
 from relook.vision.samples import ImageFault, Prediction, Region
 
-HEADER = Struct("!BQII")
+HEADER = struct.Struct("!BQII")
+_ROW = struct.Struct("=7d")
+"""Of a label found: its place among the names, score, threshold, and the box's left, top, width and height."""
+_NO_BOX = (math.nan,) * 4
 LONGEST = 1 << 30
 """Bytes of a head or a body; more means that the two ends lost step."""
 
@@ -37,7 +42,7 @@ class FrameKind(IntEnum):
     FAILED = 5
     """Unit to server: the model failed on this image, and the unit lives on. Head: {"message": ...}."""
     LABELS = 6
-    """Unit to server. Head: a classifier's or detector's prediction."""
+    """Unit to server. Head: a classifier's or detector's prediction without what was found; body: that, in rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,29 +114,29 @@ def join_prediction(head: Mapping[str, Any], body: bytes) -> Prediction:
         raise FrameError(f"a prediction lacks a member, or has a strange one: {error}") from None
 
 
-def head_of_labels(prediction: LabelPrediction) -> dict[str, Any]:
-    """A prediction as a head, each label a row, for there may be hundreds; plain numbers, also where numpy's slipped
-    in."""
-    return {
-        "width": prediction.width,
-        "height": prediction.height,
-        "found": [
-            [one.name, float(one.score), float(one.threshold), *(_sides(one.box) if one.box is not None else ())]
-            for one in prediction.found
-        ],
-    }
+def split_labels(prediction: LabelPrediction) -> tuple[dict[str, Any], bytes]:
+    """A prediction as head and body: the labels' names, and a row of numbers for each label found, for there may be
+    hundreds, and numbers as text take their time."""
+    names = list(dict.fromkeys(one.name for one in prediction.found))
+    place = {name: at for at, name in enumerate(names)}
+    rows = array("d")
+    for one in prediction.found:
+        rows.extend((place[one.name], one.score, one.threshold))
+        rows.extend(_NO_BOX if one.box is None else (one.box.left, one.box.top, one.box.width, one.box.height))
+    return {"width": prediction.width, "height": prediction.height, "names": names}, rows.tobytes()
 
 
-def join_labels(head: Mapping[str, Any]) -> LabelPrediction:
-    """The inverse of `head_of_labels`; FrameError where members are missing."""
+def join_labels(head: Mapping[str, Any], body: bytes) -> LabelPrediction:
+    """The inverse of `split_labels`; FrameError where members are missing."""
     try:
+        names = head["names"]
         found = tuple(
-            FoundLabel(name, score, threshold, Rectangle(*box) if box else None)
-            for name, score, threshold, *box in head["found"]
+            FoundLabel(names[int(place)], score, threshold, None if left != left else Rectangle(left, *sides))
+            for place, score, threshold, left, *sides in _ROW.iter_unpack(body)
         )
         return LabelPrediction(head["width"], head["height"], found)
-    except (KeyError, TypeError, ValueError) as error:
-        raise FrameError(f"a prediction lacks a member, or has a strange one: {error}") from None
+    except (IndexError, KeyError, TypeError, ValueError, struct.error) as wrong:
+        raise FrameError(f"a prediction lacks a member, or has a strange one: {wrong}") from None
 
 
 def parse_fault(head: Mapping[str, Any]) -> ImageFault:
@@ -140,7 +145,3 @@ def parse_fault(head: Mapping[str, Any]) -> ImageFault:
         return ImageFault(head["fault"])
     except (KeyError, ValueError) as error:
         raise FrameError(f"a refusal of an image lacks its fault, or has a strange one: {error}") from None
-
-
-def _sides(box: Rectangle) -> tuple[float, float, float, float]:
-    return float(box.left), float(box.top), float(box.width), float(box.height)

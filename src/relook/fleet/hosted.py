@@ -305,7 +305,7 @@ def _outcome(frame: FrameStart, payload: memoryview) -> AnyPrediction | FleetErr
     if frame.kind is FrameKind.PREDICTION:
         return join_prediction(head, bytes(payload[frame.head :]))
     if frame.kind is FrameKind.LABELS:
-        return join_labels(head)
+        return join_labels(head, bytes(payload[frame.head :]))
     message = str(head.get("message", "no reason given"))
     if frame.kind is FrameKind.BAD_INPUT:
         return BadInput(message, parse_fault(head))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relook import processes
-from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, head_of_labels, parse_start, split_prediction
+from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, parse_start, split_labels, split_prediction
 from relook.vision.labelled import LabelPrediction
 from relook.vision.samples import ImageError
 from relook.vision.serving import AnyPrediction, load
@@ -77,21 +77,22 @@ def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0, engi
 
 
 def _answer(link: socket.socket, request: int, predict: Predict, image: bytes) -> None:
-    mask = b""
+    body = b""
     try:
         prediction = predict(image)
         if isinstance(prediction, LabelPrediction):
-            reply = encode(FrameKind.LABELS, request, head_of_labels(prediction))
+            head, body = split_labels(prediction)
+            reply = encode(FrameKind.LABELS, request, head, len(body))
         else:
-            head, mask = split_prediction(prediction)
-            reply = encode(FrameKind.PREDICTION, request, head, len(mask))
+            head, body = split_prediction(prediction)
+            reply = encode(FrameKind.PREDICTION, request, head, len(body))
     except ImageError as error:
         reply = encode(FrameKind.BAD_INPUT, request, {"message": str(error), "fault": error.fault.value})
     except Exception as error:
         traceback.print_exc()
         reply = encode(FrameKind.FAILED, request, {"message": f"{type(error).__name__}: {error}"})
     link.sendall(reply)
-    link.sendall(mask)
+    link.sendall(body)
 
 
 def _receive(link: socket.socket, size: int) -> bytes | None:

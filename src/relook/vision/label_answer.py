@@ -8,6 +8,7 @@ from typing import Any
 from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
 
 _DECIMALS = 5
+_STEP = 10**-_DECIMALS
 _FLOAT = Struct("f")
 
 
@@ -22,15 +23,18 @@ def custom_labels(
     boxes shares of the upright image. Both are those of scores rounded to 5 decimals, as 32-bit floats, which is also
     how they are compared: a confidence that was told is not below itself.
     """
-    told = [one for one in prediction.found if _told(one, min_confidence)]
+    least = None if min_confidence is None else _single(min_confidence)
+    told = [one for one in prediction.found if _told(one, least)]
     told.sort(key=lambda one: -round(one.score, _DECIMALS))
     return [_entry(one, prediction) for one in told[:max_results]]
 
 
-def _told(one: FoundLabel, min_confidence: float | None) -> bool:
-    if min_confidence is None:
-        return round(one.score, _DECIMALS) >= round(one.threshold, _DECIMALS)
-    return _confidence(one) >= _single(min_confidence)
+def _told(one: FoundLabel, least: float | None) -> bool:
+    """What lies a step below cannot be rounded up to the limit; a detector finds a hundred such boxes in a picture."""
+    if least is None:
+        near = one.score >= one.threshold - _STEP
+        return near and round(one.score, _DECIMALS) >= round(one.threshold, _DECIMALS)
+    return 100 * one.score >= least - 200 * _STEP and _confidence(one) >= least
 
 
 def _entry(one: FoundLabel, prediction: LabelPrediction) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -14,12 +15,12 @@ from relook.fleet.frames import (
     FrameKind,
     FrameStart,
     encode,
-    head_of_labels,
     join_labels,
     join_prediction,
     parse_fault,
     parse_head,
     parse_start,
+    split_labels,
     split_prediction,
 )
 from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
@@ -58,10 +59,13 @@ def test_a_prediction_survives_the_wire_exactly(prediction: Prediction, request:
 
 @given(label_predictions)
 def test_labels_survive_the_wire_exactly(prediction: LabelPrediction) -> None:
-    wire = encode(FrameKind.LABELS, 7, head_of_labels(prediction))
+    head, body = split_labels(prediction)
+    wire = encode(FrameKind.LABELS, 7, head, len(body)) + body
     start = parse_start(wire[: HEADER.size])
-    assert (start.kind, start.request, start.body) == (FrameKind.LABELS, 7, 0)
-    assert join_labels(parse_head(wire[HEADER.size :])) == prediction
+    assert (start.kind, start.request) == (FrameKind.LABELS, 7)
+    rest = wire[HEADER.size :]
+    assert len(rest) == start.head + start.body
+    assert join_labels(parse_head(rest[: start.head]), rest[start.head :]) == prediction
 
 
 @given(st.binary(min_size=HEADER.size, max_size=HEADER.size))
@@ -93,18 +97,20 @@ def test_a_prediction_that_lacks_a_member_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "head",
+    ("head", "rows"),
     [
-        {"width": 1, "height": 1},
-        {"width": 1, "found": []},
-        {"width": 1, "height": 1, "found": [["a", 0.5]]},
-        {"width": 1, "height": 1, "found": [["a", 0.5, 0.5, 1.0]]},
-        {"width": 1, "height": 1, "found": 1},
+        ({"width": 1, "height": 1}, [[0.0] * 7]),
+        ({"width": 1, "names": ["a"]}, [[0.0] * 7]),
+        ({"width": 1, "height": 1, "names": ["a"]}, [[0.0] * 6]),
+        ({"width": 1, "height": 1, "names": ["a"]}, [[1.0, 0.5, 0.5, 0, 0, 1, 1]]),
+        ({"width": 1, "height": 1, "names": ["a"]}, [[math.nan, 0.5, 0.5, 0, 0, 1, 1]]),
+        ({"width": 1, "height": 1, "names": 1}, [[0.0] * 7]),
     ],
+    ids=["no names", "no height", "a short row", "no such name", "no name", "names that are none"],
 )
-def test_labels_that_lack_a_member_are_refused(head: dict[str, object]) -> None:
+def test_labels_that_lack_a_member_are_refused(head: dict[str, object], rows: list[list[float]]) -> None:
     with pytest.raises(FrameError, match="lacks a member"):
-        join_labels(head)
+        join_labels(head, np.array(rows, np.float64).tobytes())
 
 
 @pytest.mark.parametrize("fault", ImageFault)
@@ -122,7 +128,8 @@ def test_labels_of_numpy_become_plain_ones() -> None:
     box = Rectangle(*np.array([1, 2.5, 3, 4], np.float32))
     strange = LabelPrediction(9, 8, (FoundLabel("a", np.float32(0.5), np.float64(0.25), box),))  # type: ignore[arg-type]
     plain = LabelPrediction(9, 8, (FoundLabel("a", 0.5, 0.25, Rectangle(1, 2.5, 3, 4)),))
-    assert join_labels(json.loads(json.dumps(head_of_labels(strange)))) == plain
+    head, body = split_labels(strange)
+    assert join_labels(json.loads(json.dumps(head)), body) == plain
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:

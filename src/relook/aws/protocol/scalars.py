@@ -9,6 +9,8 @@ import math
 import re
 from typing import Any
 
+import pybase64
+
 from relook.aws.protocol import timestamps
 from relook.aws.protocol.problems import Malformed, check_text
 
@@ -74,7 +76,7 @@ def float_text(value: float) -> str:
 
 def blob(text: str) -> bytes:
     try:
-        return base64.b64decode(text.strip(), validate=True)
+        return pybase64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError) as error:
         raise Malformed(f"the value is not base64: {error}") from error
 
