@@ -74,6 +74,8 @@ def test_from_drawn_plates_to_found_defects(tmp_path: Path, environment: dict[st
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, environment: dict[str, str]) -> None:
     command = [*COMMAND, "--small", "--out", str(tmp_path / "out" / "report.html")]
+    # A shell that runs the tests in the background has SIGINT ignored, which a process hands down.
+    command = ["env", "--default-signal=INT", *command]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = []

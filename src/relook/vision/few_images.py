@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from relook.vision.check.report import listed
 from relook.vision.labelled import LabelledImage
+from relook.vision.naming import listed
 
 FEW_IMAGES = 10
 """Training images of a label below which it is known too little."""

@@ -68,9 +68,12 @@ def assign_folds(anomalous: Labels, seed: int, repeat: int = 0, copy_of: Positio
     return fold[first]
 
 
-def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]]) -> Positions:
-    """(samples,) the position of the first sample of the same picture, by `groups` of keys; the samples' own, all of
-    them, where hardly any would be left: what is so much alike are no copies but products."""
+def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]], anomalous: Labels) -> Positions:
+    """(samples,) the position of the first sample of the same picture, by `groups` of keys.
+
+    Samples of a label of which hardly any would be left, too few for the folds, keep their own: what is so much alike
+    are no copies but products.
+    """
     place: dict[str, int] = {}
     for at, key in enumerate(keys):
         place.setdefault(key, at)
@@ -78,4 +81,8 @@ def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]]) -> Positi
     for group in groups:
         members = sorted(place[key] for key in group if key in place)
         found[members] = members[0] if members else 0
-    return found if len(np.unique(found)) >= MOST_ALIKE * len(keys) else np.arange(len(keys))
+    for label in (False, True):
+        members_of = np.flatnonzero(anomalous == label)
+        if len(np.unique(found[members_of])) < max(FOLDS, MOST_ALIKE * len(members_of)):
+            found[members_of] = members_of
+    return found

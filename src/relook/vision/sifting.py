@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from relook.vision.backbones import Backbone
 from relook.vision.check import Kind, Report, Severity, check
-from relook.vision.check.report import listed, told
+from relook.vision.check.report import told
+from relook.vision.naming import listed
 from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, Sample
 from relook.vision.survey import FEWEST_NORMALS

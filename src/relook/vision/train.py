@@ -148,7 +148,8 @@ def _problem(
     planted = task is Task.CLASSIFICATION and sum(sample.anomalous for sample in samples) < FEWEST_ANOMALIES
     if planted:
         samples = [sample for sample in samples if not sample.anomalous]
-    copy_of = copies_among([sample.key for sample in samples], copies)
+    labels = np.array([sample.anomalous for sample in samples], bool)
+    copy_of = copies_among([sample.key for sample in samples], copies, labels)
     source = copy_of
     if planted:
         victims = np.sort(np.random.default_rng([seed, 9]).permutation(len(samples))[:MOST]).tolist()

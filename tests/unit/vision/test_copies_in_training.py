@@ -59,14 +59,20 @@ def test_copies_lie_in_one_fold_and_the_rest_as_without_them() -> None:
 
 
 def test_copies_are_known_by_their_keys() -> None:
-    found = copies_among(["a", "b", "c", "d", "e"], [("d", "test", "b"), ("test", "f")])
-    assert found.tolist() == [0, 1, 2, 1, 4]
+    normal = np.zeros(5, bool)
+    assert copies_among(list("abcde"), [("d", "test", "b"), ("test", "f")], normal).tolist() == [0, 1, 2, 1, 4]
 
 
 def test_products_that_are_all_alike_are_no_copies() -> None:
-    keys = [str(at) for at in range(30)]
-    assert copies_among(keys, [keys[:29]]).tolist() == list(range(30))
-    assert len(set(copies_among(keys, [keys[:28]]).tolist())) == 3
+    keys, normal = [str(at) for at in range(60)], np.zeros(60, bool)
+    assert copies_among(keys, [keys[:56]], normal).tolist() == list(range(60))  # five pictures would be left
+    assert len(set(copies_among(keys, [keys[:55]], normal).tolist())) == 6
+
+
+def test_every_label_keeps_enough_pictures_for_the_folds() -> None:
+    keys, anomalous = [str(at) for at in range(24)], np.arange(24) >= 20
+    found = copies_among(keys, [keys[20:22], keys[:2]], anomalous)
+    assert found.tolist() == [0, 0, *range(2, 24)]  # of the four anomalies none can be spared
 
 
 def test_a_planted_defect_goes_with_the_copies_of_what_it_was_planted_into() -> None:

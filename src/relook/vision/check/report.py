@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-_NAMED = 4
-"""How many images a sentence names before it counts the rest."""
+from relook.vision.naming import listed
 
 
 class Severity(StrEnum):
@@ -89,12 +88,6 @@ class Report:
 def told(finding: Finding) -> str:
     """The sentence with some of the images named."""
     return f"{finding.sentence} ({listed(finding.images)})" if finding.images else finding.sentence
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a, b and 12 more`."""
-    shown = ", ".join(names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from relook.vision.check.duplicates import Look, alike
 from relook.vision.check.facts import THUMB
-from relook.vision.check.report import listed
 from relook.vision.few_images import too_few
 from relook.vision.images import Loaded, Pixels, Size, aspect_differs, load_upright
 from relook.vision.labelled import LabelledImage, LabelTask
+from relook.vision.naming import listed
 from relook.vision.samples import ImageError, Progress, TrainingError
 
 MOST_UNEVEN = 3.0
