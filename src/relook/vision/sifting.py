@@ -22,13 +22,12 @@ MOST_LEFT_OUT = 0.1
 """Share of the normals: where more look like anomalies, the labels are told apart by something finer."""
 _TOLD_ELSEWHERE = (Kind.SIZES,)
 """The survey has a sentence on them already."""
-_COPIES = (Kind.DUPLICATE, Kind.LEAKAGE, Kind.CONTRADICTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """`samples` are to be learned from; `notes` are plain sentences; `left_out` keys, worst first; `copies` sets of
-    keys, of test images too, that show one picture each."""
+    """`samples` are to be learned from; `notes` are plain sentences; `left_out` keys, worst first; `copies` as in the
+    check's report."""
 
     samples: list[Sample]
     notes: tuple[str, ...]
@@ -52,22 +51,21 @@ def sift(
 
     report = check(training, test, backbone, seed=seed, precision=precision, progress=step, test_teaches=False)
     notes = tuple(_warnings(report))
-    copies = tuple(group for found in report.findings if found.kind in _COPIES for group in found.groups)
     suspects = report.alike
     normals = sum(not sample.anomalous for sample in training)
     if not suspects:
-        return Sifted(list(training), notes, copies=copies)
+        return Sifted(list(training), notes, copies=report.copies)
     if len(suspects) > MOST_LEFT_OUT * normals or normals - len(suspects) < FEWEST_NORMALS:
         kept = (
             f"{len(suspects)} of {normals} normal images look like the anomalies; that many are hardly mistakes, "
             f"so all were learned from: {listed(suspects)}."
         )
-        return Sifted(list(training), (*notes, kept), copies=copies)
+        return Sifted(list(training), (*notes, kept), copies=report.copies)
     gone = (
         f"Left {len(suspects)} of {normals} normal images out, because they look like the anomalies and unlike the "
         f"other normals: {listed(suspects)}."
     )
-    return Sifted(_without(training, set(suspects)), (*notes, gone), suspects, copies)
+    return Sifted(_without(training, set(suspects)), (*notes, gone), suspects, report.copies)
 
 
 def _warnings(report: Report) -> list[str]:

@@ -13,7 +13,9 @@ from rendered_parts import ignore, part, samples
 
 from relook.vision import train as training
 from relook.vision.artifact import CARD
+from relook.vision.check import check
 from relook.vision.problem import FOLDS, assign_folds, copies_among
+from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, Task
 from relook.vision.train import Options, train
 from relook.vision.weights import random_backbone
@@ -87,3 +89,14 @@ def test_a_planted_defect_goes_with_the_copies_of_what_it_was_planted_into() -> 
     assert np.array_equal(problem.fold, problem.fold[problem.source])
     assert replace(problem).copy_of is not None
     assert len(np.unique(problem.copy_of)) == len(problem.samples) - 1
+
+
+def test_test_images_have_no_part_in_what_counts_as_a_copy() -> None:
+    """Neither as a link between two training images nor by how unlike one another they are."""
+    training = [*(saved(seed, 90) for seed in range(12)), saved(3, 80)]
+    test = [saved(seed, quality) for seed in (3, 5, 40, 41) for quality in (90, 85)]
+    found = [
+        check(training, others, BACKBONE, seed=0, precision=Precision.F32, progress=ignore).copies
+        for others in ([], test)
+    ]
+    assert found[0] == found[1] == ((training[3].key, training[12].key),)

@@ -63,7 +63,8 @@ class Report:
 
     `suspects` are keys of training images labelled normal that may be mislabelled, worst first; `alike` are those of
     them that look like the labelled anomalies too: leave these out of what is learned as normal. `examined` is the
-    number of images the backbone looked at, for shortcuts and suspects.
+    number of images the backbone looked at, for shortcuts and suspects. `copies` are keys of training images, together
+    where they show one picture.
     """
 
     training_images: int
@@ -73,6 +74,7 @@ class Report:
     suspects: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     examined: int = 0
+    copies: tuple[tuple[str, ...], ...] = ()
 
     @property
     def worst(self) -> Severity | None:

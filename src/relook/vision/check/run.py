@@ -49,7 +49,7 @@ def check(
     ]
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
         findings = [*quality.damaged(samples, looked), *_of_files(entries)]
-        report = Report(len(training), len(test), tuple(findings))
+        report = Report(len(training), len(test), tuple(findings), copies=_copies(entries))
         report = _seen(report, _chosen(entries, seed, test_teaches), backbone, precision, seed, progress)
     return replace(report, findings=ordered(report.findings))
 
@@ -58,6 +58,13 @@ def _of_files(entries: Sequence[Entry]) -> list[Finding]:
     """What all images are asked, without the backbone."""
     samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
     return [*quality.flat(samples, facts), *quality.sizes(samples, facts), *duplicates.find(entries)]
+
+
+def _copies(entries: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
+    """Of the training images alone: how like one another the test images are has no part in it."""
+    taught = [entry for entry in entries if not entry.test]
+    groups = duplicates.alike([entry.facts for entry in taught])
+    return tuple(tuple(taught[at].sample.key for at in group) for group in groups)
 
 
 def _seen(
