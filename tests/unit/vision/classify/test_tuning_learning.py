@@ -182,9 +182,12 @@ def test_when_time_is_up_the_backbone_is_taken_as_it_is(tmp_path: Path, monkeypa
     assert "Fine-tuning the backbone took longer than foreseen, and was given up." in result.notes
 
 
-def test_a_failure_of_pytorch_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError])
+def test_a_failure_of_pytorch_costs_no_training(
+    kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(self: Learner, steps: int) -> float:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        raise kind("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(Learner, "seconds_per_step", fail)
     result = run(tmp_path / "model")

@@ -139,13 +139,13 @@ class Trial:
                 return self._tried(progress, threads)
             except _OutOfTimeError:
                 return None, [_TOO_LONG]
-            except RuntimeError as error:  # torch's, for want of memory above all; without it there is a good model
+            except (MemoryError, RuntimeError) as error:  # torch's above all; without it there is a good model
                 return None, [f"Fine-tuning the backbone failed, and was given up: {error}"]
 
     def _tried(self, progress: Progress, threads: int) -> tuple[Tuned | None, list[str]]:
         """One held-out fold after the other, then all images; over at the first fold that is not told better."""
         sizes = self._sizes()
-        steps, size = self._planned(sizes) if self._allows(0.0, sizes[-1]) else (0, sizes[0])
+        steps, size = self._planned(sizes) if self._allows(0.0) else (0, sizes[0])
         if not steps:
             return None, [_NO_TIME]
         pictures = Pictures(self.problem.images, size)
@@ -193,15 +193,13 @@ class Trial:
             part = size.height * size.width / (small.height * small.width)
             again = BATCH * pictures.seconds_to_read * (1 - min(1.0, Pictures.room(size) / images))
             looks = (ASKED + 1) * (min(images, PROBED) + MOST_ASKED) * part * looking
-            fitting = (
-                most for most in LESSONS if self._allows((ASKED + 1) * most * (part * each + again) + looks, size)
-            )
+            fitting = (most for most in LESSONS if self._allows((ASKED + 1) * most * (part * each + again) + looks))
             found.append((next(fitting, 0), size))
         return max(found, key=lambda one: one[0])  # of equals the first
 
-    def _allows(self, seconds: float, size: Size) -> bool:
-        """Whether so much can be spent before the test images are answered."""
-        return self.budget.allows(seconds + self.budget.foreseen(0, size, alone=self.tests))
+    def _allows(self, seconds: float) -> bool:
+        """Whether so much can be spent before the test images are answered, at worst by the best so far."""
+        return self.budget.allows(seconds + self.budget.foreseen(0, self.chosen.look.size, alone=self.tests))
 
     def _some(self, positions: Positions) -> Positions:
         """At most MOST_ASKED of them."""
@@ -220,7 +218,7 @@ class Trial:
 
         def step() -> None:
             stage()
-            if not self._allows(0.0, pictures.size):
+            if not self._allows(0.0):
                 raise _OutOfTimeError
 
         learner.learn(steps, step)
