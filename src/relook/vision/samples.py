@@ -133,9 +133,26 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
+    """`hottest` is where the image is farthest from normal: (x, y) in 0..1 of its width and height."""
+
     key: str
     anomalous: bool
     prediction: Prediction
+    hottest: tuple[float, float]
+
+    @property
+    def right(self) -> bool:
+        return self.prediction.anomalous is self.anomalous
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A test image for people to look at: `picture` is a small JPEG of it, `heat` the same with its heat map over it,
+    from yellow to red where it is far from normal."""
+
+    result: TestResult
+    picture: bytes
+    heat: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +168,8 @@ class TrainingResult:
     """Plain sentences for the user: weights used, mixed image sizes, why the candidate won, warnings."""
     intervals: Mapping[str, Any] = field(default_factory=dict)
     """How sure the metrics are, as JSON: see `training_report.as_record`."""
+    shown: Sequence[Shown] = field(default=())
+    """The test images that tell most about the model: see `gallery.Gallery`."""
 
 
 Progress = Callable[[str, int, int], None]

@@ -17,6 +17,7 @@ from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
+from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.metrics import PixelCounts, image_metrics
@@ -29,6 +30,7 @@ from relook.vision.samples import (
     Metrics,
     Progress,
     Sample,
+    Shown,
     Task,
     TestResult,
     TrainingError,
@@ -117,7 +119,7 @@ def train(
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
-        tests, metrics, overlaps = _evaluate(output, test, classes, progress)
+        tests, metrics, overlaps, shown = _evaluate(output, test, classes, progress)
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     intervals = training_report.as_record(judged, model.held_out)
@@ -131,7 +133,7 @@ def train(
         "left_out": list(sifted.left_out),
     }
     artifact.write(output, (output / artifact.GRAPH).read_bytes(), replace(card, record=record))
-    return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals)
+    return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals, shown)
 
 
 def _problem(
@@ -306,19 +308,22 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
 
 def _evaluate(
     folder: Path, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
-) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...]]:
-    """Every test image through the artifact as it will be served; and of each class the IoUs on the images with it."""
+) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...], tuple[Shown, ...]]:
+    """Every test image through the artifact as it will be served; of each class the IoUs on the images with it; and
+    the images worth looking at."""
     predictor = Predictor.load(folder, threads=1)
-    counts = PixelCounts(classes)
+    counts, gallery = PixelCounts(classes), Gallery()
     results = []
     for position, sample in enumerate(test):
         image = image_of(sample)
         prediction = predictor.predict_loaded(image)
-        results.append(TestResult(sample.key, sample.anomalous, prediction))
+        heat = predictor.heat_map()
+        results.append(TestResult(sample.key, sample.anomalous, prediction, hottest(heat)))
+        gallery.add(results[-1], image.pixels, heat)
         truth = mask_of(sample, classes, image.size) if classes else None
         if truth is not None:
             counts.add(predictor.class_map(image.size), truth)
         progress("evaluate", position + 1, len(test))
     masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
     overlaps = counts.overlaps if masks else ((),) * len(classes)
-    return tuple(results), image_metrics(results, counts.metrics()), overlaps
+    return tuple(results), image_metrics(results, counts.metrics()), overlaps, gallery.shown()

@@ -17,6 +17,7 @@ from relook.vision import artifact, embeddings, survey
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
 from relook.vision.features import Extractor
+from relook.vision.gallery import hottest
 from relook.vision.images import Size
 from relook.vision.predict import Predictor
 from relook.vision.runtime import Precision, native_precision
@@ -93,6 +94,21 @@ def test_evaluation_scores_are_those_served_from_bytes(plain: TrainingResult) ->
         assert predictor.predict(sample.load()).score == pytest.approx(test.prediction.score, abs=1e-6)
         assert test.prediction.mask_png is None
         assert test.prediction.regions == ()
+
+
+def test_the_report_gets_every_test_images_hottest_place_and_what_is_worth_looking_at(plain: TrainingResult) -> None:
+    predictor = Predictor.load(plain.artifact)
+    for test, sample in zip(plain.tests, samples(100, 6, 6), strict=True):
+        predictor.predict(sample.load())
+        assert test.hottest == hottest(predictor.heat_map())
+    assert {each.result.key for each in plain.shown} == {test.key for test in plain.tests}
+    margins = [
+        abs(each.result.prediction.score - each.result.prediction.threshold)
+        for each in plain.shown
+        if each.result.right
+    ]
+    assert margins == sorted(margins)
+    assert Image.open(io.BytesIO(plain.shown[0].heat)).size == (176, 144)
 
 
 def test_same_data_and_seed_give_the_same_bytes_in_any_data_folder(plain: TrainingResult, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from relook.core.states import ModelStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
 from relook.services.lookoutvision import messages
+from relook.services.lookoutvision.report_page import report_page
 from relook.store import lookoutvision_models as models
 from relook.store.engine import Store
 from relook.store.lookoutvision_models import Model, Outcome
@@ -137,6 +139,8 @@ class Training:
         put(manifest_key, evaluation_manifest(evaluation, detections))
         put(result_key, evaluation_result(evaluation, result.metrics, segmentation=segmentation))
         put(output_key(prefix, "TrainingReport", model.name), _report(evaluation, plan, result))
+        page = output_key(prefix, "TrainingReport", model.name, suffix=".html")
+        put(page, report_page(evaluation, result), "text/html; charset=utf-8")
         metrics = result.metrics
         return Outcome(metrics.f1, metrics.recall, metrics.precision, ended, manifest_key, result_key)
 
@@ -166,8 +170,21 @@ def _report(evaluation: Evaluation, plan: Plan, result: TrainingResult) -> bytes
         "NumberOfTestingImages": evaluation.testing_images,
         "MetricsIntervals": dict(result.intervals),
         "Notes": list(result.notes),
+        "TestImages": [_told(test) for test in result.tests],
     }
     return json.dumps(report, indent=1).encode()
+
+
+def _told(test: TestResult) -> dict[str, Any]:
+    """Of a test image what the evaluation manifest has no member for; the point in 0..1 of width and height."""
+    prediction, (left, top) = test.prediction, test.hottest
+    return {
+        "SourceRef": test.key,
+        "Right": test.right,
+        "Score": prediction.score,
+        "Threshold": prediction.threshold,
+        "HottestPoint": {"Left": left, "Top": top},
+    }
 
 
 def _nothing(connection: Connection) -> None:
