@@ -217,6 +217,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         data=folder.root,
         relaxed_minimums=settings.relaxed_minimums,
         precision=settings.precision,
+        seconds=settings.anomaly_minutes * 60,
     )
     labels = rekognition.job_kinds(
         store=store,
@@ -233,7 +234,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         blobs=blobs,
         clock=system_clock,
         driver=_driver(settings),
-        trainer=engine(folder.root, settings.precision),
+        trainer=engine(folder.root, settings.precision, settings.anomaly_minutes * 60),
         root=folder.training,
         prefix=name_prefix(folder.root, "train"),
         gpu=_NVIDIA.exists(),

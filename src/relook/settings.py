@@ -75,6 +75,8 @@ class Settings:
     """Without an invocation for so long, an endpoint's containers stop until the next one; 0 keeps them running."""
     invocation_mib: int = 6
     """The most MiB of a body of InvokeEndpoint, in either direction."""
+    anomaly_minutes: int = 30
+    """How long training an anomaly model should take."""
     classifier_minutes: int = 10
     """How long training an image classifier of Custom Labels may take."""
     detector_minutes: int = 30
@@ -132,7 +134,7 @@ def load(data: Path | None = None, **flags: Any) -> Settings:
 _NAMES = {each.name: str(each.type).partition("[")[0] for each in fields(Settings) if each.name != "data"}
 
 
-_OF_LABELS = [name for name in _NAMES if name.startswith("label_") or name.endswith("_minutes")]
+_COUNTED = [name for name in _NAMES if name.startswith("label_") or name.endswith("_minutes")]
 
 
 def _from_file(path: Path) -> Mapping[str, Any]:
@@ -192,7 +194,7 @@ def _check(settings: Settings) -> None:
         ("endpoint_instances", settings.endpoint_instances >= 1, "at least 1"),
         ("endpoint_idle_seconds", settings.endpoint_idle_seconds >= 0, "0 or more"),
         ("invocation_mib", 1 <= settings.invocation_mib <= 100, "1 to 100"),
-        *((name, getattr(settings, name) >= 1, "at least 1") for name in _OF_LABELS),
+        *((name, getattr(settings, name) >= 1, "at least 1") for name in _COUNTED),
     ]
     for name, fine, rule in rules:
         if not fine:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from relook.vision import artifact, graph, int8, provenance, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
+from relook.vision.budget import Budget
 from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
-from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare, tried
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
 from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
+from relook.vision.looking import Looking
 from relook.vision.metrics import PixelCounts, image_metrics
-from relook.vision.models import MODELS, Cells
 from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds, copies_among
@@ -41,7 +41,6 @@ from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, image
 
 LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
-HEAD_LONG_SIDE = 768
 LARGEST_GROWTH = 1.1
 """A size that is larger than the images by no more than this is taken for their own; the smallest is always tried."""
 _MATH_THREADS = 1
@@ -51,11 +50,13 @@ because the many small products here lose more by threads waiting for a busy cor
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What measurements hold fixed; None lets training decide. `long_sides` in pixels."""
+    """What measurements hold fixed; None lets training decide. `long_sides` in pixels. `seconds` are what a training
+    should take: what does not fit in is not tried."""
 
     precision: runtime.Precision | None = None
     long_sides: tuple[int, ...] | None = None
     scorer: str | None = None
+    seconds: float = 1800.0
 
     def sizes(self, image: Size) -> list[Size]:
         """Working sizes to try, smallest first."""
@@ -100,21 +101,27 @@ def train(
     """
     if (task is Task.SEGMENTATION) != bool(classes):
         raise TrainingError("segmentation needs at least one anomaly label with masks, and classification none")
+    options = options or Options()
+    budget = Budget(options.seconds)
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, progress)
-        options = options or Options()
         precision = options.precision or runtime.native_precision()
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
         problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed, sifted.copies)
         where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
-        views = _look(problem, options.sizes(seen.size), backbone, precision, where, progress)
+        looking = Looking(backbone, precision, where, budget, progress)
+        later = len(sifted.samples) if len(sifted.samples) > COMPARED_IMAGES else 0
+        views, hasty = looking.views(problem, options.sizes(seen.size), later, len(test))
         found = compare(problem, views)
+        if later:
+            found, left = looking.affordable(found, later, len(test))
+            hasty += left
         chosen = choose(found, problem.planted, options.scorer)
-        if len(sifted.samples) > COMPARED_IMAGES:
+        if later:
             problem = _problem(sifted.samples, task, classes, seed, sifted.copies)
-            chosen = _refit(chosen, problem, backbone, precision, where, progress)
+            chosen = looking.again(chosen, problem)
         model = _fit(chosen, found, problem)
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
@@ -123,7 +130,7 @@ def train(
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     intervals = training_report.as_record(judged, model.held_out)
-    notes = (*figures, *_notes(backbone, seen, sifted, where is not None, model))
+    notes = (*figures, *_notes(backbone, seen, sifted, where is not None, hasty, model))
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),
@@ -162,52 +169,6 @@ def _problem(
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
     return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of)
-
-
-def _look(
-    problem: Problem,
-    sizes: Sequence[Size],
-    backbone: Backbone,
-    precision: runtime.Precision,
-    where: npt.NDArray[np.float32] | None,
-    progress: Progress,
-    stage: str = "candidates",
-    heads: bool = True,
-) -> list[view.View]:
-    """One view for each size, the smallest first. The heads learn at one size only, for they take their time: the
-    largest that is no larger than HEAD_LONG_SIDE."""
-    usable = [model for model in MODELS if model.usable(problem)]
-    headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
-    models = [usable if heads and at == headed else usable[:1] for at in range(len(sizes))]
-    total = sum(view.steps(problem, each) for each in models)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(stage, done, total)
-
-    views: list[view.View] = []
-    coarse: Cells | None = None
-    for size, each in zip(sizes, models, strict=True):
-        found, cells = view.look(problem, backbone, size, precision, where, each, coarse, step)
-        views.append(found)
-        coarse = coarse or cells
-    return views
-
-
-def _refit(
-    chosen: Candidate,
-    problem: Problem,
-    backbone: Backbone,
-    precision: runtime.Precision,
-    where: npt.NDArray[np.float32] | None,
-    progress: Progress,
-) -> Candidate:
-    """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
-    heads = any(each.head is not None for each in chosen.views)
-    views = _look(problem, [each.size for each in chosen.views], backbone, precision, where, progress, "fit", heads)
-    return tried(problem, tuple(views), chosen.scorer)
 
 
 def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
@@ -249,7 +210,9 @@ def _row(each: Candidate) -> str:
     )
 
 
-def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, model: _Model) -> tuple[str, ...]:
+def _notes(
+    backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, hasty: Sequence[str], model: _Model
+) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
         "The pictures have a background: what lies there counts for less, down to a quarter, "
@@ -261,6 +224,7 @@ def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, m
         *((rim,) if background else ()),
         *seen.notes,
         *sifted.notes,
+        *hasty,
         *model.notes,
     )
 

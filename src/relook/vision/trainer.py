@@ -25,10 +25,11 @@ class Trainer(Protocol):
     ) -> TrainingResult: ...
 
 
-def engine(data: Path, precision: str = "auto") -> Trainer:
+def engine(data: Path, precision: str = "auto", seconds: float = 1800.0) -> Trainer:
     """The vision engine with the best weights of the data folder; imported at the first training.
 
-    `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice.
+    `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice. `seconds` are what a
+    training should take.
     """
 
     def train(
@@ -58,7 +59,7 @@ def engine(data: Path, precision: str = "auto") -> Trainer:
             output=output,
             seed=seed,
             progress=progress,
-            options=None if precision == "auto" else vision.Options(Precision(precision)),
+            options=vision.Options(None if precision == "auto" else Precision(precision), seconds=seconds),
         )
 
     return train

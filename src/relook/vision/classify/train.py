@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 
 from relook.vision import artifact, int8, label_artifact, runtime
 from relook.vision.backbones import Backbone
+from relook.vision.budget import Budget
 from relook.vision.classify import candidates, looking, telling
-from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.exporting import Head, export
 from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look

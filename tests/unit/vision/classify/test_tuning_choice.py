@@ -14,8 +14,8 @@ from tunable_graphs import CHANNELS, backbone, convolution, mobile, stem
 
 from relook.vision import shipped
 from relook.vision.backbones import Backbone
+from relook.vision.budget import Budget
 from relook.vision.classify import candidates, regression
-from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.looking import PLAIN, look
 from relook.vision.classify.problem import problem_of

@@ -12,8 +12,8 @@ from labelled_pictures import encoded, ignore, labelled
 from PIL import Image, ImageDraw
 
 from relook.vision import label_artifact, shipped
+from relook.vision.budget import Budget
 from relook.vision.classify import candidates, problem
-from relook.vision.classify.budget import Budget
 from relook.vision.classify.looking import PLAIN
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem

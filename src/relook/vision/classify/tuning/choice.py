@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision.backbones import Backbone
+from relook.vision.budget import Budget
 from relook.vision.calibration import fit_platt
 from relook.vision.classify import candidates, regression
-from relook.vision.classify.budget import Budget
 from relook.vision.classify.candidates import STATISTICS, Candidate
 from relook.vision.classify.exporting import Head
 from relook.vision.classify.looking import Look

@@ -1,0 +1,107 @@
+"""Which working sizes a training looks at: all that there is time for, and then the chosen ones with every image."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision import view
+from relook.vision.backbones import Backbone
+from relook.vision.budget import Budget
+from relook.vision.candidates import Candidate, tried
+from relook.vision.images import Size
+from relook.vision.models import MODELS, Cells
+from relook.vision.problem import Problem
+from relook.vision.runtime import Precision
+from relook.vision.samples import Progress, counted
+
+HEAD_LONG_SIDE = 768
+"""The heads learn at one size only, for they take their time: the largest no larger than this, in pixels."""
+
+
+class Looking:
+    """The looks of one training: with its weights, and within its time."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        precision: Precision,
+        where: npt.NDArray[np.float32] | None,
+        budget: Budget,
+        progress: Progress,
+    ) -> None:
+        self._backbone = backbone
+        self._precision = precision
+        self._where = where
+        self._budget = budget
+        self._progress = progress
+
+    def views(
+        self, problem: Problem, sizes: Sequence[Size], later: int, tests: int
+    ) -> tuple[list[view.View], list[str]]:
+        """One view for each of `sizes`, the smallest first, as far as there is time, and sentences on what there was
+        none for. `later` images will be learned from once more, and `tests` answered."""
+
+        def fits(size: Size) -> bool:
+            return self._budget.allows(self._budget.foreseen(len(problem.samples) + later, size, alone=tests))
+
+        headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+        found = self._look(problem, sizes, headed, "candidates", fits)
+        if len(found) == len(sizes):
+            return found, []
+        last = found[-1].size
+        return found, [
+            f"There was no time for sizes above {last.width}x{last.height}: learning from larger images would not have "
+            f"fitted into {self._allowed}."
+        ]
+
+    def affordable(self, found: Sequence[Candidate], images: int, tests: int) -> tuple[list[Candidate], list[str]]:
+        """Those of `found`, cheapest first, that can be learned once more from `images` in time; at least the first."""
+        fit = [each for each in found if self._budget.allows(self._again(each, images, tests))] or list(found[:1])
+        if len(fit) == len(found):
+            return fit, []
+        return fit, [
+            f"Left {len(found) - len(fit)} of {len(found)} candidates out: learning them from all {images} images "
+            f"would not have fitted into {self._allowed}."
+        ]
+
+    def again(self, chosen: Candidate, problem: Problem) -> Candidate:
+        """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
+        headed = next((at for at, each in enumerate(chosen.views) if each.head is not None), None)
+        views = self._look(problem, [each.size for each in chosen.views], headed, "fit", lambda size: True)
+        return tried(problem, tuple(views), chosen.scorer)
+
+    @property
+    def _allowed(self) -> str:
+        return f"the {self._budget.seconds / 60:.4g} minutes that a training has"
+
+    def _again(self, candidate: Candidate, images: int, tests: int) -> float:
+        return sum(self._budget.foreseen(images, each.size, alone=tests) for each in candidate.views)
+
+    def _look(
+        self, problem: Problem, sizes: Sequence[Size], headed: int | None, stage: str, fits: Callable[[Size], bool]
+    ) -> list[view.View]:
+        """The first always, then while the next one `fits`. Where that ends it before `headed`, the last one looked at
+        gets the heads: masks cannot do without."""
+        usable = [model for model in MODELS if model.usable(problem)]
+        models = [usable if at == headed else usable[:1] for at in range(len(sizes))]
+        step = counted(self._progress, stage, sum(view.steps(problem, each) for each in models))
+        found: list[view.View] = []
+        coarse: Cells | None = None
+        for size, each in zip(sizes, models, strict=True):
+            if found and not fits(size):
+                break
+            began = time.monotonic()
+            one, cells = view.look(problem, self._backbone, size, self._precision, self._where, each, coarse, step)
+            self._budget.learned(len(problem.samples), size, time.monotonic() - began)
+            found.append(one)
+            coarse = coarse or cells
+        if headed is not None and len(found) <= headed and len(usable) > 1:
+            before = coarse if len(found) > 1 else None
+            last = found[-1].size
+            again = view.look(problem, self._backbone, last, self._precision, self._where, usable, before, step)
+            found[-1] = again[0]
+        return found

@@ -1,0 +1,104 @@
+"""What a training leaves out for want of time, and what it does all the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rendered_parts import SCRATCH, ignore, samples
+
+import relook.vision.train as training_module
+from relook.vision import artifact, survey
+from relook.vision.budget import Budget
+from relook.vision.candidates import MARGIN
+from relook.vision.images import Size
+from relook.vision.samples import Task, TrainingResult
+from relook.vision.train import Options, train
+from relook.vision.weights import random_backbone
+
+BACKBONE = random_backbone()
+SMALL, LARGE = Size(80, 96), Size(144, 176)
+OPTIONS = Options(long_sides=(96, 176))
+
+_CHOSE = (
+    r"Chose (?P<sizes>.+) with the score '(?P<score>.+)' out of (?P<candidates>\d+) candidates by 4-fold "
+    r"cross-validation on the training images, repeated 5 times: within 0.005 the cheaper wins\."
+)
+_ROW = (
+    r"Candidate (?P<sizes>.+) '(?P<score>.+)': AUROC (?P<area>[01]\.\d{3}), F1 [01]\.\d{3}, "
+    r"information (?P<information>[01]\.\d{3})\."
+)
+
+pytestmark = pytest.mark.usefixtures("few_steps")
+
+
+def fit(output: Path, options: Options, masked: bool = False) -> TrainingResult:
+    task, classes = (Task.SEGMENTATION, (SCRATCH,)) if masked else (Task.CLASSIFICATION, ())
+    return train(
+        samples(0, 16, 12, masked), samples(100, 4, 4, masked), task=task, classes=classes, backbone=BACKBONE,
+        output=output, seed=1, progress=ignore, options=options,
+    )  # fmt: skip
+
+
+def views(result: TrainingResult) -> list[Size]:
+    return [view.size for view in artifact.read(result.artifact)[1].views]
+
+
+def test_without_time_the_smallest_size_is_learned_from_and_the_rest_told(tmp_path: Path) -> None:
+    result = fit(tmp_path, replace(OPTIONS, seconds=0.0))
+    assert views(result) == [SMALL]
+    assert (
+        "There was no time for sizes above 96x80: learning from larger images would not have fitted into the 0 minutes "
+        "that a training has." in result.notes
+    )
+    assert result.metrics.roc_auc is not None
+    assert result.metrics.roc_auc > 0.8
+
+
+def test_without_time_masks_are_learned_all_the_same(tmp_path: Path) -> None:
+    result = fit(tmp_path, replace(OPTIONS, seconds=0.0), masked=True)
+    assert views(result) == [SMALL]
+    assert artifact.read(result.artifact)[1].masks_from == 0
+    assert any(region.name == SCRATCH.name for test in result.tests for region in test.prediction.regions)
+
+
+def test_with_time_nothing_is_said_of_it(tmp_path: Path) -> None:
+    result = fit(tmp_path, OPTIONS)
+    assert LARGE in views(result)
+    assert not any("fitted" in note for note in result.notes)
+
+
+def test_the_log_has_every_candidate_and_why_the_winner_won(tmp_path: Path) -> None:
+    result = fit(tmp_path, OPTIONS)
+    why = [re.fullmatch(_CHOSE, note) for note in result.notes if note.startswith("Chose")]
+    rows = [re.fullmatch(_ROW, note) for note in result.notes if note.startswith("Candidate")]
+    assert len(why) == 1
+    assert why[0] is not None
+    found = {(row["sizes"], row["score"]): row for row in rows if row is not None}
+    assert len(found) == len(rows) == int(why[0]["candidates"])
+    chosen = found[why[0]["sizes"], why[0]["score"]]
+    quality = {key: float(row["area"]) + float(row["information"]) for key, row in found.items()}
+    assert quality[why[0]["sizes"], why[0]["score"]] >= max(quality.values()) - 2 * MARGIN - 0.002
+    card = artifact.read(result.artifact)[1]
+    assert chosen["sizes"] == " + ".join(
+        f"{view.size.width}x{view.size.height}{' with a head' if view.head else ''}" for view in card.views
+    )
+
+
+def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
+        return 1e9 if images == 28 and size == LARGE else 0.0  # while sizes are tried there are 12 images more
+
+    for module in (survey, training_module):
+        monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
+    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    result = fit(tmp_path, OPTIONS)
+    assert views(result) == [SMALL]
+    left = [note for note in result.notes if "candidates out" in note]
+    assert len(left) == 1
+    assert "learning them from all 28 images would not have fitted into the 30 minutes" in left[0]
+    assert any("1 candidates" in note or "2 candidates" in note for note in result.notes)
