@@ -63,8 +63,8 @@ def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: in
     remarks = [note for pool in pools for note in pool.notes if not any(reason in note for reason in pool.unusable)]
     if report.examined < len(training):
         remarks.append(
-            f"Shortcuts and wrong labels were looked for in {report.examined} of the {len(training)} training images, "
-            "drawn by the seed or usable; everything else in all."
+            f"Wrong labels were looked for with {report.examined} of the {len(training)} training images: unusable "
+            "ones and anomalies beyond some hundreds have no part in it."
         )
     remarks += [backbone.warning] if backbone.warning else []
     if as_json:

@@ -11,7 +11,9 @@ import pytest
 import rendered_parts as parts
 from PIL import Image, ImageDraw, ImageEnhance
 
-from relook.vision.check import Finding, Kind, Report, Severity, check
+from relook.vision.check import Finding, Kind, Report, Severity, check, groups
+from relook.vision.check.duplicates import Entry
+from relook.vision.check.facts import Facts, gather
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample
 from relook.vision.sifting import Sifted, sift
@@ -171,6 +173,43 @@ def test_anomalies_among_the_normals_are_suspects(labelled: int) -> None:
     assert len(report.suspects) <= 3
     [finding] = found(report, Kind.MISLABELLED)
     assert set(finding.images[:2]) == {sample.key for sample in planted}
+
+
+@pytest.mark.parametrize("labelled", [0, 12], ids=["normals alone", "with anomalies"])
+def test_suspects_are_found_among_more_normals_than_are_looked_at_together(
+    labelled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MOST", 16)
+    planted = holed(350, 3)
+    training = [*parts.samples(0, 41, 0), *planted, *holed(400, labelled, anomalous=True)]
+    done: list[tuple[int, int]] = []
+    report = check(
+        training, [], random_backbone(), seed=3, precision=Precision.F32,
+        progress=lambda stage, step, of: done.append((step, of)) if stage == "features" else None,
+    )  # fmt: skip
+    assert set(report.suspects[:3]) == {sample.key for sample in planted}
+    assert len(report.suspects) <= 5
+    assert report.examined == len(training)
+    assert [step for step, _ in done] == list(range(1, done[-1][1] + 1))
+
+
+def test_groups_have_every_other_normal_once_and_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "MOST", 16)
+    [facts] = gather(parts.samples(0, 1, 0), parts.ignore)
+    assert isinstance(facts, Facts)
+
+    def entries(letter: str, count: int, anomalous: bool = False, test: bool = False) -> list[Entry]:
+        sample = parts.sample(0, anomalous)
+        return [Entry(replace(sample, key=f"{letter}{at}"), facts, test) for at in range(count)]
+
+    pool = [*entries("n", 39), *entries("a", 10, anomalous=True), *entries("t", 30, test=True)]
+    known = groups.first(pool, 3, test_teaches=True)
+    others = groups.others(pool, known, 3)
+    names = [[entry.sample.key for entry in group] for group in (known, *others)]
+    assert [len(set(group)) for group in names] == [16 + 10] * 3
+    assert set().union(*names) == {entry.sample.key for entry in pool if not entry.test}
+    assert {name for name in names[1] if name in names[2]} == {f"a{at}" for at in range(10)}
+    assert groups.others(known, known, 3) == []
 
 
 def sifted(training: Sequence[Sample], test: Sequence[Sample] = ()) -> Sifted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +35,11 @@ FEWEST = 8
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """Of each normal: `strange` in robust deviations; `alike` 0 for the median normal, 1 for the median anomaly, or
-    None where no anomalies could be learned from."""
+    """Of a normal: `strange` in robust deviations; `alike` 0 for the median normal, 1 for the median anomaly, or None
+    where no anomalies could be learned from."""
 
-    strange: Vector
-    alike: Vector | None
+    strange: float
+    alike: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,13 @@ class Found:
     alike: tuple[str, ...]
 
 
-def find(keys: Sequence[str], suspicion: Suspicion) -> Found:
-    """What to say of the normals with these keys, and which are suspects."""
-    strange, alike = suspicion.strange, suspicion.alike
-    looks = np.zeros(len(keys), bool) if alike is None else (alike >= ALIKE) & (strange >= _A_LITTLE)
-    rank = strange + (0.0 if alike is None else np.where(looks, 10 + alike, 0))
+def find(normals: Mapping[str, Suspicion]) -> Found:
+    """What to say of the normals, by their keys, and which are suspects."""
+    keys = list(normals)
+    strange = np.array([each.strange for each in normals.values()])
+    alike = np.array([-np.inf if each.alike is None else each.alike for each in normals.values()])
+    looks = (alike >= ALIKE) & (strange >= _A_LITTLE)
+    rank = strange + np.where(looks, 10 + alike, 0)
     suspects = [int(at) for at in np.argsort(-rank, kind="stable") if looks[at] or strange[at] >= FAR]
     suspects = suspects[: max(1, int(_MOST * len(keys)))]
     grave = [at for at in suspects if looks[at] or strange[at] >= VERY_FAR]
@@ -85,13 +87,14 @@ def _finding(
     return Finding(kind, severity, words, figures, tuple(keys[position] for position in at))
 
 
-def suspicion(patches: Halves, whole: Outcome | None, anomalous: Flags, seed: int) -> Suspicion:
+def suspicion(patches: Halves, whole: Outcome | None, anomalous: Flags, seed: int) -> list[Suspicion]:
     """Of the normals, in order. `patches` (n, cells, dims) of normals and anomalies, `whole` the probe of them all."""
-    strange = strangeness(patches[~anomalous], seed)
+    strange = strangeness(patches[~anomalous], seed).tolist()
     if whole is None or not whole.found:
-        return Suspicion(strange, None)  # what cannot tell anomalies from normals cannot accuse a normal
+        return [Suspicion(each, None) for each in strange]  # what cannot tell the labels apart cannot accuse a normal
     normal, anomaly = float(np.median(whole.scores[~anomalous])), float(np.median(whole.scores[anomalous]))
-    return Suspicion(strange, (whole.scores[~anomalous] - normal) / (anomaly - normal))
+    alike = ((whole.scores[~anomalous] - normal) / (anomaly - normal)).tolist()
+    return [Suspicion(*each) for each in zip(strange, alike, strict=True)]
 
 
 def strangeness(patches: Halves, seed: int) -> Vector:

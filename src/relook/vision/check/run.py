@@ -9,17 +9,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from relook.vision.backbones import Backbone
-from relook.vision.check import contamination, duplicates, quality, shortcuts, views
+from relook.vision.check import contamination, duplicates, groups, quality, shortcuts, views
+from relook.vision.check.contamination import Suspicion
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
-from relook.vision.check.probes import FEWEST, can_tell
+from relook.vision.check.probes import Flags, can_tell, probe
 from relook.vision.check.report import Finding, Report, ordered
 from relook.vision.images import common_size
 from relook.vision.runtime import Precision
-from relook.vision.samples import Progress, Sample
+from relook.vision.samples import Progress, Sample, counted
 
-MOST = 400
-"""Images of each label that the backbone looks at, drawn by the seed; everything else is asked of all."""
 _FEWEST_NORMALS = 8
 
 
@@ -37,7 +36,8 @@ def check(
 
     Anomalies of `test` help to find shortcuts where `training` has too few; not with `test_teaches` False, for those
     who go on to train without the suspects: nothing of `test` has then a part in who they are. Deterministic; time
-    grows with the number of images, memory by some 10 KB an image; the backbone looks at MOST images of each label.
+    grows with the number of images, memory by some 10 KB an image. Shortcuts are looked for in `groups.MOST` images of
+    each label, everything else in all.
     Damaged images are findings, not errors.
     """
     samples = [*training, *test]
@@ -50,7 +50,9 @@ def check(
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
         findings = [*quality.damaged(samples, looked), *_of_files(entries)]
         report = Report(len(training), len(test), tuple(findings), copies=_copies(entries))
-        report = _seen(report, _chosen(entries, seed, test_teaches), backbone, precision, seed, progress)
+        some = groups.first(entries, seed, test_teaches)
+        others = groups.others(entries, some, seed)
+        report = _seen(report, some, others, backbone, precision, seed, progress)
     return replace(report, findings=ordered(report.findings))
 
 
@@ -70,42 +72,49 @@ def _copies(entries: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
 def _seen(
     report: Report,
     entries: Sequence[Entry],
+    others: Sequence[Sequence[Entry]],
     backbone: Backbone,
     precision: Precision,
     seed: int,
     progress: Progress,
 ) -> Report:
-    """The report with what the backbone's features tell."""
-    anomalous = np.array([entry.sample.anomalous for entry in entries], bool)
+    """The report with what the backbone's features tell: shortcuts of `entries`, wrong labels of `others` too."""
+    anomalous = _labels(entries)
     if (~anomalous).sum() < _FEWEST_NORMALS:
         return report
-    samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
-    keys = [sample.key for sample in samples]
-    size = common_size([entry.size for entry in facts])
-    seen = views.look(samples, ~anomalous, size, backbone, precision, seed, progress, cues=can_tell(anomalous))
+    size = common_size([entry.facts.size for entry in entries])
+    cues = can_tell(anomalous)
+    step = counted(progress, "features", (1 + cues) * len(entries) + sum(len(group) for group in others))
+
+    def look(some: Sequence[Entry], cues: bool) -> views.Views:
+        samples = [entry.sample for entry in some]
+        return views.look(samples, ~_labels(some), size, backbone, precision, seed, step, cues)
+
+    seen = look(entries, cues)
+    keys, facts = [entry.sample.key for entry in entries], [entry.facts for entry in entries]
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
-    suspicion = contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed)
-    normals = [key for key, bad in zip(keys, anomalous, strict=True) if not bad]
-    strange = contamination.find(normals, suspicion)
-    learned = {entry.sample.key for entry in entries if not entry.test}
+    judged = _judged(entries, contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed))
+    for group in others:  # one after the other: time stays linear, and memory bounded
+        seen, labels = look(group, cues=False), _labels(group)
+        whole = probe(shortcuts.WHOLE, seen.whole, labels, seed) if cues else None
+        judged = _judged(group, contamination.suspicion(seen.patches, whole, labels, seed)) | judged
+    strange = contamination.find(judged)
+    learned = {entry.sample.key for each in (entries, *others) for entry in each if not entry.test}
     return replace(
         report,
         findings=(*report.findings, *told, *strange.findings),
         probes=tuple(outcome.probe for outcome in outcomes),
         suspects=tuple(key for key in strange.suspects if key in learned),
         alike=tuple(key for key in strange.alike if key in learned),
-        examined=len(entries),
+        examined=len({entry.sample.key for each in (entries, *others) for entry in each}),
     )
 
 
-def _chosen(entries: Sequence[Entry], seed: int, test_teaches: bool) -> list[Entry]:
-    """At most MOST of each label from training, in order; test's too where training has too few and it may teach."""
-    pool = [entry for entry in entries if not entry.test]
-    if test_teaches and sum(entry.sample.anomalous for entry in pool) < FEWEST:
-        pool = list(entries)
-    rng = np.random.default_rng([seed, 20])
-    taken: set[int] = set()
-    for label in (False, True):
-        positions = [at for at, entry in enumerate(pool) if entry.sample.anomalous is label]
-        taken |= {int(at) for at in rng.permutation(positions)[:MOST]}
-    return [pool[at] for at in sorted(taken)]
+def _labels(entries: Sequence[Entry]) -> Flags:
+    return np.array([entry.sample.anomalous for entry in entries], bool)
+
+
+def _judged(entries: Sequence[Entry], found: Sequence[Suspicion]) -> dict[str, Suspicion]:
+    """By key; `found` is of the normals, in order."""
+    normals = (entry.sample.key for entry in entries if not entry.sample.anomalous)
+    return dict(zip(normals, found, strict=True))

@@ -5,7 +5,7 @@ The border is seen with the middle painted over: a patch's features reach far be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from relook.vision.features import Extractor
 from relook.vision.images import Pixels, Size, decode, resize, working_size
 from relook.vision.memory_bank import fit_projection
 from relook.vision.runtime import Precision
-from relook.vision.samples import Progress, Sample
+from relook.vision.samples import Sample
 
 Floats = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float64]
@@ -56,23 +56,21 @@ def look(
     backbone: Backbone,
     precision: Precision,
     seed: int,
-    progress: Progress,
+    step: Callable[[], None],
     cues: bool = True,
 ) -> Views:
     """Features of `samples`, whose commonest image size is `size`; every one can be decoded.
 
-    Without `cues`, border and background are not looked at, which saves half of the time.
+    Without `cues`, border and background are not looked at, which saves half of the time. `step` is called once for
+    every image, with cues twice.
     """
     extractor = Extractor(backbone, working_size(size, LONG_SIDE), precision)
-    done = 0
 
     def pixels(paint: bool) -> Iterator[Pixels]:
-        nonlocal done
         for sample in samples:
             image = resize(decode(sample.load()), extractor.size)
             yield painted(image) if paint else image
-            done += 1
-            progress("features", done, (1 + cues) * len(samples))
+            step()
 
     border = None
     if cues:
