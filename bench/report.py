@@ -18,6 +18,7 @@ ORDER = (
     "labels",
     "classifiers",
     "detectors",
+    "many",
     "latency",
     "training",
     "scaling",
@@ -29,7 +30,7 @@ ORDER = (
     "invoke",
     "hosting",
 )
-STEPPED = ("accuracy", "fewshot", "peer", "classifiers", "detectors", "scaling", "precision")
+STEPPED = ("accuracy", "fewshot", "peer", "classifiers", "detectors", "many", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)
