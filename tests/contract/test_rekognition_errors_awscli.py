@@ -19,6 +19,7 @@ from tiny_models import plain
 pytestmark = pytest.mark.clients
 REFUSED = {"v1": 255, "v2": 254}
 WAITED_IN_VAIN = 255
+THEIRS = "arn:aws:rekognition:us-east-1:111122223333:project/p"
 POLICY = {
     "Effect": "Allow",
     "Principal": {"AWS": "111122223333"},
@@ -61,6 +62,11 @@ ERRORS = {
         "put-project-policy $project --policy-name p --policy-document file://policy.json --policy-revision-id a1",
     ),
     "tags": ("ServiceQuotaExceededException", "tag-resource $resource --tags file://tags.json"),
+    "units": ("LimitExceededException", "start-project-version $idle --min-inference-units 6"),
+    "copy of another account's": (
+        "AccessDeniedException",
+        "copy-project-version $theirs $destination --version-name v2 --output-config S3Bucket=" + BUCKET,
+    ),
 }
 
 
@@ -72,11 +78,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStage]:
 
 @pytest.fixture(scope="module")
 def arns(stage: RunningStage) -> dict[str, str]:
-    """What the commands name: a version that runs, and its project."""
+    """What the commands name: a version that runs, and its project; one that does not; one of another account."""
     version = stage.run(stage.trained("refusing"))
     project = stage.project_arn(version)
     return {
         "asked": f"--project-version-arn {version}",
+        "idle": f"--project-version-arn {stage.trained('idle')}",
+        "theirs": f"--source-project-arn {THEIRS}/1 --source-project-version-arn {THEIRS}/version/v1/1",
+        "destination": f"--destination-project-arn {project}",
         "project": f"--project-arn {project}",
         "resource": f"--resource-arn {project}",
     }
@@ -93,6 +102,16 @@ def failed(stage: RunningStage) -> str:
     assert versions.settled_version(project)["Status"] == "TRAINING_FAILED"
     made.close()
     return project
+
+
+@pytest.fixture(scope="module")
+def torn(stage: RunningStage) -> str:
+    """A project whose version v1 could not be started."""
+    version = stage.trained("torn")
+    (stage.artifacts[version] / "model.onnx").write_bytes(b"torn")
+    stage.rekognition.start_project_version(ProjectVersionArn=version, MinInferenceUnits=1)
+    assert stage.settled(version)["Status"] == "FAILED"
+    return stage.project_arn(version)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -120,3 +139,9 @@ def test_a_waiter_for_a_training_that_failed(aws: Aws, failed: str) -> None:
     said = aws("wait", "project-version-training-completed", *of_version, exits=WAITED_IN_VAIN)
     assert "Waiter ProjectVersionTrainingCompleted failed" in said
     assert "TRAINING_FAILED" in said
+
+
+def test_a_waiter_for_a_version_that_does_not_come_up(aws: Aws, torn: str) -> None:
+    said = aws("wait", "project-version-running", "--project-arn", torn, "--version-names", "v1", exits=WAITED_IN_VAIN)
+    assert "Waiter ProjectVersionRunning failed" in said
+    assert "FAILED" in said
