@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from relook.vision.samples import ImageError, ImageShapeError, ImageTooLargeError
 
@@ -40,6 +42,7 @@ MOST_SCANS = 64
 """Of a JPEG. Encoders make about ten; each costs a pass over all pixels, and takes 33 bytes to ask for."""
 
 _FORMATS = ("JPEG", "PNG")
+_PNG = b"\x89PNG"
 _ORIENTATION = 0x0112
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
@@ -149,7 +152,11 @@ def _recognised(data: bytes) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's size warnings: the limits are stricter
-            return Image.open(io.BytesIO(data), formats=_FORMATS)
+            try:
+                return Image.open(io.BytesIO(data), formats=_FORMATS)
+            except Image.DecompressionBombError:
+                # Of a good header: its size is wanted, to be told that no side may be so long.
+                return (PngImageFile if data.startswith(_PNG) else JpegImageFile)(io.BytesIO(data))
     except MemoryError:
         raise
     except Exception as error:  # see _decode_pillow

@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from relook.vision.images import LARGEST_FILE, Size, common_size, decode, resize, size_of, upright_header, working_size
-from relook.vision.samples import ImageError
+from relook.vision.images import (
+    LARGEST_FILE,
+    Size,
+    common_size,
+    decode,
+    load,
+    load_upright,
+    resize,
+    size_of,
+    upright_header,
+    upright_size,
+    working_size,
+)
+from relook.vision.samples import ImageError, ImageTooLargeError
 
 RED = (200, 30, 40)
 
@@ -88,8 +100,20 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageTooLargeError, match="60000x60000"):
         decode(bomb)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("PNG", (14_000, 14_000)), ("JPEG", (65_000, 4096))])
+def test_more_pixels_than_pillow_opens_are_too_many_and_no_unknown_format(kind: str, size: tuple[int, int]) -> None:
+    data = encoded(Image.new("L", size), kind, **({"compress_level": 1} if kind == "PNG" else {}))
+    assert size[0] * size[1] > 2 * (Image.MAX_IMAGE_PIXELS or 0), "which Pillow refuses"
+    for read in (decode, load, load_upright, size_of, upright_size):
+        with pytest.raises(ImageTooLargeError, match=rf"is {size[0]}x{size[1]} pixels; each side must be 64 to 4096"):
+            read(data)
+    assert upright_header(data) == (kind, Size(size[1], size[0]))
+    with pytest.raises(ImageError, match="only these two formats"):
+        decode(data[:12])
 
 
 def test_files_over_eight_megabytes_are_refused() -> None:
