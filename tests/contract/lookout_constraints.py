@@ -1,13 +1,14 @@
-"""Every constraint on the requests of Lookout for Vision, broken one at a time, from the client's own description."""
+"""What every request of Lookout for Vision is made of, and what breaks its constraints."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from constraints import Samples, Violation
 from lookout_stage import BUCKET, model_arn
+
+__all__ = ["Violation", "valid_members", "violations"]
 
 _LOCATION = {"Bucket": BUCKET, "Prefix": "out"}
 _PLATFORM = {"Os": "LINUX", "Arch": "X86_64", "Accelerator": "NVIDIA"}
@@ -76,97 +77,7 @@ _AGAINST_PATTERN = {
 }
 _LETTERS = {"ComponentVersion": "1", "S3ObjectKey": "k", "S3KeyPrefix": "k", "ModelVersion": "1"}
 # Nothing sends these: a header with a line break, a path whose part is empty, a list of nothing in a query string.
-UNSENDABLE = {("DetectAnomalies", "contentType", "pattern")}
+_UNSENDABLE = {("DetectAnomalies", "contentType", "pattern")}
 
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Members that break one constraint; `path` and `words` are what the answer must name."""
-
-    operation: str
-    members: Mapping[str, Any]
-    path: str
-    rule: str
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.operation}-{self.path}-{self.rule}"
-
-
-def valid_members(model: Any) -> dict[str, Any]:
-    """Every member of an operation's input, none of which breaks a rule."""
-    return {name: copy.deepcopy(_VALUES[name]) for name in model.input_shape.members}
-
-
-def violations(service: Any) -> Iterator[Violation]:
-    """All of a service model's, required members in the body included; those in the path always are."""
-    for name in service.operation_names:
-        operation = service.operation_model(name)
-        members = valid_members(operation)
-        for path, rule, words, broken in _broken(operation.input_shape, members, ()):
-            if (name, path, rule) not in UNSENDABLE and not _in_path(operation, path, rule):
-                yield Violation(name, broken, path, rule, words)
-
-
-def _in_path(operation: Any, path: str, rule: str) -> bool:
-    """An empty or absent part of the path is another path."""
-    shapes = operation.input_shape.members
-    inside = {name[:1].lower() + name[1:] for name in shapes if shapes[name].serialization.get("location") == "uri"}
-    return path in inside and rule in ("min", "required")
-
-
-def _broken(shape: Any, value: Any, trail: tuple[str, ...]) -> Iterator[tuple[str, str, str, Any]]:
-    """(path, rule, words, a copy of `value` that breaks the rule)."""
-    path = ".".join(trail)
-    if shape.type_name == "structure":
-        for name, member in shape.members.items():
-            yield from _member_broken(shape, value, name, member, (*trail, name[:1].lower() + name[1:]))
-    elif shape.type_name == "list":
-        if shape.metadata.get("max"):
-            many = [f"k{number}" for number in range(shape.metadata["max"] + 1)]
-            items = many if shape.member.type_name == "string" else [{"Key": key, "Value": ""} for key in many]
-            yield path, "max", f"less than or equal to {shape.metadata['max']}", items
-        for item_path, rule, words, item in _broken(shape.member, value[0], (*trail, "1", "member")):
-            yield item_path, rule, words, [item]
-    else:
-        for rule, words, broken in _scalar_broken(shape):
-            yield path, rule, words, broken
-
-
-def _member_broken(
-    shape: Any, value: Mapping[str, Any], name: str, member: Any, trail: tuple[str, ...]
-) -> Iterator[tuple[str, str, str, Any]]:
-    if name in shape.required_members and name != shape.serialization.get("payload"):
-        rest = {key: item for key, item in value.items() if key != name}
-        yield ".".join(trail), "required", "Member must not be null", rest
-    if name == shape.serialization.get("payload"):
-        return
-    for path, rule, words, broken in _broken(member, value[name], trail):
-        yield path, rule, words, {**value, name: broken}
-
-
-def _scalar_broken(shape: Any) -> Iterator[tuple[str, str, Any]]:
-    rules = shape.metadata
-    kind = shape.type_name
-    if kind in ("integer", "long"):
-        if "min" in rules:
-            yield "min", f"greater than or equal to {rules['min']}", rules["min"] - 1
-        if "max" in rules:
-            yield "max", f"less than or equal to {rules['max']}", rules["max"] + 1
-    elif kind == "string":
-        yield from _string_broken(shape)
-    elif kind == "blob" and "max" in rules:
-        # The longest blob is tried by a test of its own: it does not fit into a body of ordinary length.
-        yield "min", f"greater than or equal to {rules['min']}", b""
-
-
-def _string_broken(shape: Any) -> Iterator[tuple[str, str, Any]]:
-    rules, letter = shape.metadata, _LETTERS.get(shape.name, "a")
-    if rules.get("min"):
-        yield "min", f"greater than or equal to {rules['min']}", letter * (rules["min"] - 1)
-    if "max" in rules:
-        yield "max", f"less than or equal to {rules['max']}", letter * (rules["max"] + 1)
-    if "enum" in rules:
-        yield "enum", "Member must satisfy enum value set", "NONE"
-    if "pattern" in rules:
-        yield "pattern", "Member must satisfy regular expression pattern", _AGAINST_PATTERN.get(shape.name, "a\nb")
+_SAMPLES = Samples(_VALUES, _AGAINST_PATTERN, _LETTERS, _UNSENDABLE)
+valid_members, violations = _SAMPLES.valid_members, _SAMPLES.violations
