@@ -182,6 +182,38 @@ def test_a_manifest_of_more_than_a_gigabyte(world: World, monkeypatch: pytest.Mo
     world.run_jobs()
     found = world.describe_dataset(arn)
     assert found["StatusMessage"] == "The manifest file size exceeds the maximum supported size."
+    assert "1,073,741,825 bytes; at most 1,073,741,824 (1 GB)" in world.jobs.contexts[-1].lines[0]
+
+
+def test_the_job_of_a_dataset_tells_which_lines_it_left_out(world: World) -> None:
+    arn = _start(world, world.manifest([*LINES[:9], "{", LINES[0]]))
+    world.run_jobs()
+    found = world.describe_dataset(arn)
+    assert (found["Status"], found["DatasetStats"]["TotalEntries"]) == ("CREATE_COMPLETE", 9)
+    told = [
+        "2 of the 11 lines of the manifest are invalid and left out; at most 2 (20%) may be.",
+        "Line 10 of the manifest, without an image: The JSON Line has an invalid format.",
+        "Line 11 of the manifest, s3://images/image-0.jpg: The source-ref is in an earlier line, which is used.",
+    ]
+    assert world.jobs.contexts[-1].lines == told
+    arn = _start(world, world.manifest([*LINES[:9], "{", "", LINES[0]]))
+    world.run_jobs()
+    found = world.describe_dataset(arn)
+    message = "The manifest file has too many terminal errors."
+    assert (found["Status"], found["StatusMessage"]) == ("CREATE_FAILED", message)
+    assert world.jobs.contexts[-1].lines[0].startswith("3 of the 12 lines of the manifest are invalid and left out")
+
+
+def test_the_job_of_an_update_tells_which_lines_it_left_out(world: World) -> None:
+    arn = _start(world)
+    world.run_jobs()
+    for changed, status in (([*LINES[:4], {}], "UPDATE_COMPLETE"), ([*LINES[:2], {}], "UPDATE_FAILED")):
+        _update(world, arn, changed)
+        world.run_jobs()
+        assert world.describe_dataset(arn)["Status"] == status
+        counted, line = world.jobs.contexts[-1].lines
+        assert counted.startswith(f"1 of the {len(changed)} lines of the changes is invalid and left out; at most ")
+        assert line == f"Line {len(changed)} of the changes, without an image: The source-ref key is missing."
 
 
 def test_more_images_than_a_dataset_may_have(world: World) -> None:
@@ -197,6 +229,7 @@ def test_more_images_than_a_dataset_may_have(world: World) -> None:
         found = world.describe_dataset(full)
         assert (found["Status"], found["DatasetStats"]["TotalEntries"]) == (status, 2000)
     assert found["StatusMessage"] == "The manifest file has too many rows."
+    assert world.jobs.contexts[-1].lines == ["With the changes there are 2,001 images; at most 2,000 may be."]
 
 
 def _update(world: World, arn: str, lines: list[dict[str, Any]]) -> None:

@@ -57,6 +57,47 @@ def test_taken() -> None:
         _taken(GOOD[0], bucket="elsewhere")
 
 
+def _details(*lines: Any, bucket: str | None = None) -> tuple[str, ...]:
+    with pytest.raises(Refused) as caught:
+        _taken(*lines, bucket=bucket)
+    return caught.value.details
+
+
+def test_a_refusal_tells_every_bad_line_with_its_number_and_reason() -> None:
+    nowhere, elsewhere = GOOD[1] | {"source-ref": "http://x/1.jpg"}, {"set_0": 1}
+    assert _details(GOOD[0], "", "{", GOOD[0], nowhere, elsewhere, "x" * 500_000, GOOD[2]) == (
+        "6 of the 8 lines of the manifest are invalid and left out; at most 1 (20%) may be.",
+        "Line 2 of the manifest, without an image: The JSON Line has an invalid format. It is blank.",
+        "Line 3 of the manifest, without an image: The JSON Line has an invalid format.",
+        "Line 4 of the manifest, s3://images/image-0.jpg: The source-ref is in an earlier line, which is used.",
+        "Line 5 of the manifest, without an image: The format of the source-ref value is invalid.",
+        "Line 6 of the manifest, without an image: The source-ref key is missing.",
+        "Line 7 of the manifest, without an image: The JSON Line has an invalid format. "
+        "It has more than 100,000 characters.",
+    )
+    assert _details("{")[0] == "1 of the 1 lines of the manifest is invalid and left out; at most 0 (20%) may be."
+
+
+def test_ten_bad_lines_are_told_of_and_the_others_counted() -> None:
+    with pytest.raises(Refused) as caught:
+        list(admitted(_file(*GOOD, *"x" * 12), Limits()))
+    first, *ten, last = caught.value.details
+    assert first == "12 of the 22 lines of the manifest are invalid and left out; at most 4 (20%) may be."
+    assert [line.partition(",")[0] for line in ten] == [f"Line {number} of the manifest" for number in range(11, 21)]
+    assert last == "2 more invalid lines of the manifest are not named here."
+
+
+def test_other_refusals_tell_line_and_limit() -> None:
+    foreign = image_level("x", "cat", bucket="elsewhere")
+    where = "Line 2 of the manifest, s3://elsewhere/x.jpg: "
+    assert _details(GOOD[0], foreign) == (where + "the images before it are in the bucket images.",)
+    whose = "Line 1 of the manifest, s3://images/image-0.jpg: the dataset's images are in the bucket elsewhere."
+    assert _details(GOOD[0], bucket="elsewhere") == (whose,)
+    assert _details(*GOOD, GOOD[0]) == ("The manifest has more than 10 lines.",)
+    labels = "Line 2 of the manifest, s3://images/b.jpg: with it there are 4 labels; at most 3 may be."
+    assert _details(image_level("a", "x", "y"), image_level("b", "z", "w")) == (labels,)
+
+
 def test_batches_are_short_and_small() -> None:
     entries = [*admitted(_file(*(image_level(f"i{n}", "cat") | {"n": "x" * 90_000} for n in range(100))), Limits())]
     found = [len(batch) for batch in batched(entries)]

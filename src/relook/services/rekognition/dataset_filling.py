@@ -31,7 +31,15 @@ from relook.services.rekognition.dataset_steps import (
     found_in,
     nothing,
 )
-from relook.services.rekognition.intake import MAX_MANIFEST_BYTES, Refused, admitted, batched
+from relook.services.rekognition.intake import (
+    MAX_MANIFEST_BYTES,
+    MOST_DROPPED,
+    Refused,
+    admitted,
+    batched,
+    too_large,
+)
+from relook.services.rekognition.left_out import LeftOut
 from relook.services.rekognition.limits import Limits
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
@@ -61,7 +69,7 @@ class Filling:
         try:
             bucket = self._read_manifest(context, payload)
         except Refused as error:
-            raise JobFailed(str(error)) from error
+            raise error.failure(context) from error
         return self._completion(payload["dataset"], states.DATASET_CREATED_FROM_MANIFEST, bucket)
 
     def copy(self, context: JobContext, payload: Payload) -> Completion:
@@ -100,23 +108,26 @@ class Filling:
     def _read_manifest(self, context: JobContext, payload: Payload) -> str | None:
         """The bucket of the images. Raises Refused, NoRoom."""
         where = (payload["account"], payload["bucket"], payload["key"], payload["version"])
-        bucket, done = None, 0
+        bucket, done, left_out = None, 0, LeftOut("manifest")
         try:
-            if self._blobs.size(*where) > MAX_MANIFEST_BYTES:
-                raise Refused(FileError.SIZE_TOO_LARGE)
+            size = self._blobs.size(*where)
+            if size > MAX_MANIFEST_BYTES:
+                raise Refused(FileError.SIZE_TOO_LARGE, too_large(size))
             with self._blobs.open(*where) as file:
-                for some in batched(admitted(file, self._limits)):
+                for some in batched(admitted(file, self._limits, left_out=left_out)):
                     self._append(payload["dataset"], some)
                     bucket, done = some[0].image.bucket, done + len(some)
                     context.progress("reading the manifest", done, 0)
         except NoRoom:
             raise
         except ObjectMissing as error:
-            context.log(f"the manifest cannot be read: {error}")
+            context.log(f"The manifest cannot be read: {error}")
             raise Refused(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT) from error
         except BlobError as error:
-            context.log(f"the manifest cannot be read: {error}")
+            context.log(f"The manifest cannot be read: {error}")
             raise Refused(FileError.INVALID_PERMISSIONS) from error
+        for sentence in left_out.sentences(MOST_DROPPED):
+            context.log(sentence)
         return bucket
 
     def _append(self, dataset_id: int, some: Sequence[Entry]) -> None:

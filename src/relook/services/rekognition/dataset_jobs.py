@@ -30,7 +30,8 @@ from relook.services.rekognition.dataset_steps import (
     nothing,
 )
 from relook.services.rekognition.distribution import Distribution
-from relook.services.rekognition.intake import Refused, admitted, check_labels
+from relook.services.rekognition.intake import MOST_DROPPED, Refused, admitted, check_labels
+from relook.services.rekognition.left_out import LeftOut
 from relook.services.rekognition.limits import Limits
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
@@ -61,10 +62,13 @@ class DatasetJobs:
         dataset = self._get(payload["dataset"])
         if dataset is None:
             return nothing
+        left_out = LeftOut("changes")
         try:
-            found, present = self._read_changes(dataset)
+            found, present = self._read_changes(dataset, left_out)
         except Refused as error:
-            raise JobFailed(str(error)) from error
+            raise error.failure(context) from error
+        for sentence in left_out.sentences(MOST_DROPPED):
+            context.log(sentence)
         replaced = {present[entry.source_ref]: entry for entry in found if entry.source_ref in present}
         fresh = [entry for entry in found if entry.source_ref not in present]
 
@@ -115,17 +119,19 @@ class DatasetJobs:
         with self._store.read() as connection:
             return found_in(connection, dataset_id, DatasetStatus.UPDATE_IN_PROGRESS)
 
-    def _read_changes(self, dataset: Dataset) -> tuple[list[Entry], dict[str, int]]:
+    def _read_changes(self, dataset: Dataset, left_out: LeftOut) -> tuple[list[Entry], dict[str, int]]:
         """The entries, one at least, and the positions of those source-refs that are there. Raises Refused."""
         with self._store.read() as connection:
             lines = datasets.held_changes(connection, dataset.id)
             if lines is None:
                 raise JobFailed("The changes are not there any more; send them again with UpdateDatasetEntries.")
-            found = list(admitted(io.BytesIO(lines), self._limits, dataset.bucket))
+            found = list(admitted(io.BytesIO(lines), self._limits, dataset.bucket, left_out))
             present = entries.positions(connection, dataset.id, [entry.source_ref for entry in found])
             names = entries.names_without(connection, dataset.id, present.values())
             after = entries.count(connection, dataset.id) + len(found) - len(present)
         if after > self._limits.images:
-            raise Refused(FileError.ROWS_EXCEEDS_MAXIMUM)
-        check_labels(names.union(use.name for entry in found for use in entry.uses), self._limits)
+            most = f"at most {self._limits.images:,} may be"
+            raise Refused(FileError.ROWS_EXCEEDS_MAXIMUM, f"With the changes there are {after:,} images; {most}.")
+        after_all = names.union(use.name for entry in found for use in entry.uses)
+        check_labels(after_all, self._limits, "With the changes there")
         return found, present
