@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from relook.vision.detect import copies
 from relook.vision.detect.geometry import Boxes, fit, working_size
-from relook.vision.images import Pixels, Size, load_upright, upright_size
+from relook.vision.images import Loaded, Pixels, Size, load_upright
 from relook.vision.labelled import LabelledImage, Rectangle
 from relook.vision.samples import ImageError, Progress, TrainingError
 
@@ -29,28 +29,32 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the headers and labels of all images say. `data_sha256` covers keys, bytes, boxes and labels, in order."""
+    """What all images and their labels say. `data_sha256` covers keys, bytes, boxes and labels, in order.
+
+    `copy_of` (training images,) is the position of the first copy. `leaked` are keys of test images that are in
+    training too. `warnings` are what makes the figures doubtful; `notes` the rest.
+    """
 
     size: Size
     data_sha256: str
+    copy_of: npt.NDArray[np.int64]
+    leaked: tuple[str, ...]
+    warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progress: Progress) -> Look:
-    """Hash everything and choose the working size. TrainingError names an image that cannot be used."""
-    digest, sizes, seen = hashlib.sha256(), [], Counter[bytes]()
-    leaked = 0
+    """Decode every image once, choose the working size, find copies. TrainingError names an image that cannot be
+    used."""
+    digest = hashlib.sha256()
+    looks, sizes = [], []
     everything = [*training, *test]
     for at, image in enumerate(everything):
         data = image.load()
-        try:
-            sizes.append(upright_size(data))
-        except ImageError as error:
-            raise TrainingError(f"{image.key}: {error}") from error
-        content = hashlib.sha256(data).digest()
-        leaked += at >= len(training) and content in seen
-        seen[content] += at < len(training)
-        for part in (image.key.encode(), content, repr(image.boxes).encode()):
+        loaded = _decoded(image, data)
+        sizes.append(loaded.size)
+        looks.append(copies.look_of(data, loaded.pixels))
+        for part in (image.key.encode(), looks[-1].sha256, repr(image.boxes).encode()):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", at + 1, len(everything))
     boxes = [
@@ -58,7 +62,15 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
         for image, size in zip(training, sizes, strict=False)
         for each in image.boxes
     ]
-    return Look(working_size(sizes[: len(training)], boxes), digest.hexdigest(), _remarks(seen, leaked, training))
+    count, groups = len(training), copies.found(everything, sizes, looks)
+    return Look(
+        size=working_size(sizes[:count], boxes),
+        data_sha256=digest.hexdigest(),
+        copy_of=copies.firsts(groups, count),
+        leaked=tuple(everything[at].key for at in copies.leaked(groups, count)),
+        warnings=tuple(copies.warnings(everything, groups, count)),
+        notes=(*copies.notes(everything, groups, count), *_of_backgrounds(training)),
+    )
 
 
 class Pictures:
@@ -85,10 +97,7 @@ class Pictures:
         return found
 
     def _read(self, image: LabelledImage) -> Picture:
-        try:
-            loaded = load_upright(image.load())
-        except ImageError as error:
-            raise TrainingError(f"{image.key}: {error}") from error
+        loaded = _decoded(image, image.load())
         fitted = fit(loaded.pixels, loaded.size, self.size)
         boxes = np.array([_corners(each.box) for each in image.boxes], np.float32).reshape(-1, 4)
         boxes *= np.array([fitted.x, fitted.y] * 2, np.float32)
@@ -103,14 +112,14 @@ def _corners(box: Rectangle) -> tuple[float, float, float, float]:
     return box.left, box.top, box.left + box.width, box.top + box.height
 
 
-def _remarks(seen: Counter[bytes], leaked: int, training: Sequence[LabelledImage]) -> tuple[str, ...]:
-    notes = []
-    twice = sum(count - 1 for count in seen.values() if count > 1)
-    if twice:
-        notes.append(f"{twice} training images are there more than once, byte for byte.")
-    if leaked:
-        notes.append(f"{leaked} test images are training images, too: the figures are better than they should be.")
+def _decoded(image: LabelledImage, data: bytes) -> Loaded:
+    try:
+        return load_upright(data)
+    except ImageError as error:
+        raise TrainingError(f"{image.key}: {error}") from error
+
+
+def _of_backgrounds(training: Sequence[LabelledImage]) -> Iterator[str]:
     empty = sum(not image.boxes for image in training)
     if empty:
-        notes.append(f"{empty} training images have no box; the model learns from them what not to find.")
-    return tuple(notes)
+        yield f"{empty} training images have no box; the model learns from them what not to find."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from relook.vision.labelled import LabelledImage
 
@@ -118,22 +119,33 @@ def steady_look(step: int, images: int, batch: int) -> bool:
     return step % max(FEWEST_BETWEEN, math.ceil(LOOK_EPOCHS * images / batch)) == 0
 
 
-def hold_out(images: Sequence[LabelledImage], seed: int) -> tuple[list[int], list[int]]:
+def hold_out(
+    images: Sequence[LabelledImage], seed: int, copy_of: npt.NDArray[np.int64] | None = None
+) -> tuple[list[int], list[int]]:
     """Positions to learn from and positions to choose by. No label loses more than a quarter of its images; of fewer
-    than FEWEST_FOR_HOLDING images none is held out."""
+    than FEWEST_FOR_HOLDING images none is held out. `copy_of` (images,) is the position of the first copy of the same
+    picture: copies stay together, and up to twice as many are held out for that."""
     everything = list(range(len(images)))
     if len(images) < FEWEST_FOR_HOLDING:
         return everything, []
     wanted = min(MOST_HELD, max(FEWEST_HELD, round(HELD_PART * len(images))))
+    most = min(2 * wanted, len(images) // 4)
     labels = [{box.label for box in image.boxes} for image in images]
     left = Counter(label for found in labels for label in found)
     least = {label: math.ceil(0.75 * count) for label, count in left.items()}
+    copies: dict[int, list[int]] = defaultdict(list)
+    for at in everything:
+        copies[at if copy_of is None else int(copy_of[at])].append(at)
     held: list[int] = []
     for at in np.random.default_rng([seed, 1]).permutation(len(images)).tolist():
-        if len(held) < wanted and all(left[label] - 1 >= least[label] for label in labels[at]):
-            held.append(at)
-            left.subtract(labels[at])
-    return [at for at in everything if at not in set(held)], sorted(held)
+        unit = copies.get(at, [])
+        lost = Counter(label for one in unit for label in labels[one])
+        room = len(held) < wanted and len(held) + len(unit) <= most
+        if room and all(left[label] - count >= least[label] for label, count in lost.items()):
+            held += unit
+            left.subtract(lost)
+    chosen = set(held)
+    return [at for at in everything if at not in chosen], sorted(held)
 
 
 def rate(step: int, schedule: Schedule | None) -> float:

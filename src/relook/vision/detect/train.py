@@ -73,7 +73,7 @@ def train(
     seen = look(training, test, progress)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
     job = _Job(training, tuple(labels), start, size, seed, options)
-    outcome = job.learn(begin + plan.training_seconds(seconds, len(test)), progress)
+    outcome = job.learn(seen, begin + plan.training_seconds(seconds, len(test)), progress)
     graph = export(start.architecture(len(labels)), outcome.weights, size)
     return job.finish(graph, outcome, test, seen, output, progress)
 
@@ -89,10 +89,10 @@ class _Job:
     seed: int
     options: Options
 
-    def learn(self, deadline: float, progress: Progress) -> Outcome:
+    def learn(self, seen: Look, deadline: float, progress: Progress) -> Outcome:
         from relook.vision.detect import training as gradient
 
-        learnt, held = plan.hold_out(self.training, self.seed)
+        learnt, held = plan.hold_out(self.training, self.seed, seen.copy_of)
         images = [self.training[at] for at in learnt]
         chosen_by = [self.training[at] for at in held]
 
@@ -138,11 +138,11 @@ class _Job:
         card = replace(card, thresholds=tuple(float(thresholds[label]) for label in self.labels))
         label_artifact.write(output, graph, card)
         tests = [_with_thresholds(each, thresholds) for each in tests]
-        warnings = self._warnings(outcome, evaluated)
+        warnings = self._warnings(outcome, seen, evaluated)
         notes = (*self._notes(outcome), *seen.notes, *warnings)
         speed = {"seconds_per_step": outcome.per_step, "images_per_step": self.options.batch}
-        record = evaluated | {"warnings": warnings, "training": chosen, "speed": speed}
-        return LabelResult(output, thresholds, tuple(tests), notes, record)
+        told = {"warnings": warnings, "leaked": list(seen.leaked), "training": chosen, "speed": speed}
+        return LabelResult(output, thresholds, tuple(tests), notes, evaluated | told)
 
     def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
         """How good held-out images are answered by the graph that would be served."""
@@ -198,15 +198,20 @@ class _Job:
             notes.append(self.start.warning)
         if outcome.scores:
             notes.append(f"Held-out training images chose step {outcome.chosen_step} of {outcome.taken}.")
-        else:
+        elif len(self.training) < plan.FEWEST_FOR_HOLDING:
             notes.append("There are too few training images to hold some out: the last step was taken.")
+        else:
+            notes.append(
+                "No training image could be held out without taking too many of a label or of one picture's copies: "
+                "the last step was taken."
+            )
         return notes
 
-    def _warnings(self, outcome: Outcome, evaluated: dict[str, Any]) -> list[str]:
+    def _warnings(self, outcome: Outcome, seen: Look, evaluated: dict[str, Any]) -> list[str]:
         """What makes the model or its figures doubtful."""
         short = plan.shortage(outcome.taken, outcome.steps, outcome.images, self.options, cut=outcome.out_of_time)
         few = too_few(self.training, self.labels)
-        return [*([short] if short else ()), *few, *evaluated.get("warnings", ())]
+        return [*([short] if short else ()), *few, *seen.warnings, *evaluated.get("warnings", ())]
 
 
 def _answered(detector: Detector, image: LabelledImage) -> LabelTest:

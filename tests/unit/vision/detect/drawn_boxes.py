@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -39,3 +40,17 @@ def picture(seed: int, width: int = 128, height: int = 96, most: int = 4) -> Lab
 
 def pictures(first: int, count: int) -> list[LabelledImage]:
     return [picture(seed) for seed in range(first, first + count)]
+
+
+def encoded_anew(image: LabelledImage, key: str, scale: float = 1.0) -> LabelledImage:
+    """The same picture as a JPEG, perhaps at another size, its boxes with it."""
+    pixels = Image.open(io.BytesIO(image.load()))
+    out = io.BytesIO()
+    resized = pixels.resize((round(scale * pixels.width), round(scale * pixels.height)), Image.Resampling.BICUBIC)
+    resized.save(out, "JPEG", quality=80)
+    boxes = tuple(replace(each, box=Rectangle(*(scale * side for side in _sides(each.box)))) for each in image.boxes)
+    return LabelledImage(key, out.getvalue, boxes=boxes)
+
+
+def _sides(box: Rectangle) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.width, box.height

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_boxes import LABELS, picture, pictures
+from drawn_boxes import LABELS, encoded_anew, picture, pictures
 from PIL import Image
 
 from relook.vision import serving
 from relook.vision.artifact import CARD, GRAPH
-from relook.vision.detect import library, starts
+from relook.vision.detect import library, plan, starts
 from relook.vision.detect.pictures import Pictures
 from relook.vision.detect.plan import Options
 from relook.vision.detect.train import train
@@ -133,7 +133,7 @@ def test_the_number_of_steps_taken_makes_the_same_model_again(tmp_path: Path, mo
 
 
 def test_when_nothing_is_gained_falling_begins_early_and_the_best_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from relook.vision.detect import plan, training
+    from relook.vision.detect import training
 
     for name, value in (("FEWEST_BETWEEN", 2), ("LOOK_EPOCHS", 1), ("STEP_GRID", 5), ("PATIENCE", 1)):
         monkeypatch.setattr(plan, name, value)
@@ -226,10 +226,34 @@ def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
         run(tmp_path, training=[picture(0), broken])
 
 
-def test_copies_are_told(tmp_path: Path) -> None:
-    result = run(tmp_path, training=[*pictures(0, 4), picture(0)], test=[picture(1)])
-    assert any(note.startswith("1 training images are there more than once") for note in result.notes)
-    assert any(note.startswith("1 test images are training images") for note in result.notes)
+def test_copies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test image of training is among the warnings; copies within training are held out together."""
+    dealt: list[tuple[list[int], list[int]]] = []
+
+    def hold_out(images: Any, seed: int, copy_of: Any) -> tuple[list[int], list[int]]:
+        dealt.append(really(images, seed, copy_of))
+        return dealt[-1]
+
+    really = plan.hold_out
+    monkeypatch.setattr(plan, "hold_out", hold_out)
+    drawn = pictures(0, 24)
+    copies = [encoded_anew(drawn[at], f"s3://bucket/{at}.jpg") for at in range(6)]
+    leak = encoded_anew(drawn[8], "s3://bucket/leak.jpg")
+    result = run(tmp_path, training=[*drawn, *copies], test=[picture(100), leak])
+    for told in (result.notes, result.record["warnings"]):
+        assert any("1 test image is in training" in each and leak.key in each for each in told)
+    assert result.record["leaked"] == [leak.key]
+    assert any(note.startswith("12 training images are copies of 6 pictures") for note in result.notes)
+    [(learnt, held)] = dealt
+    assert held
+    assert {at % 24 for at in learnt}.isdisjoint(at % 24 for at in held)
+
+
+def test_many_copies_of_one_picture_leave_none_to_hold_out(tmp_path: Path) -> None:
+    result = run(tmp_path, training=[picture(0)] * plan.FEWEST_FOR_HOLDING)
+    assert any(note.startswith("No training image could be held out") for note in result.notes)
+    assert result.record["leaked"] == []
+    assert not any("in training, too" in warning for warning in result.record["warnings"])
 
 
 @pytest.mark.shared

@@ -33,6 +33,30 @@ def test_few_images_are_all_learned_from_and_many_lose_a_few() -> None:
     assert len(plan.hold_out([labelled("a")] * 2000, 0)[1]) == plan.MOST_HELD
 
 
+def test_copies_are_held_out_together_or_not_at_all() -> None:
+    copy_of = np.arange(40)
+    copy_of[20:26] = 20  # too many to be held out
+    copy_of[[3, 11]] = 3
+    held_out = 0
+    for seed in range(40):
+        learnt, held = plan.hold_out([labelled("a")] * 40, seed, copy_of)
+        assert sorted([*learnt, *held]) == list(range(40))
+        assert set(held).isdisjoint(range(20, 26)) or set(range(20, 26)) <= set(held)
+        assert (3 in held) == (11 in held)
+        assert plan.FEWEST_HELD <= len(held) <= 2 * plan.FEWEST_HELD
+        held_out += 3 in held
+    assert held_out > 0
+
+
+def test_nothing_is_held_out_where_all_is_one_picture() -> None:
+    assert plan.hold_out([labelled("a")] * 40, 0, np.zeros(40, np.int64))[1] == []
+
+
+def test_without_copies_the_same_are_held_out_whether_they_were_looked_for_or_not() -> None:
+    images = pictures(0, 30)
+    assert plan.hold_out(images, 3, np.arange(30)) == plan.hold_out(images, 3)
+
+
 def test_the_same_seed_holds_out_the_same() -> None:
     images = pictures(0, 30)
     assert plan.hold_out(images, 3) == plan.hold_out(images, 3)
