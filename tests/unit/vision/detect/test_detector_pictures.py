@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from drawn_boxes import LABELS, pictures
+from PIL import Image, ImageDraw
 
 from relook.vision.detect.pictures import Pictures, look
 from relook.vision.images import Size
-from relook.vision.labelled import LabelledImage, Rectangle
+from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
 
 SIZE = Size(96, 96)  # smaller than the images' width
+HOW = Image.Transpose
+TURNED_BACK = {
+    2: HOW.FLIP_LEFT_RIGHT,
+    3: HOW.ROTATE_180,
+    4: HOW.FLIP_TOP_BOTTOM,
+    5: HOW.TRANSPOSE,
+    6: HOW.ROTATE_90,
+    7: HOW.TRANSVERSE,
+    8: HOW.ROTATE_270,
+}
+"""By EXIF orientation, what makes an upright picture the stored one."""
 
 
 class Counted:
@@ -60,6 +73,49 @@ def test_boxes_are_scaled_cut_and_named() -> None:
     seen = Pictures([replace(image, boxes=boxes)], LABELS, SIZE)[0]
     assert seen.boxes.tolist() == [[48, 36, 96, 54]]
     assert seen.labels.tolist() == [LABELS.index("square")]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_lie_on_what_they_were_drawn_around_however_the_camera_was_held(orientation: int) -> None:
+    """Two things at opposite corners of a long picture; their boxes are those of the upright one."""
+    image = cornered(orientation)
+    seen = look([image], [], lambda stage, done, of: None)
+    assert seen.size.width > seen.size.height
+    for size, scale in ((Size(160, 320), 1), (Size(320, 640), 2), (Size(320, 160), 0.5)):
+        picture = Pictures([image], LABELS, size)[0]
+        assert picture.pixels.shape == (160 * scale, 320 * scale, 3)
+        assert picture.boxes.tolist() == [
+            [scale * side for side in box] for box in ([16, 8, 80, 40], [240, 96, 304, 144])
+        ]
+        red, blue = (inside(picture.pixels, box) for box in picture.boxes)
+        assert (red[..., 0] > 180).all()
+        assert (red[..., 2] < 80).all()
+        assert (blue[..., 2] > 180).all()
+        assert (blue[..., 0] < 80).all()
+        coloured = np.ptp(picture.pixels.astype(int), axis=2) > 100
+        area = (picture.boxes[:, 2:] - picture.boxes[:, :2]).prod(1).sum()
+        assert coloured.sum() == pytest.approx(area, rel=0.1)  # so nothing coloured lies outside them
+
+
+def cornered(orientation: int) -> LabelledImage:
+    """A JPEG with a red and a blue block, as a camera stores it that was held so."""
+    upright = Image.new("RGB", (320, 160), (128, 128, 128))
+    brush = ImageDraw.Draw(upright)
+    brush.rectangle((16, 8, 79, 39), fill=(230, 20, 20))
+    brush.rectangle((240, 96, 303, 143), fill=(20, 20, 230))
+    stored = upright.transpose(TURNED_BACK[orientation]) if orientation in TURNED_BACK else upright
+    told = Image.Exif()
+    told[0x0112] = orientation
+    out = io.BytesIO()
+    stored.save(out, "JPEG", quality=95, subsampling=0, exif=told)
+    boxes = (LabelledBox("disc", Rectangle(16, 8, 64, 32)), LabelledBox("square", Rectangle(240, 96, 64, 48)))
+    return LabelledImage("s3://bucket/turned.jpg", out.getvalue, boxes=boxes)
+
+
+def inside(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """What the box holds, less a rim."""
+    left, top, right, bottom = (round(float(side)) for side in box)
+    return pixels[top + 3 : bottom - 3, left + 3 : right - 3]
 
 
 def test_the_hash_covers_bytes_keys_and_boxes() -> None:
