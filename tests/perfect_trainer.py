@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +44,9 @@ class PerfectTrainer:
         output: Path,
         seed: int,
         progress: Progress,
+        most: float = math.inf,
     ) -> TrainingResult:
+        self.most = most
         self.training, self.test, self.task, self.classes = training, test, task, classes
         progress("features", 1, 4)
         output.mkdir(exist_ok=True)

@@ -61,17 +61,26 @@ def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: in
         fail(error)
     report = replace(report, findings=(*_unusable(pools), *report.findings))
     remarks = [note for pool in pools for note in pool.notes if not any(reason in note for reason in pool.unusable)]
-    if report.examined < len(training):
-        remarks.append(
-            f"Wrong labels were looked for with {report.examined} of the {len(training)} training images: unusable "
-            "ones and anomalies beyond some hundreds have no part in it."
-        )
+    remarks += _seen(report, training)
     remarks += [backbone.warning] if backbone.warning else []
     if as_json:
-        click.echo(json.dumps(asdict(report) | {"worst": report.worst, "remarks": remarks}, indent=2))
+        told = {name: value for name, value in asdict(report).items() if name != "copies"}  # findings have them
+        click.echo(json.dumps(told | {"worst": report.worst, "remarks": remarks}, indent=2))
     else:
         _print(report, remarks)
     sys.exit(FOUND if strict and report.notes() else 0)
+
+
+def _seen(report: Report, training: Sequence[Sample]) -> Iterator[str]:
+    """What was not looked at."""
+    normals = sum(not sample.anomalous for sample in training)
+    if report.examined < len(training):
+        yield (
+            f"Shortcuts were looked for in {report.examined} of the {len(training)} training images, drawn by the seed "
+            "or usable."
+        )
+    if report.judged < normals:
+        yield f"Wrong labels were looked for among {report.judged} of the {normals} normal images; it takes 8 at least."
 
 
 def _read(paths: Sequence[Path], progress: Progress) -> list[Pools]:

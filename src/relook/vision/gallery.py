@@ -19,7 +19,7 @@ LONG_SIDE = 360
 """Pixels of a picture's longer side."""
 _QUALITY = 85
 _FAINTEST_SPAN = 3.0
-"""Deviations of normal cells between no colour and full colour, at least: noise stays pale where nothing is hot."""
+"""Deviations of normal cells between no colour and full colour, at least: where nothing is hot, nothing is red."""
 _OPACITY = 0.65
 _WARM, _HOT = np.array([255, 221, 0], np.float32), np.array([214, 0, 0], np.float32)
 
@@ -57,12 +57,16 @@ class Gallery:
         self._kept.sort(key=lambda each: each.rank)
 
     def shown(self) -> tuple[Shown, ...]:
-        """All on one scale, so that colours compare: none at half of what normal images usually reach, full at what
-        anomalies do."""
-        normal, anomalous = (float(np.median(self._highest[each] or [0.0])) for each in (False, True))
-        high = max(anomalous, normal + _FAINTEST_SPAN)
+        """All on one scale, so that colours compare: none up to what normal images usually reach, full at what
+        anomalies usually do, or where there are none, beyond all images."""
+        if not self._kept:
+            return ()
+        normals, anomalies = self._highest[False], self._highest[True]
+        low = float(np.median(normals)) if normals else min(0.0, *anomalies)
+        high = float(np.median(anomalies)) if anomalies else max(normals) + _FAINTEST_SPAN
+        high = max(high, low + _FAINTEST_SPAN)
         return tuple(
-            Shown(each.result, _jpeg(each.picture), _jpeg(_laid_over(each.picture, each.heat, normal / 2, high)))
+            Shown(each.result, _jpeg(each.picture), _jpeg(_laid_over(each.picture, each.heat, low, high)))
             for each in self._kept
         )
 

@@ -13,13 +13,17 @@ from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
 from relook.vision.candidates import Candidate, tried
 from relook.vision.images import Size
-from relook.vision.models import MODELS, Cells
+from relook.vision.models import MODELS, Cells, Model
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
-from relook.vision.samples import Progress, counted
+from relook.vision.samples import Progress, Task, counted
 
 HEAD_LONG_SIDE = 768
 """The heads learn at one size only, for they take their time: the largest no larger than this, in pixels."""
+
+
+_HEADS = 4.0
+"""How much longer a look takes with heads, until one has shown it."""
 
 
 class Looking:
@@ -38,6 +42,7 @@ class Looking:
         self._where = where
         self._budget = budget
         self._progress = progress
+        self._heads = _HEADS
 
     def views(
         self, problem: Problem, sizes: Sequence[Size], later: int, tests: int
@@ -45,10 +50,13 @@ class Looking:
         """One view for each of `sizes`, the smallest first, as far as there is time, and sentences on what there was
         none for. `later` images will be learned from once more, and `tests` answered."""
 
-        def fits(size: Size) -> bool:
-            return self._budget.allows(self._budget.foreseen(len(problem.samples) + later, size, alone=tests))
-
         headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+
+        def fits(at: int) -> bool:
+            """With heads where they are due, or at least, where masks need one, with one at this size in the end."""
+            heads = at == headed or (at < headed and problem.task is Task.SEGMENTATION)
+            return self._budget.allows(self._foreseen(len(problem.samples) + later, sizes[at], tests, heads))
+
         found = self._look(problem, sizes, headed, "candidates", fits)
         if len(found) == len(sizes):
             return found, []
@@ -59,8 +67,10 @@ class Looking:
         ]
 
     def affordable(self, found: Sequence[Candidate], images: int, tests: int) -> tuple[list[Candidate], list[str]]:
-        """Those of `found`, cheapest first, that can be learned once more from `images` in time; at least the first."""
-        fit = [each for each in found if self._budget.allows(self._again(each, images, tests))] or list(found[:1])
+        """Those of `found`, cheapest first, that can be learned once more from `images` in time; at least those of the
+        first one's views."""
+        fit = [each for each in found if self._budget.allows(self._again(each, images, tests))]
+        fit = fit or [each for each in found if each.views is found[0].views]
         if len(fit) == len(found):
             return fit, []
         return fit, [
@@ -71,7 +81,7 @@ class Looking:
     def again(self, chosen: Candidate, problem: Problem) -> Candidate:
         """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
         headed = next((at for at, each in enumerate(chosen.views) if each.head is not None), None)
-        views = self._look(problem, [each.size for each in chosen.views], headed, "fit", lambda size: True)
+        views = self._look(problem, [each.size for each in chosen.views], headed, "fit", lambda at: True)
         return tried(problem, tuple(views), chosen.scorer)
 
     @property
@@ -79,29 +89,41 @@ class Looking:
         return f"the {self._budget.seconds / 60:.4g} minutes that a training has"
 
     def _again(self, candidate: Candidate, images: int, tests: int) -> float:
-        return sum(self._budget.foreseen(images, each.size, alone=tests) for each in candidate.views)
+        return sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
+
+    def _foreseen(self, images: int, size: Size, tests: int, heads: bool) -> float:
+        return self._budget.foreseen(images, size, alone=tests) * (self._heads if heads else 1.0)
 
     def _look(
-        self, problem: Problem, sizes: Sequence[Size], headed: int | None, stage: str, fits: Callable[[Size], bool]
+        self, problem: Problem, sizes: Sequence[Size], headed: int | None, stage: str, fits: Callable[[int], bool]
     ) -> list[view.View]:
-        """The first always, then while the next one `fits`. Where that ends it before `headed`, the last one looked at
-        gets the heads: masks cannot do without."""
+        """The first always, then while the next one `fits`. Where that ends it before `headed` and there are masks to
+        learn, the last one is looked at again for them."""
         usable = [model for model in MODELS if model.usable(problem)]
         models = [usable if at == headed else usable[:1] for at in range(len(sizes))]
         step = counted(self._progress, stage, sum(view.steps(problem, each) for each in models))
         found: list[view.View] = []
         coarse: Cells | None = None
-        for size, each in zip(sizes, models, strict=True):
-            if found and not fits(size):
+        for at, (size, each) in enumerate(zip(sizes, models, strict=True)):
+            if found and not fits(at):
                 break
-            began = time.monotonic()
-            one, cells = view.look(problem, self._backbone, size, self._precision, self._where, each, coarse, step)
-            self._budget.learned(len(problem.samples), size, time.monotonic() - began)
+            one, cells = self._timed(problem, size, each, coarse, step)
             found.append(one)
             coarse = coarse or cells
-        if headed is not None and len(found) <= headed and len(usable) > 1:
-            before = coarse if len(found) > 1 else None
-            last = found[-1].size
-            again = view.look(problem, self._backbone, last, self._precision, self._where, usable, before, step)
-            found[-1] = again[0]
+        if headed is not None and len(found) <= headed and problem.task is Task.SEGMENTATION:
+            found[-1] = self._timed(problem, found[-1].size, usable, coarse if len(found) > 1 else None, step)[0]
+        return found
+
+    def _timed(
+        self, problem: Problem, size: Size, models: Sequence[Model], coarse: Cells | None, step: Callable[[], None]
+    ) -> tuple[view.View, Cells]:
+        began = time.monotonic()
+        found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, step)
+        seconds, images = time.monotonic() - began, len(problem.samples)
+        if len(models) == 1:
+            self._budget.learned(images, size, seconds)
+        elif plain := self._budget.foreseen(images, size):
+            self._heads = max(1.0, seconds / plain)
+        else:
+            self._budget.learned(images, size, seconds / self._heads)
         return found

@@ -49,10 +49,15 @@ def sift(
     def step(stage: str, done: int, total: int) -> None:
         progress(f"check: {stage}", done, total)
 
-    report = check(training, test, backbone, seed=seed, precision=precision, progress=step, test_teaches=False)
-    notes = tuple(_warnings(report))
+    report = check(training, test, backbone, seed=seed, precision=precision, progress=step, teaching=True)
     suspects = report.alike
     normals = sum(not sample.anomalous for sample in training)
+    notes = tuple(_warnings(report))
+    if 0 < report.judged < normals:
+        notes += (
+            f"Wrong labels were looked for among {report.judged} of the {normals} normal images, drawn by the seed; "
+            "`relook check` looks at all.",
+        )
     if not suspects:
         return Sifted(list(training), notes, copies=report.copies)
     if len(suspects) > MOST_LEFT_OUT * normals or normals - len(suspects) < FEWEST_NORMALS:

@@ -76,7 +76,8 @@ def choose_compared(training: Sequence[Sample], seed: int) -> list[Sample]:
     half = COMPARED_IMAGES // 2
     anomalies = min(len(anomalous), max(half, COMPARED_IMAGES - len(normal)))
     normals = min(len(normal), COMPARED_IMAGES - anomalies)
-    taken = [*rng.permutation(normal)[:normals].tolist(), *rng.permutation(anomalous)[:anomalies].tolist()]
+    drawn = sorted(rng.permutation(anomalous).tolist(), key=lambda at: training[at].mask is None)  # masks teach most
+    taken = [*rng.permutation(normal)[:normals].tolist(), *drawn[:anomalies]]
     return [training[at] for at in sorted(int(at) for at in taken)]
 
 

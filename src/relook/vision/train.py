@@ -1,8 +1,12 @@
-"""Training: labelled images in, an artifact and its evaluation out. Deterministic: same data, same seed, same bytes."""
+"""Training: labelled images in, an artifact and its evaluation out.
+
+Deterministic, as long as there is time for all that could be tried: same data, same seed, same bytes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -56,7 +60,7 @@ class Options:
     precision: runtime.Precision | None = None
     long_sides: tuple[int, ...] | None = None
     scorer: str | None = None
-    seconds: float = 1800.0
+    seconds: float = math.inf
 
     def sizes(self, image: Size) -> list[Size]:
         """Working sizes to try, smallest first."""
@@ -114,15 +118,15 @@ def train(
         looking = Looking(backbone, precision, where, budget, progress)
         later = len(sifted.samples) if len(sifted.samples) > COMPARED_IMAGES else 0
         views, hasty = looking.views(problem, options.sizes(seen.size), later, len(test))
-        found = compare(problem, views)
+        found = fit = compare(problem, views)
         if later:
-            found, left = looking.affordable(found, later, len(test))
+            fit, left = looking.affordable(found, later, len(test))
             hasty += left
-        chosen = choose(found, problem.planted, options.scorer)
+        chosen = choose(fit, problem.planted, options.scorer)
         if later:
             problem = _problem(sifted.samples, task, classes, seed, sifted.copies)
             chosen = looking.again(chosen, problem)
-        model = _fit(chosen, found, problem)
+        model = _fit(chosen, found, len(fit), problem)
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
@@ -133,6 +137,7 @@ def train(
     notes = (*figures, *_notes(backbone, seen, sifted, where is not None, hasty, model))
     record = {
         **_record(backbone, seen, problem, model, notes),
+        "sizes_tried": [f"{each.size.width}x{each.size.height}" for each in views],
         "metrics": asdict(metrics),
         "metrics_intervals": intervals,
         "training_images": len(training),
@@ -171,7 +176,8 @@ def _problem(
     return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of)
 
 
-def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Model:
+def _fit(chosen: Candidate, found: Sequence[Candidate], fit: int, problem: Problem) -> _Model:
+    """`fit` of the `found` could be chosen."""
     raw, labels = chosen.raw, problem.anomalous
     held_out = None
     if problem.ranked:
@@ -183,7 +189,7 @@ def _fit(chosen: Candidate, found: Sequence[Candidate], problem: Problem) -> _Mo
         calibration, raw_threshold = from_normals(raw[~labels])
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
         basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
-    notes = (_why(chosen, len(found), problem), *(_row(each) for each in found))
+    notes = (_why(chosen, fit, problem), *(_row(each) for each in found))
     threshold = calibration.apply(raw_threshold)
     return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, notes)
 
@@ -193,8 +199,8 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
     if problem.planted:
         return (
             f"{what}: fewer than {FEWEST_ANOMALIES} anomalies are labelled, so normal images alone were learned from. "
-            "All sizes together are taken unless something else finds defects planted into these far better. "
-            "The threshold lies above the held-out normals; labelled anomalies would make it better."
+            "All sizes together that there is time for are taken unless something else finds defects planted into "
+            "these far better. The threshold lies above the held-out normals; labelled anomalies would make it better."
         )
     return (
         f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -22,10 +23,12 @@ class Trainer(Protocol):
         output: Path,
         seed: int,
         progress: Progress,
-    ) -> TrainingResult: ...
+        most: float = math.inf,
+    ) -> TrainingResult:
+        """`most` seconds it may take, if that is less than it should take anyway."""
 
 
-def engine(data: Path, precision: str = "auto", seconds: float = 1800.0) -> Trainer:
+def engine(data: Path, precision: str = "auto", seconds: float = math.inf) -> Trainer:
     """The vision engine with the best weights of the data folder; imported at the first training.
 
     `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice. `seconds` are what a
@@ -41,6 +44,7 @@ def engine(data: Path, precision: str = "auto", seconds: float = 1800.0) -> Trai
         output: Path,
         seed: int,
         progress: Progress,
+        most: float = math.inf,
     ) -> TrainingResult:
         from relook.vision import train as vision
         from relook.vision import weights
@@ -59,7 +63,7 @@ def engine(data: Path, precision: str = "auto", seconds: float = 1800.0) -> Trai
             output=output,
             seed=seed,
             progress=progress,
-            options=vision.Options(None if precision == "auto" else Precision(precision), seconds=seconds),
+            options=vision.Options(None if precision == "auto" else Precision(precision), seconds=min(seconds, most)),
         )
 
     return train

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from html.parser import HTMLParser
+from typing import Any
 
 from lookout_world import ACCOUNT, BUCKET, World
 
@@ -52,7 +53,12 @@ def judged(key: str, score: float, anomalous: bool) -> Shown:
     return Shown(samples.TestResult(key, anomalous, prediction, (0.5, 0.5)), b"plain", b"heated")
 
 
-def page(*shown: Shown, metrics: Metrics | None = None, notes: tuple[str, ...] = ()) -> Page:
+def page(
+    *shown: Shown,
+    metrics: Metrics | None = None,
+    notes: tuple[str, ...] = (),
+    intervals: dict[str, Any] | None = None,
+) -> Page:
     result = TrainingResult(
         artifact=None,  # type: ignore[arg-type]
         metrics=metrics or Metrics(0.5, 0.25, 0.125, None, None),
@@ -60,6 +66,7 @@ def page(*shown: Shown, metrics: Metrics | None = None, notes: tuple[str, ...] =
         training_images=20,
         testing_images=2,
         notes=notes,
+        intervals=intervals or {},
         shown=shown,
     )
     return Page(report_page(EVALUATION, result))
@@ -115,13 +122,18 @@ def test_mistakes_are_marked_and_both_labels_told() -> None:
 
 
 def test_figures_that_cannot_be_told_say_so_and_classes_have_theirs() -> None:
-    classes = (ClassMetrics("Ölfleck <1>", 0.5, 0.5, 0.5, 0.875),)
-    found = page(metrics=Metrics(0.5, 0.25, 0.125, None, None, classes))
-    text = " ".join(found.text)
-    assert text.count("cannot be told") == 2
-    assert "Mean IoU of Ölfleck <1>" in text
-    assert "0.875" in text
-    assert not found.all("figure")
+    classes = (ClassMetrics("Ölfleck <1>", 0.5, 0.5, 0.5, 0.875), ClassMetrics("never seen", 0.0, 0.0, 0.0, 0.0))
+    metrics = Metrics(0.5, 0.25, 0.125, 0.75, 0.625, classes)
+    overlaps = {"test": {"average_iou": [{"value": 0.875}, None]}}
+    text = " ".join(page(judged("s3://b/1.png", 0.9, True), metrics=metrics, intervals=overlaps).text)
+    assert text.count("cannot be told") == 1
+    assert "Mean IoU of Ölfleck <1> 0.875" in text
+    assert "Mean IoU of never seen cannot be told" in text
+    alone = " ".join(page(judged("s3://b/1.png", 0.1, False)).text)
+    assert alone.count("cannot be told") == 5
+    none = page()
+    assert " ".join(none.text).count("cannot be told") == 5
+    assert not none.all("figure")
 
 
 def test_the_page_asks_nothing_of_anybody() -> None:

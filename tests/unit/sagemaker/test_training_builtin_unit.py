@@ -102,6 +102,7 @@ def test_classification_leaves_masks_unused_and_splits(world: World) -> None:
     ]  # fmt: skip
     assert list(unpacked(world.read("out/job/output/model.tar.gz"))) == ["model.json"]
     assert "The images have mixed sizes." in world.lines()
+    assert 0 < engine.most <= job.definition["StoppingCondition"]["MaxRuntimeInSeconds"]
 
 
 def test_robust_is_said_to_change_nothing_and_attributes_may_come_from_the_channel(world: World) -> None:

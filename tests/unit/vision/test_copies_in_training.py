@@ -96,7 +96,7 @@ def test_test_images_have_no_part_in_what_counts_as_a_copy() -> None:
     training = [*(saved(seed, 90) for seed in range(12)), saved(3, 80)]
     test = [saved(seed, quality) for seed in (3, 5, 40, 41) for quality in (90, 85)]
     found = [
-        check(training, others, BACKBONE, seed=0, precision=Precision.F32, progress=ignore).copies
+        check(training, others, BACKBONE, seed=0, precision=Precision.F32, progress=ignore, teaching=True).copies
         for others in ([], test)
     ]
     assert found[0] == found[1] == ((training[3].key, training[12].key),)

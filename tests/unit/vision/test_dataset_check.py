@@ -11,7 +11,7 @@ import pytest
 import rendered_parts as parts
 from PIL import Image, ImageDraw, ImageEnhance
 
-from relook.vision.check import Finding, Kind, Report, Severity, check, groups
+from relook.vision.check import Finding, Kind, Report, Severity, check, groups, run
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
 from relook.vision.runtime import Precision
@@ -189,7 +189,7 @@ def test_suspects_are_found_among_more_normals_than_are_looked_at_together(
     )  # fmt: skip
     assert set(report.suspects[:3]) == {sample.key for sample in planted}
     assert len(report.suspects) <= 5
-    assert report.examined == len(training)
+    assert (report.examined, report.judged) == (16 + min(labelled, 16), 44)
     assert [step for step, _ in done] == list(range(1, done[-1][1] + 1))
 
 
@@ -210,6 +210,19 @@ def test_groups_have_every_other_normal_once_and_are_full(monkeypatch: pytest.Mo
     assert set().union(*names) == {entry.sample.key for entry in pool if not entry.test}
     assert {name for name in names[1] if name in names[2]} == {f"a{at}" for at in range(10)}
     assert groups.others(known, known, 3) == []
+    assert [len(group) for group in groups.others(pool, known, 3, most=5)] == [16 + 10]
+    assert groups.others(pool, known, 3, most=0) == []
+
+
+def test_a_training_says_among_how_many_it_looked_for_wrong_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "MOST", 10)
+    monkeypatch.setattr(run, "MOST_JUDGED", 15)
+    training = parts.samples(0, 24, 10)
+    report = report_on(training)
+    assert (report.examined, report.judged) == (20, 24)
+    assert sifted(training).notes[-1] == (
+        "Wrong labels were looked for among 15 of the 24 normal images, drawn by the seed; `relook check` looks at all."
+    )
 
 
 def sifted(training: Sequence[Sample], test: Sequence[Sample] = ()) -> Sifted:

@@ -87,9 +87,38 @@ def test_colour_is_where_the_heat_is_and_on_one_scale_for_all() -> None:
 def test_noise_of_a_model_that_finds_nothing_stays_pale() -> None:
     room = Gallery()
     for at in range(4):
-        noise = np.random.default_rng(at).normal(0, 0.1, (5, 10)).astype(np.float32)
+        noise = np.random.default_rng(at).normal(6, 0.3, (5, 10)).astype(np.float32)
         room.add(result(str(at), 0.4, bool(at % 2)), GREY, noise)
     assert max(int(redness(each).max()) for each in room.shown()) < 25
+
+
+@pytest.mark.parametrize(("usual", "peak"), [(-8.0, -4.5), (-6.0, -5.0), (-7.0, -3.5), (-9.0, 4.0)])
+def test_heat_below_zero_has_the_same_colours(usual: float, peak: float) -> None:
+    """Heads think little of normal places, so with one view all heat may be negative."""
+    room = Gallery()
+    hot = flat(usual)
+    hot[1, 8] = peak
+    room.add(result("missed", 0.2, True), GREY, hot)
+    room.add(result("normal", 0.1, False), GREY, flat(usual))
+    found = {each.result.key: redness(each) for each in room.shown()}
+    assert found["missed"][54, 306] > 25
+    assert np.abs(found["missed"][150, 50]) <= 3
+    assert np.abs(found["normal"]).max() <= 3
+
+
+@pytest.mark.parametrize("anomalous", [False, True])
+def test_images_of_one_label_are_shown_too(anomalous: bool) -> None:
+    room = Gallery()
+    for at in range(3):
+        heat = flat(2.0)
+        heat[1, 8] = 4.0 + at
+        room.add(result(str(at), 0.4, anomalous), GREY, heat)
+    most = max(int(redness(each).max()) for each in room.shown())
+    assert most > 100 if anomalous else most < 60
+
+
+def test_a_gallery_without_images_is_empty() -> None:
+    assert Gallery().shown() == ()
 
 
 def test_the_hottest_place_is_told_as_fractions() -> None:

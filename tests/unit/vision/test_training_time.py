@@ -96,9 +96,13 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     for module in (survey, training_module):
         monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
     monkeypatch.setattr(Budget, "foreseen", foreseen)
-    result = fit(tmp_path, OPTIONS)
+    result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert views(result) == [SMALL]
     left = [note for note in result.notes if "candidates out" in note]
     assert len(left) == 1
     assert "learning them from all 28 images would not have fitted into the 30 minutes" in left[0]
-    assert any("1 candidates" in note or "2 candidates" in note for note in result.notes)
+    [why] = [found for note in result.notes if (found := re.match(_CHOSE, note))]
+    out = re.match(r"Left (\d+) of (\d+) candidates", left[0])
+    assert out is not None
+    assert int(why["candidates"]) == int(out[2]) - int(out[1]) > 0
+    assert sum(note.startswith("Candidate ") for note in result.notes) == int(out[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def job_kinds(
     relaxed_minimums: bool = False,
     trainer: Trainer | None = None,
     precision: str = "auto",
-    seconds: float = 1800.0,
+    seconds: float = math.inf,
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them.
 

@@ -11,7 +11,7 @@ from html import escape
 
 from relook.core.evaluation import Evaluation
 from relook.core.manifest import Label
-from relook.vision.samples import Metrics, Shown, TrainingResult
+from relook.vision.samples import Shown, TrainingResult
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -41,7 +41,7 @@ def report_page(evaluation: Evaluation, result: TrainingResult) -> bytes:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{escape(str(model))}</p><p>{counts}</p>",
-        *_figures(result.metrics),
+        *_figures(result),
         "<h2>What the training says</h2><ul>",
         *(f"<li>{escape(note)}</li>" for note in result.notes),
         "</ul>",
@@ -51,19 +51,24 @@ def report_page(evaluation: Evaluation, result: TrainingResult) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _figures(metrics: Metrics) -> Iterable[str]:
-    yield "<h2>Figures on the test images</h2><table>"
+def _figures(result: TrainingResult) -> Iterable[str]:
+    metrics = result.metrics
+    anomalies = any(test.anomalous for test in result.tests)
+    overlaps = (result.intervals.get("test") or {}).get("average_iou") or [True] * len(metrics.classes)
     named = {
-        "F1": metrics.f1,
-        "Precision": metrics.precision,
-        "Recall": metrics.recall,
+        "F1": metrics.f1 if anomalies else None,
+        "Precision": metrics.precision if anomalies else None,
+        "Recall": metrics.recall if anomalies else None,
         "AUROC": metrics.roc_auc,
         "Average precision": metrics.average_precision,
+        **{
+            f"Mean IoU of {escape(defect.name)}": None if overlap is None else defect.average_iou
+            for defect, overlap in zip(metrics.classes, overlaps, strict=True)
+        },
     }
+    yield "<h2>Figures on the test images</h2><table>"
     for name, value in named.items():
         yield f"<tr><th>{name}</th><td>{'cannot be told' if value is None else f'{value:.3f}'}</td></tr>"
-    for defect in metrics.classes:
-        yield f"<tr><th>Mean IoU of {escape(defect.name)}</th><td>{defect.average_iou:.3f}</td></tr>"
     yield "</table>"
 
 

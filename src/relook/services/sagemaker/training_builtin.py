@@ -73,6 +73,7 @@ class BuiltInWork:
             output=output,
             seed=_SEED,
             progress=monitor.progress,
+            most=monitor.left,
         )
         _report(monitor, trained)
         return self._store(job, monitor, output)

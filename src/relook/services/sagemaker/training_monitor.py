@@ -80,6 +80,11 @@ class Monitor:
         """The time that may be used begins."""
         self._deadline = time.monotonic() + self._limit
 
+    @property
+    def left(self) -> float:
+        """Seconds of the time that may be used; all of them before it begins."""
+        return self._limit if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
     def progress(self, stage: str, done: int, total: int) -> None:
         """Report, and see whether to go on: Halted, and JobCancelled when the worker goes down."""
         self._context.progress(stage, done, total)

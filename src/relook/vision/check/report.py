@@ -62,9 +62,9 @@ class Report:
     """`findings` by falling severity; `probes` all cues that were tried, found or not, the whole picture first.
 
     `suspects` are keys of training images labelled normal that may be mislabelled, worst first; `alike` are those of
-    them that look like the labelled anomalies too: leave these out of what is learned as normal. `examined` is the
-    number of images the backbone looked at, for shortcuts and suspects. `copies` are keys of training images, together
-    where they show one picture.
+    them that look like the labelled anomalies too: leave these out of what is learned as normal. In `examined`
+    training images shortcuts were looked for, and among `judged` normal ones suspects. `copies` are keys of training
+    images, together where they show one picture.
     """
 
     training_images: int
@@ -74,6 +74,7 @@ class Report:
     suspects: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
     examined: int = 0
+    judged: int = 0
     copies: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -13,13 +13,16 @@ from relook.vision.check import contamination, duplicates, groups, quality, shor
 from relook.vision.check.contamination import Suspicion
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
-from relook.vision.check.probes import Flags, can_tell, probe
+from relook.vision.check.probes import Flags, Outcome, can_tell, probe
 from relook.vision.check.report import Finding, Report, ordered
 from relook.vision.images import common_size
 from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, Sample, counted
 
-_FEWEST_NORMALS = 8
+MOST_JUDGED = 2_000
+"""Normals among which a training looks for wrong labels, each at the cost of a look at the smallest size and more."""
+FEWEST_NORMALS = 8
+"""Among fewer, nothing can be said to be unusual."""
 
 
 def check(
@@ -30,14 +33,14 @@ def check(
     seed: int,
     precision: Precision,
     progress: Progress,
-    test_teaches: bool = True,
+    teaching: bool = False,
 ) -> Report:
     """Look for what would make a model learn the wrong thing, or its figures mislead.
 
-    Anomalies of `test` help to find shortcuts where `training` has too few; not with `test_teaches` False, for those
-    who go on to train without the suspects: nothing of `test` has then a part in who they are. Deterministic; time
-    grows with the number of images, memory by some 10 KB an image. Shortcuts are looked for in `groups.MOST` images of
-    each label, everything else in all.
+    Anomalies of `test` help to find shortcuts where `training` has too few. Not with `teaching`, for those who go on to
+    train without the suspects: nothing of `test` has then a part in who they are, MOST_JUDGED normals are judged at
+    most, and the report has the copies. Deterministic; time grows with the number of images, memory by some 10 KB an
+    image. Shortcuts are looked for in `groups.MOST` images of each label, wrong labels among all normals.
     Damaged images are findings, not errors.
     """
     samples = [*training, *test]
@@ -49,9 +52,9 @@ def check(
     ]
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
         findings = [*quality.damaged(samples, looked), *_of_files(entries)]
-        report = Report(len(training), len(test), tuple(findings), copies=_copies(entries))
-        some = groups.first(entries, seed, test_teaches)
-        others = groups.others(entries, some, seed)
+        report = Report(len(training), len(test), tuple(findings), copies=_copies(entries) if teaching else ())
+        some = groups.first(entries, seed, not teaching)
+        others = groups.others(entries, some, seed, MOST_JUDGED - groups.MOST if teaching else None)
         report = _seen(report, some, others, backbone, precision, seed, progress)
     return replace(report, findings=ordered(report.findings))
 
@@ -80,7 +83,7 @@ def _seen(
 ) -> Report:
     """The report with what the backbone's features tell: shortcuts of `entries`, wrong labels of `others` too."""
     anomalous = _labels(entries)
-    if (~anomalous).sum() < _FEWEST_NORMALS:
+    if (~anomalous).sum() < FEWEST_NORMALS:
         return report
     size = common_size([entry.facts.size for entry in entries])
     cues = can_tell(anomalous)
@@ -90,14 +93,21 @@ def _seen(
         samples = [entry.sample for entry in some]
         return views.look(samples, ~_labels(some), size, backbone, precision, seed, step, cues)
 
+    def judge(some: Sequence[Entry], seen: views.Views, whole: Outcome | None) -> dict[str, Suspicion]:
+        normals = (entry.sample.key for entry in some if not entry.sample.anomalous)
+        return dict(zip(normals, contamination.suspicion(seen.patches, whole, _labels(some), seed), strict=True))
+
+    def judge_alone(some: Sequence[Entry]) -> dict[str, Suspicion]:
+        seen = look(some, cues=False)
+        return judge(some, seen, probe(shortcuts.WHOLE, seen.whole, _labels(some), seed) if cues else None)
+
     seen = look(entries, cues)
     keys, facts = [entry.sample.key for entry in entries], [entry.facts for entry in entries]
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
-    judged = _judged(entries, contamination.suspicion(seen.patches, outcomes[0] if outcomes else None, anomalous, seed))
+    judged = judge(entries, seen, outcomes[0] if outcomes else None)
+    del seen
     for group in others:  # one after the other: time stays linear, and memory bounded
-        seen, labels = look(group, cues=False), _labels(group)
-        whole = probe(shortcuts.WHOLE, seen.whole, labels, seed) if cues else None
-        judged = _judged(group, contamination.suspicion(seen.patches, whole, labels, seed)) | judged
+        judged = judge_alone(group) | judged
     strange = contamination.find(judged)
     learned = {entry.sample.key for each in (entries, *others) for entry in each if not entry.test}
     return replace(
@@ -106,15 +116,10 @@ def _seen(
         probes=tuple(outcome.probe for outcome in outcomes),
         suspects=tuple(key for key in strange.suspects if key in learned),
         alike=tuple(key for key in strange.alike if key in learned),
-        examined=len({entry.sample.key for each in (entries, *others) for entry in each}),
+        examined=sum(not entry.test for entry in entries),
+        judged=len(judged.keys() & learned),
     )
 
 
 def _labels(entries: Sequence[Entry]) -> Flags:
     return np.array([entry.sample.anomalous for entry in entries], bool)
-
-
-def _judged(entries: Sequence[Entry], found: Sequence[Suspicion]) -> dict[str, Suspicion]:
-    """By key; `found` is of the normals, in order."""
-    normals = (entry.sample.key for entry in entries if not entry.sample.anomalous)
-    return dict(zip(normals, found, strict=True))

@@ -140,7 +140,9 @@ class Trial:
             except _OutOfTimeError:
                 return None, [_TOO_LONG]
             except (MemoryError, RuntimeError) as error:  # torch's above all; without it there is a good model
-                return None, [f"Fine-tuning the backbone failed, and was given up: {error}"]
+                return None, [
+                    f"Fine-tuning the backbone failed, and was given up: {str(error) or type(error).__name__}"
+                ]
 
     def _tried(self, progress: Progress, threads: int) -> tuple[Tuned | None, list[str]]:
         """One held-out fold after the other, then all images; over at the first fold that is not told better."""
