@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
+from lookout_stage import until
 from running_stage import RunningStage, running_stage
 
-from tiny_models import picture, write_detector
+from tiny_models import picture, plain, write_detector
 
 RED = picture(red=(1, 2))
 SOON = {"Delay": 1, "MaxAttempts": 60}
@@ -132,4 +136,46 @@ def test_more_requests_than_can_wait_exceed_the_throughput(stage: RunningStage) 
     assert set(answers) == {(200, ""), (400, "ProvisionedThroughputExceededException")}
     assert answers[200, ""] >= 32
     assert stage.detect(arn, RED)
+    assert len(units(stage, arn)) == 1, "without a maximum there are as many as at the start"
     stage.rest(arn)
+
+
+def test_units_come_with_load_up_to_the_maximum_and_all_go_with_the_version(stage: RunningStage) -> None:
+    """Eight callers, each of whom asks again as soon as it has an answer: one unit always has somebody waiting."""
+    arn = stage.run(stage.trained("growing"), MinInferenceUnits=1, MaxInferenceUnits=2)
+    assert len(units(stage, arn)) == 1
+    body = plain(255, 0, 0, 3000, 2000)
+    expected = stage.detect(arn, body)
+    assert expected
+    enough = threading.Event()
+
+    def keep_asking(_: int) -> int:
+        answers = 0
+        while not enough.is_set():
+            assert stage.detect(arn, body) == expected
+            answers += 1
+        return answers
+
+    with ThreadPoolExecutor(8) as pool:
+        callers = pool.map(keep_asking, range(8))
+        try:
+            until(partial(units, stage, arn), lambda found: len(found) == 2)
+        finally:
+            enough.set()
+    assert all(callers), "everybody was answered"
+    running = units(stage, arn)
+    assert len(running) == 2
+    assert all(map(alive, running))
+    stage.rest(arn)
+    assert not any(map(alive, running))
+
+
+def units(stage: RunningStage, arn: str) -> set[int]:
+    """The processes that became ready to answer for this version."""
+    whole_lines = stage.server.log.read_text().rpartition("\n")[0].splitlines()
+    ready = [json.loads(line) for line in whole_lines if "inference unit is ready" in line]
+    return {line["unit"] for line in ready if line["deployment"] == arn}
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
