@@ -32,6 +32,11 @@ def failed_by_file(world: World, message: str, **members: Any) -> None:
     assert "TrainingEndTimestamp" in found
 
 
+def told(world: World) -> list[str]:
+    """The log of the job that ran last."""
+    return world.jobs.contexts[-1].lines
+
+
 def failed_by_content(world: World, found: Mapping[str, Any], code: str, message: str, where: str) -> None:
     """The training fails with this message; the summary holds the code `where` it belongs, the lines are there."""
     assert (found["Status"], found["StatusMessage"]) == (FAILED, message)
@@ -69,6 +74,10 @@ def test_a_manifest_of_something_else(world: World, content: bytes) -> None:
     data = manifests(world, [])
     world.put("train.manifest", content)
     failed_by_file(world, "The manifest file extension or contents are invalid.", **data)
+    first, counted, line, *_ = told(world)
+    assert first == f"The training set, s3://{BUCKET}/train.manifest, has no line that is a JSON object."
+    assert counted.startswith(f"{len(content.splitlines())} of the")
+    assert line == "Line 1 of the training set, without an image: The JSON Line has an invalid format."
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \r\n\n"], ids=["no bytes", "a line break", "white space"])
@@ -76,6 +85,7 @@ def test_a_manifest_of_nothing(world: World, content: bytes) -> None:
     data = manifests(world, [])
     world.put("train.manifest", content)
     failed_by_file(world, "The manifest file is empty.", **data)
+    assert told(world) == [f"The training set, s3://{BUCKET}/train.manifest, has no lines."]
 
 
 def test_a_manifest_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +93,7 @@ def test_a_manifest_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("relook.services.rekognition.training_plan.MAX_MANIFEST_BYTES", 100)
     data = manifests(world, world.labelled(5, "red", "green"))
     failed_by_file(world, "The manifest file size exceeds the maximum supported size.", **data)
+    assert told(world)[0].startswith(f"s3://{BUCKET}/train.manifest: The manifest has ")
 
 
 @pytest.mark.parametrize("bucket", ["nowhere", "foreign"])
@@ -98,6 +109,8 @@ def test_an_output_bucket_that_cannot_be_written_to(world: World, bucket: str) -
     world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
     data = manifests(world, world.labelled(5, "red", "green"))
     failed_by_file(world, "Unable to write to output S3 bucket.", **data, OutputConfig={"S3Bucket": bucket})
+    why = "There is no bucket of this name." if bucket == "nowhere" else "The bucket belongs to another account."
+    assert told(world) == [f"The output cannot be written: bucket {bucket}: {why}"]
 
 
 def test_a_train_dataset_without_entries(world: World) -> None:
@@ -138,6 +151,8 @@ def test_images_in_several_buckets(world: World) -> None:
     found = world.from_manifests([*world.labelled(5, "red", "green"), other])
     message = "The manifest file contains images from multiple S3 buckets."
     failed_by_content(world, found, "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS", message, "training")
+    where = "Line 11 of the training set, s3://second/x.png"
+    assert told(world) == [f"{where}: the images before it are in the bucket {BUCKET}."]
 
 
 @pytest.mark.parametrize("where", ["training", "testing"])
@@ -159,12 +174,19 @@ def test_images_in_a_bucket_that_cannot_be_read(world: World, bucket: str, code:
     here = world.labelled(3, "red", "green")
     found = world.from_manifests(*((there, here) if where == "training" else (here, there)))
     failed_by_content(world, found, code, message, where)
+    why = "There is no bucket of this name." if bucket == "nowhere" else "The bucket belongs to another account."
+    name = where.removesuffix("ing") if where == "testing" else where
+    assert told(world) == [f"The images of the {name} set cannot be read: bucket {bucket}: {why}"]
 
 
 def test_too_few_images_to_split(world: World) -> None:
     found = world.from_manifests(world.labelled(1, "red", "green"))
     message = "The manifest file contains insufficient labeled images per label to perform auto-split."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT", message, "training")
+    assert told(world) == [
+        "To be in both sets a label needs 2 images that are not the same file, and at least 50% of the labels must be "
+        "in both. Images by label: green 1, red 1."
+    ]
 
 
 def test_datasets_too_small_to_split_stay_as_they_are(world: World) -> None:
@@ -182,6 +204,7 @@ def test_too_few_labels(world: World) -> None:
     found = world.from_manifests(world.labelled(5, "red"), world.labelled(2, "red"))
     message = "The manifest file has too few labels."
     failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_LABELS", message, "training")
+    assert told(world) == ["The training set has 1 label; at least 2 must be. Images by label: red 5."]
 
 
 def test_one_label_is_enough_for_a_detector(world: World) -> None:
@@ -196,6 +219,8 @@ def test_too_many_labels(tmp_path: Any) -> None:
     failed_by_content(
         world, found, "ERROR_MANIFEST_TOO_MANY_LABELS", "The manifest file has too many labels.", "training"
     )
+    counts = "Images by label: blue 2, green 2, red 2."
+    assert told(world) == [f"The training set has 3 labels; at most 2 may be. {counts}"]
     world.close()
 
 
@@ -206,6 +231,7 @@ def test_too_many_rows(tmp_path: Any) -> None:
     failed_by_content(
         world, found, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM", "The manifest file has too many rows.", "training"
     )
+    assert told(world) == ["The training set has more than 5 lines."]
     world.close()
 
 
@@ -224,6 +250,10 @@ def test_labels_that_are_not_tested(world: World) -> None:
     found = world.from_manifests(lines, world.labelled(2, "red"))
     message = "Less than 50% label overlap between the training and testing manifest files."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_LABEL_OVERLAP", message, "both")
+    assert told(world) == [
+        "Of the 3 labels of the training set 0 are in the test set, too; at least 50% must be. "
+        "Missing there, with their training images: a 1, b 1, c 1."
+    ]
 
 
 def test_too_few_labels_that_can_be_used(world: World) -> None:
@@ -231,6 +261,10 @@ def test_too_few_labels_that_can_be_used(world: World) -> None:
     found = world.from_manifests([*world.labelled(5, "red"), gone], world.labelled(2, "red", "green"))
     message = "The manifest file has too few usable labels."
     failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS", message, "training")
+    assert told(world)[2:] == [
+        "The training set has 1 usable label; at least 2 must be. Images by label: red 5.",
+        "Labels of no usable line with image-level labels: green.",
+    ]
 
 
 def test_labels_whose_test_images_cannot_be_used(world: World) -> None:
@@ -240,6 +274,10 @@ def test_labels_whose_test_images_cannot_be_used(world: World) -> None:
     found = world.from_manifests(training, [*world.labelled(4, "red"), *torn])
     message = "Less than 50% usable label overlap between the training and testing manifest files."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP", message, "both")
+    assert told(world)[-1] == (
+        "Of the 3 usable image-level labels of the training set 1 are in the test set, too; at least 50% must be. "
+        "Missing there, with their training images: blue 3, green 3."
+    )
 
 
 def test_images_that_go_while_it_is_trained(world: World) -> None:
@@ -249,6 +287,10 @@ def test_images_that_go_while_it_is_trained(world: World) -> None:
     world.run_jobs()
     message = "Failed to copy images from S3 bucket."
     failed_by_content(world, world.describe(project), "ERROR_FAILED_IMAGES_S3_COPY", message, "both")
+    [gone] = told(world)
+    assert gone.endswith(
+        f"cannot be read any more: s3://{BUCKET}/images/red-0.png: There is no object under this key (and version)."
+    )
     assert list(world.artifacts.iterdir()) == []
 
 

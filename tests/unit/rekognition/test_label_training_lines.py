@@ -102,6 +102,37 @@ def test_a_box_with_an_error_costs_that_box_alone(world: World) -> None:
     assert world.document("ManifestSummary")["statistics"]["training"]["invalid_json_lines"] == 0
 
 
+def test_boxes_that_are_left_out_of_lines_that_are_used_are_told_of(world: World) -> None:
+    lines = world.boxed(12, "red", "blue")
+    lines[0]["boxes"]["annotations"][1]["left"] = 1000
+    for line in lines[1:]:
+        line["boxes"]["annotations"][0]["width"] = 0
+    lines[11]["boxes"] |= {"annotations": lines[11]["boxes"]["annotations"] * 3}
+    lines[11]["boxes-metadata"]["objects"] *= 3
+    lines[11]["boxes"]["annotations"] += [lines[11]["boxes"]["annotations"][0]]
+    lines[11]["boxes-metadata"]["objects"] += [{"confidence": 1}]
+    lines[2] |= {"other-metadata": lines[2]["boxes-metadata"]}
+    found = world.from_manifests([*lines[11:], *lines[:11]], world.boxed(3, "red", "blue", prefix="test/"))
+    assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
+    head, first, second, _, fourth, *others = world.document("TrainingReport")["Warnings"][:12]
+    assert world.jobs.contexts[-1].lines[:12] == [head, first, second, _, fourth, *others]
+    assert head == (
+        "12 of the 12 lines of the training set are used without some of their boxes or label attributes, "
+        "which are invalid."
+    )
+    small, off = "The height and width of the bounding box is too small.", "The bounding box has off frame values."
+    assert first == (
+        f"Line 1 of the training set, {lines[11]['source-ref']}: box 1 of boxes: {small} box 3 of boxes: {small} "
+        f"box 5 of boxes: {small} 1 more."
+    )
+    assert second == f"Line 2 of the training set, {lines[0]['source-ref']}: box 2 of boxes: {off}"
+    assert fourth == (
+        f"Line 4 of the training set, {lines[2]['source-ref']}: box 1 of boxes: {small} "
+        "other: The format of the label attribute other is invalid."
+    )
+    assert others[-1].startswith("2 more such lines of the training set are not named here")
+
+
 def test_more_boxes_than_there_may_be(world: World) -> None:
     crowded = world.boxed_line("crowded.png", 3, ["red"])
     crowded["boxes"]["annotations"] *= 51

@@ -19,6 +19,11 @@ class UseCase(StrEnum):
     OBJECT_LOCALIZATION = "OBJECT_LOCALIZATION"
     NOT_DETERMINED = "NOT_DETERMINED"
 
+    @property
+    def kind(self) -> Kind:
+        """What of a line is learnt."""
+        return Kind.IMAGE_LEVEL if self is UseCase.IMAGE_LEVEL_LABELS else Kind.OBJECTS
+
 
 class Learning(StrEnum):
     """What to train; the values are those of the trainers' tasks."""
@@ -166,7 +171,7 @@ def _split(
     lines: Sequence[Line], case: UseCase, seed: int, content: Callable[[Entry], str] | None
 ) -> tuple[list[Line], list[Line]]:
     entries = [(index, line) for index, line in enumerate(lines) if isinstance(line, Entry)]
-    chosen = auto_split([entry for _, entry in entries], wanted=_kind(case), seed=seed, content=content)
+    chosen = auto_split([entry for _, entry in entries], wanted=case.kind, seed=seed, content=content)
     test = {entries[place][0] for place in chosen}
     return (
         [line for index, line in enumerate(lines) if index not in test],
@@ -207,15 +212,11 @@ def _declared(lines: Sequence[Line]) -> set[str]:
 
 
 def _usable(lines: Sequence[Line], case: UseCase) -> set[str]:
-    return {name for line in lines if isinstance(line, Entry) for name in line.taught(_kind(case))}
-
-
-def _kind(case: UseCase) -> Kind:
-    return Kind.IMAGE_LEVEL if case is UseCase.IMAGE_LEVEL_LABELS else Kind.OBJECTS
+    return {name for line in lines if isinstance(line, Entry) for name in line.taught(case.kind)}
 
 
 def _plan(training: Sequence[Line], testing: Sequence[Line], case: UseCase) -> Plan:
-    kind = _kind(case)
+    kind = case.kind
     train, test = _teaching(training, kind), _teaching(testing, kind)
     labels = sorted(_usable(training, case))
     restricted = [entry.restricted(kind, labels) for entry in test]
@@ -260,7 +261,7 @@ def _statistics(lines: Sequence[Line], case: UseCase, errors: list[ContentError]
     if case is UseCase.NOT_DETERMINED:
         valid = sum(isinstance(line, Entry) and line.kind is not Kind.NOTHING for line in lines)
     else:
-        valid = len(_teaching(lines, _kind(case)))
+        valid = len(_teaching(lines, case.kind))
     faulty = [
         number for number, line in enumerate(lines, 1) if line.invalid or (isinstance(line, Entry) and line.errors)
     ]

@@ -117,7 +117,7 @@ class CopyJob:
             return _nothing
         if source is None or source.outcome is None:
             raise JobFailed(_gone(version))
-        check_output(self._blobs, version)
+        check_output(self._blobs, version, context)
         context.progress("copying the model", 0, 1)
         folder = fresh_folder(self._artifacts, version.artifact_id)
         try:
@@ -125,7 +125,7 @@ class CopyJob:
                 shutil.copyfile(path, folder / path.name)
             make_durable(folder)
             self._check_whole(version, source)
-            files = write_results(self._blobs, version, read_results(self._blobs, source))
+            files = write_results(self._blobs, version, read_results(self._blobs, source), context)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, FileNotFoundError):

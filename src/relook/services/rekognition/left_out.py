@@ -15,6 +15,7 @@ _MORE = {
     Drop.BLANK: " It is blank.",
     Drop.LINE_TOO_LONG: f" It has more than {MAX_LINE_CHARACTERS:,} characters.",
 }
+_IN_BUCKET = "; the validation manifests in the output bucket have all"
 _NO_FAULTS: Mapping[str, str] = {}
 
 
@@ -52,11 +53,48 @@ class LeftOut:
 
 
 def left_out(name: str, lines: Sequence[Entry | Dropped], faults: Mapping[str, str], share: float) -> list[str]:
-    """What is to be said of the invalid lines of a training's set `name`."""
+    """What is to be said of the lines of a training's set `name`: of invalid ones, then of those used in part."""
     found = LeftOut(f"{name} set")
     for line in lines:
         found.pass_by(line, out=line.invalid, faults=faults)
-    return found.sentences(share, "; the validation manifests in the output bucket have all")
+    return found.sentences(share, _IN_BUCKET) + _in_part(name, lines)
+
+
+def _in_part(name: str, lines: Sequence[Entry | Dropped]) -> list[str]:
+    """Lines that are used although boxes or label attributes of theirs are not: how many, and the first MOST."""
+    partly = [
+        (number, line)
+        for number, line in enumerate(lines, start=1)
+        if isinstance(line, Entry) and line.usable and line.errors
+    ]
+    if not partly:
+        return []
+    are, their = ("is", "its") if len(partly) == 1 else ("are", "their")
+    found = [
+        f"{len(partly)} of the {len(lines)} lines of the {name} set {are} used without some of {their} boxes or label "
+        "attributes, which are invalid."
+    ]
+    found += [
+        f"Line {number} of the {name} set, {line.source_ref}: {_parts(line.errors)}" for number, line in partly[:MOST]
+    ]
+    if len(partly) > MOST:
+        found.append(f"{len(partly) - MOST} more such lines of the {name} set are not named here{_IN_BUCKET}.")
+    return found
+
+
+def _parts(errors: Sequence[Problem]) -> str:
+    told = [f"{_part(problem)}: {problem.message}" for problem in errors[:_REASONS]]
+    more = [f"{len(errors) - _REASONS} more."] if len(errors) > _REASONS else []
+    return " ".join([*told, *more])
+
+
+def _part(problem: Problem) -> str:
+    """A box by its place in the list of annotations, from 1."""
+    return (
+        problem.attribute or ""
+        if problem.annotation is None
+        else f"box {problem.annotation + 1} of {problem.attribute}"
+    )
 
 
 def _told(line: Entry | Dropped, faults: Mapping[str, str]) -> str:

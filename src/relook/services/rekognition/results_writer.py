@@ -18,7 +18,7 @@ from relook.core.custom_labels.results import (
     TRAINING_VALIDATION,
     output_key,
 )
-from relook.jobs.api import JobFailed
+from relook.jobs.api import JobContext, JobFailed
 from relook.store.rekognition_versions import Files, Version
 
 _FIELDS = {
@@ -31,15 +31,15 @@ _FIELDS = {
 }
 
 
-def check_output(blobs: Blobs, version: Version) -> None:
-    """JobFailed where nothing can be written to the output bucket."""
+def check_output(blobs: Blobs, version: Version, context: JobContext) -> None:
+    """JobFailed where nothing can be written to the output bucket, which the log names."""
     try:
         blobs.check_bucket(version.name.scope.account, version.output.bucket)
     except BlobError as error:
-        raise JobFailed(FileError.CANNOT_WRITE_OUTPUT.message) from error
+        raise _failure(error, context) from error
 
 
-def write_results(blobs: Blobs, version: Version, contents: Mapping[str, bytes]) -> Files:
+def write_results(blobs: Blobs, version: Version, contents: Mapping[str, bytes], context: JobContext) -> Files:
     """Put files by name; the same contents put the same again. Raises JobFailed, NoRoom."""
     try:
         for name, data in contents.items():
@@ -48,7 +48,7 @@ def write_results(blobs: Blobs, version: Version, contents: Mapping[str, bytes])
     except NoRoom:
         raise
     except BlobError as error:
-        raise JobFailed(FileError.CANNOT_WRITE_OUTPUT.message) from error
+        raise _failure(error, context) from error
     return Files(**{_FIELDS[name]: _key(version, name) for name in FILES if name in contents})
 
 
@@ -64,6 +64,11 @@ def read_results(blobs: Blobs, version: Version) -> dict[str, bytes]:
         except BlobError:
             continue  # they are the user's, to delete as well
     return found
+
+
+def _failure(error: BlobError, context: JobContext) -> JobFailed:
+    context.log(f"The output cannot be written: {error}")
+    return JobFailed(FileError.CANNOT_WRITE_OUTPUT.message)
 
 
 def _key(version: Version, name: str) -> str:

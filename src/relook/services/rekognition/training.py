@@ -93,13 +93,11 @@ class Training:
         if version is None or version.status is not VersionStatus.TRAINING_IN_PROGRESS:
             return _nothing
         self._forget_files(version)
-        check_output(self._blobs, version)
+        check_output(self._blobs, version, context)
         reviewed = self._planner.review(version, context)
         plan = reviewed.outcome.plan
         if plan is None:
-            for sentence in reviewed.left_out:
-                context.log(sentence)
-            raise self._refused(version, reviewed.outcome)
+            raise self._refused(context, version, reviewed.outcome, (*reviewed.left_out, *reviewed.reasons))
         self._keep_split(context, version, reviewed.outcome.testing)
         return self._train(context, version, reviewed, plan, began)
 
@@ -117,11 +115,13 @@ class Training:
             with self._store.write() as connection:
                 versions.set_files(connection, version.id, versions.Files())
 
-    def _refused(self, version: Version, outcome: Outcome) -> JobFailed:
-        """Leave the files that say why, and fail with the first error."""
+    def _refused(self, context: JobContext, version: Version, outcome: Outcome, reasons: Sequence[str]) -> JobFailed:
+        """Say why in the log, leave the files that do, and fail with the first error."""
+        for sentence in reasons:
+            context.log(sentence)
         failure = outcome.summary.failure
         assert failure is not None, "without a plan there is an error"
-        files = write_results(self._blobs, version, _validation(outcome))
+        files = write_results(self._blobs, version, _validation(outcome), context)
         with self._store.write() as connection:
             versions.set_files(connection, version.id, files)
         return JobFailed(failure.message)
@@ -143,16 +143,17 @@ class Training:
             make_durable(folder)
             ended = self._clock()
             summary, contents = _results(version, reviewed, plan, result, ended)
-            files = write_results(self._blobs, version, contents)
+            files = write_results(self._blobs, version, contents, context)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, BlobError) and not isinstance(error, NoRoom):
-                # An image was there when it was checked, and is not any more.
-                raise self._refused(version, refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)) from error
+                gone = f"An image that was there when the images were checked cannot be read any more: {error}"
+                outcome = refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)
+                raise self._refused(context, version, outcome, [gone]) from error
             raise
         for note in (*reviewed.warnings, *result.notes):
             context.log(note)
-        outcome = versions.Outcome(
+        trained = versions.Outcome(
             artifact=folder.name,
             task=plan.learning.value,
             thresholds=result.thresholds,
@@ -163,7 +164,7 @@ class Training:
 
         def complete(connection: Connection) -> None:
             status = VersionStatus.TRAINING_COMPLETED
-            versions.finished(connection, version.id, status, VERSION_MESSAGES[status], outcome, files)
+            versions.finished(connection, version.id, status, VERSION_MESSAGES[status], trained, files)
             versions.drop_snapshot(connection, version.id)
 
         return complete

@@ -17,8 +17,9 @@ from relook.core.custom_labels.snapshots import UsedImage
 from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide
 from relook.jobs.api import JobContext, JobFailed
 from relook.services.rekognition.image_facts import ImageReader
-from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
+from relook.services.rekognition.intake import MAX_MANIFEST_BYTES, too_large
 from relook.services.rekognition.left_out import left_out
+from relook.services.rekognition.refusals import reasons
 from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
 from relook.store.rekognition_versions import Version
@@ -32,11 +33,13 @@ _IMAGES_EVERY = 20
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """What was decided, what the images are, by source-ref, and sentences on the lines that are left out."""
+    """What was decided, what the images are, by source-ref, and sentences on the lines that are left out and on why
+    nothing can be trained."""
 
     outcome: Outcome
     facts: dict[str, ImageFacts]
     left_out: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def used(self, entries: Sequence[Entry], lines: Sequence[Line]) -> list[UsedImage]:
         """The images of `entries`, which stand in `lines`, for their snapshot."""
@@ -122,12 +125,15 @@ class Planner:
         """
         training = self._lines(version, DatasetType.TRAIN, context)
         testing = None if version.auto_split else self._lines(version, DatasetType.TEST, context)
-        errors = [self._bucket_error(version, lines) for lines in (training, testing or ())]
+        errors = [
+            self._bucket_error(version, name, lines, context)
+            for name, lines in (("training", training), ("test", testing or ()))
+        ]
         if any(errors):
             outcome = self._decide(training, testing, version, {})
             return Reviewed(refused(outcome, training=errors[0], testing=errors[1]), {})
         if any(len(lines) > self._limits.rows for lines in (training, testing or ())):
-            return Reviewed(self._decide(training, testing, version, {}), {})
+            return self._reviewed(self._decide(training, testing, version, {}), {})
         entries = [line for line in (*training, *(testing or ())) if isinstance(line, Entry)]
         looked = _Looks(self._blobs, version.name.scope.account)
         wanted = {entry.source_ref: entry for entry in entries if entry.needs_image}
@@ -139,7 +145,10 @@ class Planner:
         testing = None if testing is None else [looked.checked(line) for line in testing]
         told = left_out("training", training, looked.faults, self._limits.share)
         told += left_out("test", testing or (), looked.faults, self._limits.share)
-        return Reviewed(self._decide(training, testing, version, looked.contents), looked.facts, tuple(told))
+        return self._reviewed(self._decide(training, testing, version, looked.contents), looked.facts, told)
+
+    def _reviewed(self, outcome: Outcome, facts: dict[str, ImageFacts], told: Sequence[str] = ()) -> Reviewed:
+        return Reviewed(outcome, facts, tuple(told), tuple(reasons(outcome, self._limits)))
 
     def _decide(
         self, training: Sequence[Line], testing: Sequence[Line] | None, version: Version, contents: dict[str, str]
@@ -149,16 +158,18 @@ class Planner:
 
         return decide(training, testing, seed=version.seed, content=content, limits=self._limits)
 
-    def _bucket_error(self, version: Version, lines: Sequence[Line]) -> ContentError | None:
+    def _bucket_error(
+        self, version: Version, name: str, lines: Sequence[Line], context: JobContext
+    ) -> ContentError | None:
         """Of a single bucket; where there are several, that is the error."""
         buckets = {line.image.bucket for line in lines if isinstance(line, Entry)}
         for bucket in buckets if len(buckets) == 1 else ():
             try:
                 self._blobs.check_bucket(version.name.scope.account, bucket)
-            except BucketForeign:
-                return ContentError.INVALID_BUCKET_OWNER
-            except BlobError:
-                return ContentError.INVALID_PERMISSIONS
+            except BlobError as error:
+                context.log(f"The images of the {name} set cannot be read: {error}")
+                foreign = isinstance(error, BucketForeign)
+                return ContentError.INVALID_BUCKET_OWNER if foreign else ContentError.INVALID_PERMISSIONS
         return None
 
     def _lines(self, version: Version, kind: DatasetType, context: JobContext) -> list[Line]:
@@ -170,16 +181,24 @@ class Planner:
             lines = self._from_manifest(version.name.scope.account, manifest, context)
         else:
             raise AssertionError(f"{version.name} has no manifest of {kind} images, and none is split off")
+        name = "training" if kind is DatasetType.TRAIN else "test"
+        where = "" if manifest is None else f", s3://{manifest['Bucket']}/{manifest['Name']},"
         if not lines:
+            context.log(f"The {name} set{where} has no lines.")
             raise JobFailed(FileError.EMPTY.message)
         if all(isinstance(line, Dropped) and line.why in _MALFORMED for line in lines):
+            context.log(f"The {name} set{where} has no line that is a JSON object.")
+            for sentence in left_out(name, lines, {}, self._limits.share):
+                context.log(sentence)
             raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message)
         return lines
 
     def _from_manifest(self, account: str, manifest: Mapping[str, str], context: JobContext) -> list[Line]:
         bucket, key, version = manifest["Bucket"], manifest["Name"], manifest.get("Version")
         try:
-            if self._blobs.size(account, bucket, key, version) > MAX_MANIFEST_BYTES:
+            size = self._blobs.size(account, bucket, key, version)
+            if size > MAX_MANIFEST_BYTES:
+                context.log(f"s3://{bucket}/{key}: {too_large(size)}")
                 raise JobFailed(FileError.SIZE_TOO_LARGE.message)
             lines = []
             with self._blobs.open(account, bucket, key, version) as file:
