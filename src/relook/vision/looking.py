@@ -22,7 +22,7 @@ HEAD_LONG_SIDE = 768
 """The heads learn at one size only, for they take their time: the largest no larger than this, in pixels."""
 
 
-_HEADS = 4.0
+_HEADS = 3.0
 """How much longer a look takes with heads, until one has shown it."""
 
 

@@ -106,3 +106,12 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     assert out is not None
     assert int(why["candidates"]) == int(out[2]) - int(out[1]) > 0
     assert sum(note.startswith("Candidate ") for note in result.notes) == int(out[2])
+
+
+def test_images_with_masks_are_compared_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "COMPARED_IMAGES", 10)
+    plain, masked = samples(0, 20, 30), samples(100, 0, 3, masked=True)
+    for seed in range(4):
+        chosen = survey.choose_compared([*plain, *masked], seed)
+        assert [each.key for each in chosen[-3:]] == [each.key for each in masked]
+        assert sum(each.anomalous for each in chosen) == 5
