@@ -117,7 +117,12 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 def default_data() -> Path:
     """The data folder of this user: RELOOK_DATA, else the platform's usual place."""
     named = os.environ.get(PREFIX + "DATA")
-    return Path(named).expanduser() if named else platformdirs.user_data_path("relook", appauthor=False)
+    return Path(named).expanduser() if named else usual_data()
+
+
+def usual_data() -> Path:
+    """The platform's usual place, which every shell of this user takes unless told otherwise."""
+    return platformdirs.user_data_path("relook", appauthor=False)
 
 
 def load(data: Path | None = None, **flags: Any) -> Settings:

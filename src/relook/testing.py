@@ -38,6 +38,8 @@ class LiveServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.variables: dict[str, str] = {}
         """What `relook env` prints, once it runs."""
+        self.announced = ""
+        """The line that the server printed when it was ready."""
 
     def start(self) -> LiveServer:
         """Start it and wait for its announcement. Raises ServerFailed."""
@@ -57,6 +59,7 @@ class LiveServer:
         if not line.startswith(b"serving "):
             self.kill()
             raise ServerFailed(f"the server did not start:\n{self.tail()}")
+        self.announced = line.decode()
         self.variables = self._env()
         return self
 

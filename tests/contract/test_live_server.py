@@ -72,14 +72,28 @@ def test_env_fails_as_long_as_no_server_answers(tmp_path: Path) -> None:
     done = relook("env", "--data", str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "no server has written its address" in done.stderr
+    assert f"no server runs on {tmp_path / 'none'}: start one with relook serve --data" in done.stderr
 
 
 def test_env_does_not_name_a_killed_server(tmp_path: Path) -> None:
     live = LiveServer(tmp_path / "data").start()
     live.kill()
     assert (live.data / "server.json").exists()
-    assert relook("env", "--data", str(live.data)).returncode == 1
+    done = relook("env", "--data", str(live.data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no server runs on {live.data}: start one with" in done.stderr
+
+
+def test_the_server_says_what_to_type_in_another_shell(tmp_path: Path) -> None:
+    data = tmp_path / "it's a folder"
+    usual = tmp_path / "relook"
+    for live in (LiveServer(data), LiveServer(usual, environment={"XDG_DATA_HOME": str(tmp_path)})):
+        with live:
+            hint = live.announced.partition("; in another shell: ")[2].strip()
+            script = f'relook() {{ "$PYTHON" -m relook "$@"; }}; {hint}; printf %s "$AWS_ENDPOINT_URL"'
+            shell = os.environ | {"PYTHON": sys.executable, "XDG_DATA_HOME": str(tmp_path)}
+            done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, check=True, env=shell)
+            assert (done.stdout, "--data" in hint) == (live.endpoint, live.data == data)
 
 
 def test_keys_are_for_their_owner_alone(server: LiveServer) -> None:

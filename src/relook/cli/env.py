@@ -61,10 +61,12 @@ def _environment(data: Path | None) -> dict[str, str]:
     folder = DataFolder(settings.data)
     endpoint = folder.address()
     if endpoint is None:
-        raise DataFolderError(
-            f"{folder.root}: no server has written its address there (yet): start one with relook serve --data "
-            f"{shlex.quote(str(folder.root))}"
-        )
+        if folder.served():
+            raise DataFolderError(
+                f"the server on {folder.root} is starting and has no address yet: ask again in a moment"
+            )
+        start = f"relook serve --data {shlex.quote(str(folder.root))}"
+        raise DataFolderError(f"no server runs on {folder.root}: start one with {start}")
     key = administrators_key(folder.key)
     return {
         "AWS_ENDPOINT_URL": endpoint,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from relook.iam.keys import KeyFileError
 from relook.jobs.lock import WorkerRunning
 from relook.server import ServerError
 from relook.server import serve as run
-from relook.settings import SettingsError, load, refuse_unknown
+from relook.settings import SettingsError, load, refuse_unknown, usual_data
 from relook.store.engine import DatabaseUnusable, StorageFull
 from relook.store.migrate import SchemaTooNew
 
@@ -47,8 +48,14 @@ def serve(data: Path | None, host: str | None, port: int | None, account: str | 
     try:
         refuse_unknown()
         settings = load(data, host=host, port=port, account=account, s3_host=s3_host)
-        run(settings, lambda endpoint: click.echo(f'serving {endpoint}; in another shell: eval "$(relook env)"'))
+        run(settings, lambda endpoint: click.echo(f"serving {endpoint}; in another shell: {_next(settings.data)}"))
     except _FORESEEN as error:
         fail(error)
     except OSError as error:
         fail(f"the server cannot go on: {error}")
+
+
+def _next(data: Path) -> str:
+    """What to type in another shell, which need not have RELOOK_DATA."""
+    option = "" if data == usual_data() else f" --data {shlex.quote(str(data))}"
+    return f'eval "$(relook env{option})"'

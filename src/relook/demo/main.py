@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import tempfile
@@ -112,7 +113,8 @@ def _server(options: Options, screen: Screen) -> Iterator[Mapping[str, str]]:
 
 def _farewell(server: Server, options: Options, screen: Screen, data: Path) -> None:
     if options.keep_server:
-        screen.say(f'The server goes on (process {server.pid}). To use it: eval "$(relook env --data {data})"')
+        folder = shlex.quote(str(data))
+        screen.say(f'The server goes on (process {server.pid}). To use it: eval "$(relook env --data {folder})"')
         screen.say(f"To stop it: kill {server.pid}")
         return
     with screen.step("Stop the server"):

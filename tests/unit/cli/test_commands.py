@@ -184,6 +184,14 @@ def test_jobs_of_a_folder_no_server_has_used(tmp_path: Path) -> None:
     assert not (tmp_path / "empty").exists()
 
 
+def test_env_tells_a_server_that_starts_from_one_that_is_not_there(folder: DataFolder) -> None:
+    none = run("env", "--data", folder.root)
+    assert (none.exit_code, none.stdout) == (1, "")
+    assert f"no server runs on {folder.root}: start one with relook serve --data {folder.root}" in none.stderr
+    with folder.hold():
+        assert f"the server on {folder.root} is starting" in run("env", "--data", folder.root).stderr
+
+
 def small_backbone(path: Path) -> Path:
     """A real, tiny graph: two strided convolutions that end at stride 8."""
     weights = [
