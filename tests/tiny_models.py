@@ -30,7 +30,17 @@ SURE = float(1 / (1 + np.exp(-5.0)))
 """What a cell of one pure colour scores: 0.99331."""
 
 
-def write_detector(folder: Path, size: Size = Size(128, 160)) -> Path:  # noqa: B008 (frozen)
+COLOURED = ((10.0, -10.0, -10.0, -5.0), (-10.0, -10.0, 10.0, -5.0))
+"""Of each label's logit: what red, green and blue, each 0 to 1, are multiplied by, and what is added."""
+BRIGHT = ((5.0, 5.0, 5.0, -10.0), (0.0, 0.0, 0.0, -10.0))
+"""The first label alone, and it by brightness."""
+
+
+def write_detector(
+    folder: Path,
+    size: Size = Size(128, 160),  # noqa: B008 (frozen)
+    classes: tuple[tuple[float, ...], ...] = COLOURED,
+) -> Path:
     """Finds cells of CELL x CELL pixels in whose middle it is red, or blue; each is a box as large as itself."""
     convolutions = (
         Conv("classes", IMAGE, 3, 2, _REACH, CELL, act=Act.NONE, normed=False),
@@ -43,8 +53,8 @@ def write_detector(folder: Path, size: Size = Size(128, 160)) -> Path:  # noqa: 
     for one in convolutions:
         weights[f"{one.name}.weight"] = np.zeros(one.shape, np.float32)
         weights[f"{one.name}.bias"] = np.zeros(one.out, np.float32)
-    weights["classes.weight"][:, :, -1, -1] = ((10, -10, -10), (-10, -10, 10))
-    weights["classes.bias"][:] = -5
+    weights["classes.weight"][:, :, -1, -1] = [row[:3] for row in classes]
+    weights["classes.bias"][:] = [row[3] for row in classes]
     weights["box.bias"][:2] = 0.5
     return _write(folder, export(network, weights, size), LabelTask.DETECTION, size, Fit.LETTERBOX)
 
