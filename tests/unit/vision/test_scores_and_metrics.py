@@ -40,7 +40,7 @@ def test_one_class_alone_has_no_ranking() -> None:
 
 def test_image_metrics_use_the_decisions() -> None:
     def result(score: float, truth: bool) -> Result:
-        return Result("k", truth, Prediction(score, 0.5, score >= 0.5, score, 64, 64))
+        return Result("k", truth, Prediction(score, 0.5, score >= 0.5, score, 64, 64), (0.5, 0.5))
 
     metrics = image_metrics([result(0.9, True), result(0.4, True), result(0.6, False), result(0.1, False)])
     assert (metrics.precision, metrics.recall, metrics.f1, metrics.roc_auc) == (0.5, 0.5, 0.5, 0.75)

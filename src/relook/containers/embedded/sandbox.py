@@ -84,6 +84,8 @@ def arguments(bubblewrap: str, view: View) -> list[str]:
     every += _files(view.network) + _memory(view.room_bytes)
     for path in python_folders():  # after the writable places: an environment may lie in /tmp
         every += ["--ro-bind", path, path]
+    for link, target in python_links():
+        every += ["--symlink", target, link]
     for mount in sorted(view.mounts, key=lambda one: one.target):  # a folder before what lies in it
         every += ["--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.target]
     every += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
@@ -111,6 +113,19 @@ def python_folders() -> list[str]:
     parts = {prefix / part for prefix in prefixes for part in _OF_PYTHON}
     shown = {part for part in parts if part.exists()} | {Path(relook.__file__).parent}
     return sorted(str(each) for each in shown if not each.is_relative_to("/usr"))
+
+
+def python_links() -> list[tuple[str, str]]:
+    """The links, each with where it leads, that an environment finds its interpreter by in folders that are not shown:
+    a name of one's own for the machine's Python, say."""
+    shown = [Path(each) for each in ("/usr", *_SYSTEM, *_CONFIGURATION, *python_folders())]
+    path, found = Path(sys.executable), []
+    while path.is_symlink():
+        target = os.readlink(path)
+        if not any(path.is_relative_to(each) for each in shown):
+            found.append((str(path), target))
+        path = Path(os.path.normpath(path.parent / target))
+    return found
 
 
 def why_not(bubblewrap: str) -> str | None:
