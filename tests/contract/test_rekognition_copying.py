@@ -74,6 +74,14 @@ def test_an_account_that_is_not_ours(versions: VersionStage, source: str) -> Non
     assert code(found) == ("AccessDeniedException", 400)
 
 
+def test_a_key_is_refused_by_name(versions: VersionStage, source: str) -> None:
+    target = versions.project()
+    found = refused(versions.client.copy_project_version, **copy(versions, source, target), KmsKeyId="alias/key")
+    assert code(found) == ("InvalidParameterException", 400)
+    assert "KmsKeyId is not supported" in found["Error"]["Message"]
+    assert versions.client.describe_project_versions(ProjectArn=target)["ProjectVersionDescriptions"] == []
+
+
 def test_a_project_has_room_for_so_many_copies(tmp_path: Path) -> None:
     with LiveServer(tmp_path / "data", environment={"RELOOK_LABEL_VERSIONS": "2"}) as server:
         stage = RunningStage(server)

@@ -157,8 +157,15 @@ def test_names_and_pages(stage: Stage) -> None:
     found = [one["ProjectVersionArn"].split("/")[3] for page in pages for one in page["ProjectVersionDescriptions"]]
     assert found == ["v2", "v1", "v0"]
     assert ["NextToken" in page for page in pages] == [True, False]
-    wrong = refused(versions.client.describe_project_versions, ProjectArn=project, NextToken="no token")
-    assert code(wrong) == ("InvalidPaginationTokenException", 400)
+    describe, token = versions.client.describe_project_versions, pages[0]["NextToken"]
+    [oldest] = describe(ProjectArn=project, NextToken=token)["ProjectVersionDescriptions"]
+    assert oldest == pages[1]["ProjectVersionDescriptions"][0]
+    for members in (
+        {"ProjectArn": project, "NextToken": "no token"},
+        {"ProjectArn": versions.project(), "NextToken": token},
+        {"ProjectArn": project, "NextToken": token, "VersionNames": ["v0"]},
+    ):
+        assert code(refused(describe, **members)) == ("InvalidPaginationTokenException", 400)
 
 
 def test_two_trainings_at_once(stage: Stage) -> None:
