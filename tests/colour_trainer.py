@@ -62,6 +62,7 @@ class ColourTrainer:
             raise self.fails
         colours = _learnt(training, labels, task)
         record = {"seed": seed, "task": task.value, "colours": {label: list(colours[label]) for label in labels}}
+        (output / "model.onnx").write_bytes(b"")
         (output / "model.json").write_text(json.dumps(record, indent=1))
         tests = tuple(LabelTest(image, _answer(image, colours, task)) for image in test)
         thresholds = dict.fromkeys(labels, THRESHOLD)

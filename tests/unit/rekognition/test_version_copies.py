@@ -144,11 +144,30 @@ def test_a_source_that_goes_while_it_is_copied(world: World, monkeypatch: pytest
     assert "has been deleted" in found["StatusMessage"]
 
 
+@pytest.mark.parametrize("lost", ["model.json", "model.onnx", ""], ids=["card", "graph", "folder"])
+def test_a_source_whose_files_are_lost_was_not_deleted(world: World, lost: str) -> None:
+    given = source(world)
+    world.call("CopyProjectVersion", **given)
+    [artifact] = world.artifacts.iterdir()
+    shutil.rmtree(artifact) if not lost else (artifact / lost).unlink()
+    world.run_jobs()
+    found = world.describe(target(world), "copy")
+    path = "/".join(filter(None, ["artifacts", artifact.name, lost]))
+    assert (found["Status"], found["StatusMessage"]) == (
+        "COPYING_FAILED",
+        f"The model that was to be copied, {given['SourceProjectVersionArn']}, is not complete: {path} is missing in "
+        "the data folder. Bring it back from a backup, or train the model again.",
+    )
+    assert [folder.name for folder in world.artifacts.iterdir()] == ([artifact.name] if lost else [])
+
+
 def test_an_output_bucket_that_is_not_there(world: World) -> None:
     world.call("CopyProjectVersion", **source(world) | {"OutputConfig": {"S3Bucket": "nowhere"}})
     world.run_jobs()
     found = world.describe(target(world), "copy")
     assert (found["Status"], found["StatusMessage"]) == ("COPYING_FAILED", "Unable to write to output S3 bucket.")
+    told = "The output cannot be written: bucket nowhere: There is no bucket of this name."
+    assert world.jobs.contexts[-1].lines == [told]
 
 
 def test_results_that_the_user_has_deleted_are_not_copied(world: World) -> None:

@@ -121,15 +121,12 @@ class CopyJob:
         context.progress("copying the model", 0, 1)
         folder = fresh_folder(self._artifacts, version.artifact_id)
         try:
-            for path in sorted((self._artifacts / source.outcome.artifact).iterdir()):
-                shutil.copyfile(path, folder / path.name)
+            self._copy_files(version, source, source.outcome.artifact, folder)
             make_durable(folder)
-            self._check_whole(version, source)
+            self._check_there(version, source)
             files = write_results(self._blobs, version, read_results(self._blobs, source), context)
-        except BaseException as error:
+        except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, FileNotFoundError):
-                raise JobFailed(_gone(version)) from error
             raise
         outcome = replace(source.outcome, artifact=folder.name, billable_seconds=None)
 
@@ -139,7 +136,23 @@ class CopyJob:
 
         return complete
 
-    def _check_whole(self, version: Version, source: Version) -> None:
+    def _copy_files(self, version: Version, source: Version, artifact: str, folder: Path) -> None:
+        """JobFailed where the artifact, or one of the files that make a model, is not there."""
+        from relook.vision.artifact import CARD, GRAPH  # in the job's process: the server does without runtimes
+
+        root = self._artifacts / artifact
+        try:
+            for name in sorted({CARD, GRAPH, *(path.name for path in root.iterdir())}):
+                shutil.copyfile(root / name, folder / name)
+        except FileNotFoundError as error:
+            self._check_there(version, source)
+            missing = Path(self._artifacts.name, Path(error.filename).relative_to(self._artifacts))
+            raise JobFailed(
+                f"The model that was to be copied, {version.source_arn}, is not complete: {missing} is missing in the "
+                "data folder. Bring it back from a backup, or train the model again."
+            ) from error
+
+    def _check_there(self, version: Version, source: Version) -> None:
         """A deletion takes the row away before the files: while it is there, they all were."""
         with self._store.read() as connection:
             if versions.get(connection, source.id) is None:
