@@ -30,16 +30,22 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.group(invoke_without_command=True)
 @options.data
 @_json
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="How many, newest first, beside those that have not ended.",
+)
 @click.pass_context
 def jobs(context: click.Context, data: Path | None, as_json: bool, limit: int) -> None:
-    """List the newest jobs: dataset checks, trainings and transforms, with their progress."""
+    """List the newest jobs, and those not yet ended: dataset checks, trainings and transforms, with their progress."""
     if context.invoked_subcommand is not None:
         _hand_down(context, context.invoked_subcommand)
         return
     with opened(data) as folder:
         with folder.store.read() as connection:
-            found = queue.list_jobs(connection, limit=limit)
+            found = _listed(connection, limit)
         if as_json:
             click.echo(json.dumps([_document(job, folder.served) for job in found], indent=2))
         else:
@@ -102,6 +108,15 @@ def _tell(folder: Opened, shown: Sequence[Job]) -> None:
     if not folder.served and any(not ended(job.state) for job in shown):
         start = f"relook serve --data {shlex.quote(str(folder.root))}"
         click.echo(f"no server runs on {folder.root}: its jobs wait until one is started ({start})", err=True)
+
+
+def _listed(connection: Connection, limit: int) -> list[Job]:
+    """The newest jobs, then those before them that have not ended."""
+    newest = queue.list_jobs(connection, limit=limit)
+    shown = {job.id for job in newest}
+    going_on = [state for state in JobState if not ended(state)]
+    older = queue.list_jobs(connection, states=going_on, limit=_SEARCHED)
+    return [*newest, *(job for job in older if job.id not in shown)]
 
 
 def _resolve(connection: Connection, given: str) -> Job:

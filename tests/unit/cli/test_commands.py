@@ -84,6 +84,22 @@ def test_an_arn_stays_in_one_piece_on_a_narrow_terminal(
     assert [line.strip() for line in lines[2:]] == [subject, "The manifest file contains too many invalid rows."]
 
 
+def test_jobs_that_have_not_ended_are_listed_beside_the_newest(folder: DataFolder, job_id: str) -> None:
+    store = Store.open(folder.database)
+    with store.write() as connection:
+        ids = [job_id]
+        for _ in range(23):
+            ids.append(queue.enqueue(connection, kind="k", lane="l", subject="s", payload={}, now=system_clock()))
+        done = [each for number, each in enumerate(ids) if number not in (0, 2, 23)]
+        connection.execute(rows.update().where(rows.c.id.in_(done)).values(state=JobState.SUCCEEDED))
+        connection.execute(rows.update().where(rows.c.id == ids[2]).values(state=JobState.RUNNING))
+    store.close()
+    newest = ids[:3:-1]
+    for options, expected in ((), [*newest, ids[2], ids[0]]), (("--limit", "1"), [ids[23], ids[2], ids[0]]):
+        listed = json.loads(run("jobs", "--data", folder.root, "--json", *options).stdout)
+        assert [job["id"] for job in listed] == expected
+
+
 def change_row(folder: DataFolder, job_id: str, **values: object) -> None:
     store = Store.open(folder.database)
     with store.write() as connection:
