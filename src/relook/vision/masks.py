@@ -23,6 +23,12 @@ ClassMap = npt.NDArray[np.uint8]
 
 BACKGROUND_NAME = "background"
 BACKGROUND_COLOUR = "#FFFFFF"
+_MIXED_WITHIN = 6.0
+"""Of 255: so far from the line between two colours a mixture of them may lie, for programs round and count gamma in."""
+_MOST_MIXTURES = 20_000
+"""Different colours beside the known ones: what has more is a photograph."""
+_EDGE = 2
+"""Pixels: so near to a pure colour a mixture must be. A larger patch is a colour of its own."""
 _OPAQUE_FROM = 128  # alpha below a half is background, whatever colour lies under it
 
 
@@ -32,7 +38,8 @@ def decode_mask(
     """The class of each pixel of a mask PNG of any mode.
 
     Pixels less than half opaque, white ones, and black ones that no class claims in a mask with transparency, are
-    background; every other pixel must have exactly a colour of `colours`. Raises TrainingError naming `key` otherwise.
+    background; every other pixel must have a colour of `colours`. Where drawing programs smoothed edges, a mixture of
+    two of these is what it has more of. Raises TrainingError naming `key` otherwise.
     """
     rgba = _decode_rgba(data, key)
     if rgba.shape[:2] != (size.height, size.width):
@@ -44,19 +51,47 @@ def decode_mask(
     packed = (rgba[..., 0].astype(np.uint32) << 16) | (rgba[..., 1].astype(np.uint32) << 8) | rgba[..., 2]
     packed[rgba[..., 3] < _OPAQUE_FROM] = 0xFFFFFF
     found, where = np.unique(packed, return_inverse=True)
-    table = np.zeros(len(found), np.uint8)
-    for position, value in enumerate(found.tolist()):
-        colour = f"#{value:06X}"
-        if colour in known:
-            table[position] = known[colour]
-        elif colour != BACKGROUND_COLOUR:
-            raise TrainingError(
-                f"the mask of {key} has the colour {colour}, which is neither the background nor one of "
-                f"{', '.join(sorted(known)) or 'any class'}; use exactly the colours of internal-color-map, without "
-                "smoothed edges"
-            )
+    exact = {int(BACKGROUND_COLOUR[1:], 16): 0} | {int(colour[1:], 16): index for colour, index in known.items()}
+    others = [value for value in found.tolist() if value not in exact]
+    mixed = {value: _nearest(value, exact) for value in others} if len(others) <= _MOST_MIXTURES else {}
+    unknown = {value for value in others if mixed.get(value) is None}
+    if mixed and not unknown:
+        unknown = set(packed[_far_from(np.isin(packed, list(exact)))].tolist())
+    if unknown:
+        raise TrainingError(
+            f"the mask of {key} has the colour #{min(unknown):06X}, which is neither the background nor one of "
+            f"{', '.join(sorted(known)) or 'any class'}, nor a smoothed edge between two of them; use the colours of "
+            "internal-color-map"
+        )
+    indices = exact | mixed
+    table = np.array([indices[value] for value in found.tolist()], np.uint8)
     classes_of_pixels: ClassMap = table[where.reshape(packed.shape)]
     return classes_of_pixels
+
+
+def _nearest(value: int, exact: Mapping[int, int]) -> int | None:
+    """The index of the colour that `value`, a mixture of two, has more of; None for what is none."""
+    colour, pure = _rgb([value])[0], _rgb(list(exact))
+    ways = pure[None] - pure[:, None]  # from each to each
+    lengths = np.maximum((ways**2).sum(-1), 1.0)
+    share = np.clip(((colour - pure)[:, None] * ways).sum(-1) / lengths, 0.0, 1.0)
+    missed = np.abs(pure[:, None] + share[..., None] * ways - colour).max(-1)
+    if missed.min() > _MIXED_WITHIN:
+        return None
+    one, other = np.unravel_index(int(missed.argmin()), missed.shape)
+    return list(exact.values())[int(one if share[one, other] < 0.5 else other)]
+
+
+def _far_from(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """What lies more than _EDGE pixels beside all that is set."""
+    from scipy.ndimage import maximum_filter  # for training: an inference unit never needs it
+
+    far: npt.NDArray[np.bool_] = maximum_filter(flags, 2 * _EDGE + 1) == 0
+    return far
+
+
+def _rgb(values: Sequence[int]) -> npt.NDArray[np.float64]:
+    return np.array([((value >> 16) & 255, (value >> 8) & 255, value & 255) for value in values], np.float64)
 
 
 def _decode_rgba(data: bytes, key: str) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw
 from rendered_parts import png
 
 from relook.vision.images import Size
@@ -53,11 +53,47 @@ def test_an_unknown_colour_is_named_with_the_known_ones() -> None:
         read(Image.new("RGB", (10, 8), (1, 2, 3)))
 
 
-def test_a_blended_edge_is_refused() -> None:
+def test_a_smoothed_edge_belongs_to_what_it_has_more_of() -> None:
     image = Image.new("RGB", (10, 8), (255, 255, 255))
-    image.putpixel((0, 0), (0x91, 0xD1, 0x9A))
-    with pytest.raises(TrainingError, match="#91D19A"):
+    for column, colour in enumerate(("#C8E8CD", "#86CB92", "#23A436", "#F76902")):
+        image.putpixel((2 + column, 3), ImageColor.getrgb(colour))
+    image.putpixel((4, 4), ImageColor.getrgb("#6E9329"))  # green and orange, more of green
+    found = read(image)
+    assert found[3, 2:6].tolist() == [0, 1, 1, 2]
+    assert found[4, 4] == 1
+    assert np.count_nonzero(found) == 4
+
+
+@pytest.mark.parametrize("background", [(255, 255, 255), (0, 0, 0, 0)], ids=["white", "transparent"])
+def test_smoothed_shapes_are_read_as_they_were_drawn(background: tuple[int, ...]) -> None:
+    size = Size(60, 80)
+    mode = "RGB" if len(background) == 3 else "RGBA"
+    large = Image.new(mode, (8 * size.width, 8 * size.height), background)
+    draw = ImageDraw.Draw(large)
+    draw.ellipse((80, 60, 330, 300), fill=GREEN)
+    draw.line((350, 40, 600, 420), fill=(0xF7, 0x69, 0x02), width=12)
+    smooth = large.resize((size.width, size.height), Image.Resampling.BOX)
+    sharp = large.resize((size.width, size.height), Image.Resampling.NEAREST)
+    found, wanted = (decode_mask(png(each), COLOURS, CLASSES, size, "k") for each in (smooth, sharp))
+    assert len(smooth.getcolors(10_000) or []) > 20
+    assert set(np.unique(found)) == {0, 1, 2}
+    for index in (1, 2):
+        both = np.count_nonzero((found == index) & (wanted == index))
+        assert both / np.count_nonzero((found == index) | (wanted == index)) > 0.85
+
+
+def test_a_patch_of_a_mixture_is_a_colour_of_its_own() -> None:
+    image = Image.new("RGB", (10, 8), (255, 255, 255))
+    ImageDraw.Draw(image).rectangle((2, 1, 7, 6), fill=(0x91, 0xD1, 0x9A))
+    with pytest.raises(TrainingError, match=r"#91D19A.*nor a smoothed edge"):
         read(image)
+
+
+def test_a_photograph_is_no_mask() -> None:
+    size = Size(300, 300)
+    noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    with pytest.raises(TrainingError, match="neither the background nor one of"):
+        decode_mask(png(Image.fromarray(noise)), COLOURS, CLASSES, size, "k")
 
 
 def test_another_size_and_another_format_are_refused() -> None:
