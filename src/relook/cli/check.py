@@ -53,6 +53,7 @@ def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: in
         backbone = choose(load(data).data)
         with _bars() as progress:
             pools = _read(pictures, progress)
+            _check_any(pools)
             training = [_sample(picture) for pool in pools for picture in pool.train]
             test = [_sample(picture) for pool in pools for picture in (*pool.test, *pool.extra)]
             precision = runtime.native_precision()
@@ -95,6 +96,19 @@ def _read(paths: Sequence[Path], progress: Progress) -> list[Pools]:
         return [read_manifests(paths[0].parent, paths, tick)]
     pools = [read_pictures(path, tick) for path in paths]
     return pools if len(paths) == 1 else [_named(pool, path) for pool, path in zip(pools, paths, strict=True)]
+
+
+def _check_any(pools: Sequence[Pools]) -> None:
+    """PicturesError where every line of the manifests, or every file, was passed over: nothing can be said of it."""
+    from relook.demo.errors import PicturesError
+
+    if not any(pool.train or pool.test or pool.unusable for pool in pools):
+        nothing = f"there is nothing to check in {'; '.join(pool.source for pool in pools)}."
+        whose = (
+            "relook check is for sets of Lookout for Vision, whose pictures are normal or anomaly; "
+            "sets of Custom Labels are checked by their training."
+        )
+        raise PicturesError(" ".join([nothing, *(note for pool in pools for note in pool.notes), whose]))
 
 
 def _named(pool: Pools, path: Path) -> Pools:

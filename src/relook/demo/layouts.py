@@ -63,7 +63,10 @@ def _unknown(path: Path, folders: dict[str, Path]) -> str:
     if _named(folders, ANOMALY_NAMES):
         return f"{path} has no folder of normal pictures (normal/ or good/); {_EXPECTED}"
     found = listed([f"{child.name}/" for child in folders.values()]) or "no folders"
-    return f"{path} is in no layout that is known here (found {found}); {_EXPECTED}"
+    return (
+        f"{path} is in no layout that is known here (found {found}): known are Lookout's, of normal pictures and "
+        f"anomalies, not a folder for each label of Custom Labels; {_EXPECTED}"
+    )
 
 
 def _read_flat(path: Path, folders: dict[str, Path], tick: Tick | None) -> Pools:

@@ -121,5 +121,38 @@ def test_a_folder_of_no_known_layout_cannot_be_checked(tmp_path: Path, data: Pat
     assert "expected one of" in done.output
 
 
+def test_folders_by_label_are_said_to_be_no_layout_of_lookout(tmp_path: Path, data: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "pictures" / name / "0.png").write_bytes(picture(0))
+    for root in (tmp_path, tmp_path / "pictures"):
+        done = run(root, "--data", data)
+        assert done.exit_code == 1
+        assert "is in no layout that is known here (found " in done.stderr
+        assert "known are Lookout's, of normal pictures and anomalies, not a folder for each label of" in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--strict",)])
+def test_a_manifest_of_which_every_line_is_skipped_cannot_be_checked(
+    tmp_path: Path, data: Path, options: tuple[str, ...]
+) -> None:
+    root = folder_with(tmp_path / "set")
+    lines = manifest(root / "x.manifest", ["good/0.png", "bad/0.png"]).read_text()
+    (root / "x.manifest").write_text(lines.replace('"normal"', '"cat"').replace('"anomaly"', '"dog"'))
+    done = run(root / "x.manifest", "--data", data, *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "there is nothing to check in the Lookout manifest x.manifest. Skipped x.manifest line 1" in done.stderr
+    assert "it is labelled neither normal nor anomaly" in done.stderr
+    assert "sets of Custom Labels are checked by their training" in done.stderr
+
+
+def test_a_set_of_damaged_pictures_alone_is_a_finding(tmp_path: Path, data: Path) -> None:
+    root = folder_with(tmp_path / "set")
+    for path in root.glob("*/*.png"):
+        path.write_bytes(b"torn")
+    done = run(root, "--data", data)
+    assert (done.exit_code, "error: damaged: " in done.stdout) == (0, True), done.output
+
+
 def test_nothing_to_look_at_is_a_usage_error() -> None:
     assert run().exit_code == 2
