@@ -107,7 +107,8 @@ def test_policies_of_its_own(iam: Any) -> None:
     [
         ("{", "invalid Json"),
         ("[]", "must be a JSON object with a Statement"),
-        ({"Statement": []}, "must be a JSON object with a Statement"),
+        ({}, "must be a JSON object with a Statement"),
+        ({"Statement": []}, "its Statement is empty"),
         ({"Statement": ["x"]}, "each Statement must be a JSON object"),
         (TRUST | {"Version": "2020-01-01"}, "valid version string"),
         (TRUST | {"Other": 1}, "there is no field Other"),

@@ -20,8 +20,10 @@ def statements(text: str) -> list[Mapping[str, Any]]:
         policy = json.loads(text)
     except (ValueError, RecursionError):
         raise PolicyError("This policy contains invalid Json") from None
-    if not isinstance(policy, dict) or not policy.get("Statement"):
+    if not isinstance(policy, dict) or "Statement" not in policy:
         raise PolicyError("Syntax errors in policy: it must be a JSON object with a Statement")
+    if not policy["Statement"]:
+        raise PolicyError("Syntax errors in policy: its Statement is empty; there must be one statement at least")
     if unknown := policy.keys() - _TOP:
         raise PolicyError(f"Syntax errors in policy: there is no field {min(unknown)}")
     if policy.get("Version", _VERSIONS[0]) not in _VERSIONS:

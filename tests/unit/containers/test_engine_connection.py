@@ -37,6 +37,13 @@ def test_the_setting_none_is_named() -> None:
     assert "container_engine is none" in _refusal("none")
 
 
+def test_a_start_without_an_engine_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        EngineDriver("none").reap("relook-")
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [level for level, message in told if "no containers to clear away" in message] == ["DEBUG"], told
+
+
 def test_a_socket_where_nobody_listens_is_named(tmp_path: Path) -> None:
     path = tmp_path / "old.sock"
     with socket.socket(socket.AF_UNIX) as old:

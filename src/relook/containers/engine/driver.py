@@ -65,7 +65,8 @@ class EngineDriver:
             with failures("list containers"):
                 found = client.containers(all=True, filters={"label": LABEL})
         except CannotRun as error:
-            _logger.info("no containers to clear away: %s", error)
+            # Asked at each start for every use, and told by `relook doctor`: most machines have no engine.
+            _logger.debug("no containers to clear away: %s", error)
             return
         except EngineFailed as error:
             _logger.warning("containers of an earlier server may be left: %s", error)
