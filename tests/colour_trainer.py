@@ -41,6 +41,8 @@ class ColourTrainer:
         self.fails: Exception | None = None
         self.first: Callable[[], None] | None = None
         """Called before anything is learnt."""
+        self.details: dict[str, object] = {}
+        """What stands in the record beside the usual."""
 
     def __call__(
         self,
@@ -66,7 +68,7 @@ class ColourTrainer:
         (output / "model.json").write_text(json.dumps(record, indent=1))
         tests = tuple(LabelTest(image, _answer(image, colours, task)) for image in test)
         thresholds = dict.fromkeys(labels, THRESHOLD)
-        details = {"curve": "none", "warnings": ["Fewer than 10 test images."]}
+        details = {"curve": "none", "warnings": ["Fewer than 10 test images."], **self.details}
         return LabelResult(output, thresholds, tests, ("Colours were learnt.",), details)
 
 

@@ -151,7 +151,7 @@ class Training:
                 outcome = refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)
                 raise self._refused(context, version, outcome, [gone]) from error
             raise
-        for note in (*reviewed.warnings, *result.notes):
+        for note in (*reviewed.warnings, *_of_split(version, result), *result.notes):
             context.log(note)
         trained = versions.Outcome(
             artifact=folder.name,
@@ -211,7 +211,7 @@ def _results(
     outcome = reviewed.outcome
     trained = reviewed.used(plan.train, outcome.training)
     tested = reviewed.used(plan.test, outcome.testing)
-    warnings = [*reviewed.warnings, *result.record.get("warnings", ())]
+    warnings = [*reviewed.warnings, *_of_split(version, result), *result.record.get("warnings", ())]
     notes = [note for note in result.notes if note not in warnings]
     report = report_file(summary, task=task.value, warnings=warnings, notes=notes, details=result.record)
     return summary, {
@@ -221,6 +221,16 @@ def _results(
         TESTING_TRUTH: snapshot(tested, plan.labels, ended, judged.verdicts),
         REPORT: report,
     }
+
+
+def _of_split(version: Version, result: LabelResult) -> list[str]:
+    """What to do about test images that are in training, too, where nobody but us has put them there."""
+    if not version.auto_split or not result.record.get("leaked"):
+        return []
+    return [
+        "The test images were split off from the training images here, which parts no files of the same bytes, but "
+        "other copies of a picture (encoded anew, scaled): of such keep one in the dataset."
+    ]
 
 
 def _validation(outcome: Outcome) -> dict[str, bytes]:
