@@ -151,7 +151,7 @@ class Training:
                 outcome = refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)
                 raise self._refused(context, version, outcome, [gone]) from error
             raise
-        for note in (*reviewed.warnings, *_of_split(version, result), *result.notes):
+        for note in (*reviewed.warnings, *result.notes, *_of_split(version, result)):
             context.log(note)
         trained = versions.Outcome(
             artifact=folder.name,
@@ -211,7 +211,7 @@ def _results(
     outcome = reviewed.outcome
     trained = reviewed.used(plan.train, outcome.training)
     tested = reviewed.used(plan.test, outcome.testing)
-    warnings = [*reviewed.warnings, *_of_split(version, result), *result.record.get("warnings", ())]
+    warnings = [*reviewed.warnings, *result.record.get("warnings", ()), *_of_split(version, result)]
     notes = [note for note in result.notes if note not in warnings]
     report = report_file(summary, task=task.value, warnings=warnings, notes=notes, details=result.record)
     return summary, {
@@ -228,8 +228,8 @@ def _of_split(version: Version, result: LabelResult) -> list[str]:
     if not version.auto_split or not result.record.get("leaked"):
         return []
     return [
-        "The test images were split off from the training images here, which parts no files of the same bytes, but "
-        "other copies of a picture (encoded anew, scaled): of such keep one in the dataset."
+        "The test images were split off here: files of the same bytes stay together, other copies of a picture "
+        "(encoded anew, scaled) may be parted; keep one of each in the dataset, and train again."
     ]
 
 
