@@ -7,17 +7,19 @@ copies themselves decide.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from relook.vision.check.facts import THUMB, Facts
+from relook.vision.check.facts import THUMB, Facts, thumb
 from relook.vision.check.report import Finding, Kind, Severity
+from relook.vision.images import Pixels
 from relook.vision.samples import Sample
 
 Floats = npt.NDArray[np.float32]
@@ -56,6 +58,11 @@ class Look:
 
     sha256: bytes
     thumb: npt.NDArray[np.float16]
+
+    @classmethod
+    def of(cls, data: bytes, pixels: Pixels) -> Self:
+        """`pixels` (height, width, 3) are those of the encoded `data`: 8 kilobytes of them are kept."""
+        return cls(hashlib.sha256(data).digest(), thumb(pixels))
 
 
 def alike(looks: Sequence[Looks]) -> list[list[int]]:

@@ -74,7 +74,7 @@ def _facts(sample: Sample) -> Facts | Damaged:
         return Damaged(f"it cannot be read: {error}")
     except ImageError as error:
         return Damaged(str(error))
-    grey = _thumb(pixels)
+    grey = thumb(pixels)
     small = resize(pixels, Size(_COLOUR_SIDE, _COLOUR_SIDE)).reshape(-1, 3)
     low, high = np.percentile(small.mean(1), (1, 99))
     return Facts(
@@ -89,8 +89,9 @@ def _facts(sample: Sample) -> Facts | Damaged:
     )
 
 
-def _thumb(pixels: Pixels) -> npt.NDArray[np.float16]:
-    """In fractions of a grey level: rounding would drown what little differs between pictures of an aligned part."""
+def thumb(pixels: Pixels) -> npt.NDArray[np.float16]:
+    """(THUMB, THUMB) grey, 0..255, in fractions of a level: rounding would drown what little differs between pictures of
+    an aligned part."""
     grey = Image.fromarray(pixels).convert("L").convert("F")
     return np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX)).astype(np.float16)
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from relook.vision.check.duplicates import Look, alike
-from relook.vision.check.facts import THUMB
 from relook.vision.few_images import too_few
 from relook.vision.images import Loaded, Pixels, Size, aspect_differs, load_upright
 from relook.vision.labelled import LabelledImage, LabelTask
 from relook.vision.naming import listed
+from relook.vision.repeated import Groups, firsts, leakage, leaked, repetition
 from relook.vision.samples import ImageError, Progress, TrainingError
 
 MOST_UNEVEN = 3.0
@@ -49,20 +48,18 @@ def survey(
         data = bytes_of(image)
         loaded = _decoded(image, data)
         sizes.append(loaded.size)
-        looks.append(Look(hashlib.sha256(data).digest(), _thumb(loaded.pixels)))
+        looks.append(Look.of(data, loaded.pixels))
         for part in (image.key.encode(), *(label.encode() for label in sorted(image.labels)), looks[-1].sha256):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))
-    groups = alike(looks)
-    shape = _middle(sizes[: len(training)])
-    warnings = (*too_few(training, labels), *_of_leaks(everything, groups, training))
-    notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *_of_copies(everything, groups, training))
-    copy_of = np.arange(len(everything))
-    for group in groups:
-        copy_of[group] = group[0]
-    leaked = [at for group in groups if group[0] < len(training) for at in group if at >= len(training)]
-    keys = tuple(everything[at].key for at in sorted(leaked))
-    return Survey(shape, digest.hexdigest(), copy_of[: len(training)], keys, warnings, notes)
+    groups, keys, count = alike(looks), [image.key for image in everything], len(training)
+    shape = _middle(sizes[:count])
+    warnings = (*too_few(training, labels), *leakage(keys, groups, count))
+    copies = (*_of_contradictions(everything, groups), *repetition(keys, groups, count))
+    notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *copies)
+    copy_of = firsts(groups, count)
+    gone = tuple(keys[at] for at in leaked(groups, count))
+    return Survey(shape, digest.hexdigest(), copy_of, gone, warnings, notes)
 
 
 def check_labels(training: Sequence[LabelledImage], labels: Sequence[str], task: LabelTask) -> None:
@@ -104,11 +101,6 @@ def _decoded(image: LabelledImage, data: bytes) -> Loaded:
         raise TrainingError(f"{image.key}: {error}") from error
 
 
-def _thumb(pixels: Pixels) -> npt.NDArray[np.float16]:
-    grey = Image.fromarray(pixels).convert("L").convert("F")
-    return np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX)).astype(np.float16)
-
-
 def _middle(sizes: Sequence[Size]) -> Size:
     """Of the middle shape, no longer than MOST_UNEVEN, and the middle longer side."""
     slant = float(np.median([math.log(size.width / size.height) for size in sizes]))
@@ -137,28 +129,8 @@ def _of_sizes(sizes: Sequence[Size], shape: Size) -> Iterator[str]:
         )
 
 
-def _of_leaks(
-    everything: Sequence[LabelledImage], groups: Sequence[Sequence[int]], training: Sequence[LabelledImage]
-) -> Iterator[str]:
-    leaking = [group for group in groups if group[0] < len(training) <= group[-1]]
-    if leaking:
-        found = [everything[at].key for group in leaking for at in group if at >= len(training)]
-        count = "1 test image is" if len(found) == 1 else f"{len(found)} test images are"
-        yield (
-            f"{count} in training, too, as copies: the figures of the test will be too good; take "
-            f"such images out of one of the two ({listed(found)})."
-        )
-
-
-def _of_copies(
-    everything: Sequence[LabelledImage], groups: Sequence[Sequence[int]], training: Sequence[LabelledImage]
-) -> Iterator[str]:
+def _of_contradictions(everything: Sequence[LabelledImage], groups: Groups) -> Iterator[str]:
     split = [group for group in groups if len({frozenset(everything[at].labels) for at in group}) > 1]
     if split:
         found = [everything[at].key for group in split for at in group]
         yield f"{len(found)} images are copies of one another with different labels; correct these ({listed(found)})."
-    repeated = [group for group in groups if sum(at < len(training) for at in group) > 1]
-    if repeated:
-        images = sum(sum(at < len(training) for at in group) for group in repeated)
-        pictures = "one picture" if len(repeated) == 1 else f"{len(repeated)} pictures"
-        yield f"{images} training images are copies of {pictures}; they count several times."

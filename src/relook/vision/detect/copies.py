@@ -6,22 +6,16 @@ the same byte for byte counts only where its boxes say so, too.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from relook.vision.check.duplicates import Look, alike
-from relook.vision.check.facts import THUMB
 from relook.vision.evaluation.detection import overlaps
-from relook.vision.images import Pixels, Size
+from relook.vision.images import Size
 from relook.vision.labelled import LabelledImage
-from relook.vision.naming import listed
-
-Groups = Sequence[Sequence[int]]
-"""Sets of positions, in order, at which the same picture is."""
+from relook.vision.repeated import Groups
 
 SAME_BOX = 0.5
 """Intersection over union, in shares of the image, from which two boxes of a label are one."""
@@ -31,50 +25,9 @@ _MOST_COMPARED = 20
 """Different pictures of a set that look alike, which one more is held against: the time stays linear."""
 
 
-def look_of(data: bytes, pixels: Pixels) -> Look:
-    """What is kept of an image: 8 kilobytes."""
-    grey = Image.fromarray(pixels).convert("L").convert("F")
-    thumb = np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX)).astype(np.float16)
-    return Look(hashlib.sha256(data).digest(), thumb)
-
-
 def found(images: Sequence[LabelledImage], sizes: Sequence[Size], looks: Sequence[Look]) -> Groups:
     """`sizes` are the upright images'."""
     return [part for group in alike(looks) for part in _agreeing(group, images, sizes, looks) if len(part) > 1]
-
-
-def firsts(groups: Groups, training: int) -> npt.NDArray[np.int64]:
-    """(training images,): the position of the first copy, an image's own where there is no other."""
-    first = np.arange(training)
-    for group in groups:
-        inside = [at for at in group if at < training]
-        first[inside] = inside[:1]
-    return first
-
-
-def leaked(groups: Groups, training: int) -> list[int]:
-    """Positions of test images that are in training, too."""
-    return sorted(at for group in groups if group[0] < training for at in group if at >= training)
-
-
-def warnings(images: Sequence[LabelledImage], groups: Groups, training: int) -> Iterator[str]:
-    """Leakage, which makes the figures doubtful."""
-    keys = [images[at].key for at in leaked(groups, training)]
-    if keys:
-        count = "1 test image is" if len(keys) == 1 else f"{len(keys)} test images are"
-        yield (
-            f"{count} in training, too, as copies: the figures of the test will be too good; take such images out of "
-            f"one of the two ({listed(keys)})."
-        )
-
-
-def notes(images: Sequence[LabelledImage], groups: Groups, training: int) -> Iterator[str]:
-    """Copies within training."""
-    repeated = [inside for group in groups if len(inside := [at for at in group if at < training]) > 1]
-    if repeated:
-        keys = [images[at].key for inside in repeated for at in inside]
-        pictures = "one picture" if len(repeated) == 1 else f"{len(repeated)} pictures"
-        yield f"{len(keys)} training images are copies of {pictures}; they count several times ({listed(keys)})."
 
 
 def _agreeing(

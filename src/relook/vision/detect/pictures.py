@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from relook.vision import repeated
+from relook.vision.check import duplicates
 from relook.vision.detect import copies
 from relook.vision.detect.geometry import Boxes, fit, working_size
 from relook.vision.images import Loaded, Pixels, Size, load_upright
@@ -53,7 +55,7 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
         data = image.load()
         loaded = _decoded(image, data)
         sizes.append(loaded.size)
-        looks.append(copies.look_of(data, loaded.pixels))
+        looks.append(duplicates.Look.of(data, loaded.pixels))
         for part in (image.key.encode(), looks[-1].sha256, repr(image.boxes).encode()):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", at + 1, len(everything))
@@ -62,14 +64,15 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
         for image, size in zip(training, sizes, strict=False)
         for each in image.boxes
     ]
-    count, groups = len(training), copies.found(everything, sizes, looks)
+    keys, count = [image.key for image in everything], len(training)
+    groups = copies.found(everything, sizes, looks)
     return Look(
         size=working_size(sizes[:count], boxes),
         data_sha256=digest.hexdigest(),
-        copy_of=copies.firsts(groups, count),
-        leaked=tuple(everything[at].key for at in copies.leaked(groups, count)),
-        warnings=tuple(copies.warnings(everything, groups, count)),
-        notes=(*copies.notes(everything, groups, count), *_of_backgrounds(training)),
+        copy_of=repeated.firsts(groups, count),
+        leaked=tuple(keys[at] for at in repeated.leaked(groups, count)),
+        warnings=tuple(repeated.leakage(keys, groups, count)),
+        notes=(*repeated.repetition(keys, groups, count), *_of_backgrounds(training)),
     )
 
 
