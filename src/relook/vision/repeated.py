@@ -33,8 +33,8 @@ def leakage(keys: Sequence[str], groups: Groups, training: int) -> Iterator[str]
     if found:
         count = "1 test image is" if len(found) == 1 else f"{len(found)} test images are"
         yield (
-            f"{count} in training, too, as copies: the figures of the test will be too good; take such images out of "
-            f"one of the two ({listed(found)})."
+            f"{count} in training, too, as copies: the figures of the test will be too good; keep each picture once "
+            f"({listed(found)})."
         )
 
 
