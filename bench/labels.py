@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from bench import boxed
 from bench.bed import SHARED, Bed
 from bench.detect import timed
 from bench.results import Figure, Result, Table
@@ -61,7 +62,7 @@ SPANS = ("end to end", "raw graph", "decoding", "predictor")
 _PATIENCE = 60.0
 
 NOTES = (
-    f"Drawn JPEGs of {WIDTH}x{HEIGHT} pixels, sent within the request. End to end: a plain HTTP client on a keep-alive "
+    f"JPEGs of {WIDTH}x{HEIGHT} pixels, sent within the request. End to end: a plain HTTP client on a keep-alive "
     "connection, from the first byte sent to the last one read; signing is done beforehand. One unit, one thread.",
     "Raw graph: the same model.onnx in the bench's process with the same OpenVINO, threads and precisions, fed its "
     "input ready made. Decoding: the same bytes by the same decoder. Predictor: all that a unit does.",
@@ -112,30 +113,44 @@ class RawGraph:
 def measure(bed: Bed) -> Result:
     """A classifier, and a detector from each start."""
     figures, rows, notes = [], [], []
-    images = [draw(SEED + number, LABELS[number % 3]) for number in range(4 if bed.quick else 20)]
+    pictures = _pictures(bed)
     with tempfile.TemporaryDirectory(prefix="relook-bench-") as room:
         for model in _models(Path(room), bed):
-            spans = _interleaved(bed, model, images)
-            middle = {name: statistics.median(values) for name, values in spans.items()}
-            beyond = round(middle["overhead"], 2)
-            whole = round(middle["end to end"], 1)
-            what = f"DetectCustomLabels ({model.name})"
-            figures += [
-                Figure(f"{what}: median", whole, "ms", at_most=MOST_MEDIAN),
-                Figure(
-                    f"DetectCustomLabels ({model.name}): beyond the raw graph and decoding",
-                    beyond,
-                    "ms",
-                    at_most=MOST_BEYOND,
-                ),
-            ]
-            rows += [[model.name, span, round(middle[span], 2), round(p95(each), 2)] for span, each in spans.items()]
+            for kind, spans in _interleaved(bed, model, pictures).items():
+                middle = {name: statistics.median(values) for name, values in spans.items()}
+                what = f"DetectCustomLabels ({model.name}, {kind})"
+                figures += [
+                    Figure(f"{what}: median", round(middle["end to end"], 1), "ms", at_most=MOST_MEDIAN),
+                    Figure(
+                        f"{what}: beyond the raw graph and decoding",
+                        round(middle["overhead"], 2),
+                        "ms",
+                        at_most=MOST_BEYOND,
+                    ),
+                ]
+                rows += [
+                    [model.name, kind, span, round(middle[span], 2), round(p95(each), 2)]
+                    for span, each in spans.items()
+                ]
             size = model.card.sizes[0]
             notes.append(
                 f"{model.name[0].upper()}{model.name[1:]}: at {size.width}x{size.height}, {model.card.precision}."
             )
-    table = Table("Milliseconds", ("model", "span", "median", "p95"), rows)
+    notes += [
+        f"Pictures, {kind}: {statistics.mean(len(each) for each in images) / 1024:.0f} KiB in the mean."
+        for kind, images in pictures.items()
+    ]
+    table = Table("Milliseconds", ("model", "pictures", "span", "median", "p95"), rows)
     return Result("DetectCustomLabels against the raw graph", figures, [table], [*notes, *NOTES], {"pictures": SEED})
+
+
+def _pictures(bed: Bed) -> dict[str, list[bytes]]:
+    """Drawn ones, whose grain makes large files, and real ones where they are given."""
+    number = 4 if bed.quick else 20
+    found = {"drawn pictures": [draw(SEED + at, LABELS[at % 3]) for at in range(number)]}
+    if boxed.BCCD.is_dir() and not bed.quick:
+        found["blood cells"] = [image.load() for image in boxed.blood_cells().test[:number]]
+    return found
 
 
 def draw(seed: int, label: str) -> bytes:
@@ -221,31 +236,38 @@ def _logits(graph: bytes, size: Size) -> npt.NDArray[np.float32]:
     return np.concatenate(scores)
 
 
-def _interleaved(bed: Bed, model: Model, images: list[bytes]) -> dict[str, list[float]]:
-    """Milliseconds of each span and of the overhead, picture by picture."""
+def _interleaved(bed: Bed, model: Model, pictures: dict[str, list[bytes]]) -> dict[str, dict[str, list[float]]]:
+    """For each kind of pictures the milliseconds of each span and of the overhead, picture by picture."""
     raw, predictor = RawGraph(model.folder), serving.load(model.folder, THREADS, Device.CPU)
+    with _running(bed, model) as arn:
+        caller = Caller(bed.signer.endpoint)
+        found = {kind: _spans(bed, images, arn, caller, raw, predictor) for kind, images in pictures.items()}
+        caller.close()
+    return found
+
+
+def _spans(
+    bed: Bed, images: list[bytes], arn: str, caller: Caller, raw: RawGraph, predictor: serving.Servable
+) -> dict[str, list[float]]:
     tensors = [raw.prepare(image) for image in images]
     rounds, warm_up = (20, 4) if bed.quick else (ROUNDS, WARM_UP)
     times: dict[str, list[float]] = {name: [] for name in SPANS}
-    with _running(bed, model) as arn:
-        caller = Caller(bed.signer.endpoint)
-        for turn in range(warm_up + rounds):
-            at = turn % len(images)
-            if at == 0:
-                requests = [bed.signer.detect_labels(arn, image) for image in images]  # good for five minutes
-            image, request, tensor = images[at], requests[at], tensors[at]
-            spans: dict[str, Callable[[], object]] = {
-                "end to end": lambda request=request: caller.send(request),
-                "raw graph": lambda tensor=tensor: raw.infer(tensor),
-                "decoding": lambda image=image: load_upright(image),
-                "predictor": lambda image=image: predictor.predict(image),
-            }
-            first = turn % len(SPANS)
-            for name in SPANS[first:] + SPANS[:first]:
-                milliseconds = timed(spans[name])
-                if turn >= warm_up:
-                    times[name].append(milliseconds)
-        caller.close()
+    for turn in range(warm_up + rounds):
+        at = turn % len(images)
+        if at == 0:
+            requests = [bed.signer.detect_labels(arn, image) for image in images]  # good for five minutes
+        image, request, tensor = images[at], requests[at], tensors[at]
+        spans: dict[str, Callable[[], object]] = {
+            "end to end": lambda request=request: caller.send(request),
+            "raw graph": lambda tensor=tensor: raw.infer(tensor),
+            "decoding": lambda image=image: load_upright(image),
+            "predictor": lambda image=image: predictor.predict(image),
+        }
+        first = turn % len(SPANS)
+        for name in SPANS[first:] + SPANS[:first]:
+            milliseconds = timed(spans[name])
+            if turn >= warm_up:
+                times[name].append(milliseconds)
     parts = zip(times["end to end"], times["raw graph"], times["decoding"], strict=True)
     return times | {"overhead": [whole - graph - decoding for whole, graph, decoding in parts]}
 
