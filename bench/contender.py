@@ -98,7 +98,7 @@ def main() -> None:
 def _train(job: dict[str, Any]) -> None:
     import relook
     from relook.vision.samples import Sample, Task
-    from relook.vision.train import train
+    from relook.vision.train import Options, train
     from relook.vision.weights import choose
 
     pairs = zip(job["training"], job["labels"], strict=True)
@@ -112,6 +112,7 @@ def _train(job: dict[str, Any]) -> None:
         output=Path(job["folder"]) / ARTIFACT,
         seed=job["seed"],
         progress=lambda stage, done, total: None,
+        options=Options(bank_rows=job["rows"]) if job.get("rows") else None,
     )
     _say(fit_seconds=time.perf_counter() - began, version=relook.__version__, bank=None)
 

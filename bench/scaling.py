@@ -1,4 +1,4 @@
-"""How training and detection grow with the number of images and with their size.
+"""How training and detection grow with the number of images, with their size, and with that of the memory banks.
 
 Sets of any number are made of the circuit boards (drawn plates in a quick run) by seeded flips, shifts and changes of
 brightness, half of each label, and lie on disk before anything is timed. Each training is a process of its own, so that
@@ -30,8 +30,9 @@ from relook.vision.weights import import_weights
 
 COUNTS = (20, 63, 250, 1_000, 4_000, 16_000)
 SIDES = (256, 512, 1_000, 2_048, 4_096)
+ROWS = (375, 750, 1_500, 3_000, 6_000)
 BESIDE_SIDES = 40
-"""Images in each training of the table of sizes."""
+"""Images in each training of the tables of sizes."""
 ANSWERED = 30
 SEED = 0
 QUALITY = 90
@@ -49,31 +50,41 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """So many images whose longer side is `side` pixels; None for as they are."""
+    """So many images whose longer side is `side` pixels, None for as they are, and memory banks of `rows` patches, None
+    for as many as always."""
 
     count: int
     side: int | None = None
+    rows: int | None = None
 
     @property
     def name(self) -> str:
+        if self.rows is not None:
+            return f"bank of {self.rows}"
         return f"{self.count} images" if self.side is None else f"long side {self.side}"
+
+    @property
+    def varied(self) -> int:
+        """What its table goes by."""
+        return self.rows or self.side or self.count
 
 
 def measure(bed: Bed) -> Result:
-    """Both tables; `--cap` leaves out larger numbers of images."""
+    """All tables; `--cap` leaves out larger numbers of images."""
     given.need_real(bed)
     data = given.drawn() if bed.quick else sets.board()
     numbers = [Case(count) for count in ((20, 32) if bed.quick else COUNTS) if count <= (bed.cap or COUNTS[-1])]
     sides = [Case(20 if bed.quick else BESIDE_SIDES, side) for side in ((128,) if bed.quick else SIDES)]
+    banks = [Case(20 if bed.quick else BESIDE_SIDES, rows=rows) for rows in ((100,) if bed.quick else ROWS)]
     found: dict[Case, dict[str, Any]] = {}
     with given.steps("scaling", bed) as steps:
-        for case in [*numbers, *sides]:
+        for case in [*numbers, *sides, *banks]:
             if result := steps.run(case.name, partial(run, case, data.training, WEIGHTS if bed.weights else None)):
                 found[case] = result
     if not found:
         raise Unavailable(f"no step is left with --only {bed.only!r}")
     tables = []
-    for first, cases in (("images", numbers), ("long side", sides)):
+    for first, cases in (("images", numbers), ("long side", sides), ("bank size", banks)):
         rows = [_row(case, found[case]) for case in cases if case in found]
         if rows:
             tables.append(Table(f"By {first}, {data.name}", (first, "pixels", *_COLUMNS), rows))
@@ -88,7 +99,14 @@ def run(case: Case, samples: Sequence[Sample], weights: Path | None) -> dict[str
         paths, labels = make(case, samples, folder)
         if weights is not None:
             import_weights(weights, folder / "data")
-        job = {"training": paths, "labels": labels, "weights": str(folder / "data"), "threads": THREADS, "seed": SEED}
+        job: dict[str, Any] = {
+            "training": paths,
+            "labels": labels,
+            "weights": str(folder / "data"),
+            "threads": THREADS,
+            "seed": SEED,
+        }
+        job["rows"] = case.rows
         command = [sys.executable, "-m", "bench.contender"]
         with Contender(command, job | {"folder": str(folder), "load": ""}) as training:
             fit = training.ready()
@@ -156,7 +174,7 @@ def encode(image: np.ndarray, side: int | None) -> bytes:
 
 def _row(case: Case, found: dict[str, Any]) -> list[str | float]:
     per_image = 1000 * found["fit_seconds"] / case.count
-    cells: list[str | float] = [case.count if case.side is None else case.side, found["pixels"]]
+    cells: list[str | float] = [case.varied, found["pixels"]]
     cells += [round(found["fit_seconds"], 1), round(per_image, 1), round(found["fit_mib"])]
     cells += [round(found["model_mib"], 1), round(found["load_seconds"], 2), round(found["milliseconds"], 1)]
     return [*cells, round(found["p95"], 1), round(found["serving_mib"])]
@@ -164,13 +182,15 @@ def _row(case: Case, found: dict[str, Any]) -> list[str | float]:
 
 def _figures(found: dict[Case, dict[str, Any]]) -> Iterator[Figure]:
     for case, each in found.items():
-        if case.side is None:
+        if case.rows is not None:
+            yield Figure(f"detection, banks of {case.rows:,} patches", round(each["milliseconds"], 1), "ms")
+        elif case.side is None:
             what, most = f"training {case.count:,} images", SECONDS.get(case.count)
             yield Figure(what, round(each["fit_seconds"], 1), "s", at_most=most, headline=most is not None)
             yield Figure(f"{what}, peak memory", round(each["fit_mib"]), "MiB", at_most=MEMORY_MIB)
         else:
             yield Figure(f"detection, {each['pixels']} pixels", round(each["milliseconds"], 1), "ms")
-    numbers = [case for case in found if case.side is None]
+    numbers = [case for case in found if case.side is None and case.rows is None]
     if len(numbers) > 1:
         first, last = numbers[0], numbers[-1]
         growth = found[last]["milliseconds"] / found[first]["milliseconds"]

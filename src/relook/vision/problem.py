@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.samples import DefectClass, Sample, Task
 from relook.vision.scorers.base import Labels
 
@@ -26,7 +27,8 @@ class Problem:
 
     `source` is the position of the image a sample was made from: its own, for a synthetic defect the normal's, and for
     copies of one picture the first one's. `copy_of` is the same but for synthetic defects, which have their own.
-    `planted` says that the anomalies among the samples are synthetic: they may choose, but set no threshold.
+    `planted` says that the anomalies among the samples are synthetic: they may choose, but set no threshold. Memory
+    banks keep `bank_rows` patches.
     """
 
     samples: Sequence[Sample]
@@ -39,6 +41,7 @@ class Problem:
     planted: bool = False
     copy_of: Positions | None = None
     """None: no picture is there twice."""
+    bank_rows: int = BANK_ROWS
 
     @property
     def normal(self) -> Positions:

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.looking import Looking
+from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.metrics import PixelCounts, image_metrics
 from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
@@ -54,12 +56,13 @@ because the many small products here lose more by threads waiting for a busy cor
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What measurements hold fixed; None lets training decide. `long_sides` in pixels. `seconds` are what a training
-    should take: what does not fit in is not tried."""
+    """What measurements hold fixed; None lets training decide. `long_sides` in pixels, `bank_rows` patches.
+    `seconds` are what a training should take: what does not fit in is not tried."""
 
     precision: runtime.Precision | None = None
     long_sides: tuple[int, ...] | None = None
     scorer: str | None = None
+    bank_rows: int = BANK_ROWS
     seconds: float = math.inf
 
     def sizes(self, image: Size) -> list[Size]:
@@ -113,7 +116,8 @@ def train(
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
-        problem = _problem(choose_compared(sifted.samples, seed), task, classes, seed, sifted.copies)
+        pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
+        problem = pose(choose_compared(sifted.samples, seed))
         where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
         looking = Looking(backbone, precision, where, budget, progress)
         later = len(sifted.samples) if len(sifted.samples) > COMPARED_IMAGES else 0
@@ -124,7 +128,7 @@ def train(
             hasty += left
         chosen = choose(fit, problem.planted, options.scorer)
         if later:
-            problem = _problem(sifted.samples, task, classes, seed, sifted.copies)
+            problem = pose(sifted.samples)
             chosen = looking.again(chosen, problem)
         model = _fit(chosen, found, len(fit), problem)
         progress("fit", 1, 1)
@@ -154,6 +158,7 @@ def _problem(
     classes: Sequence[DefectClass],
     seed: int,
     copies: Sequence[Sequence[str]] = (),
+    rows: int = BANK_ROWS,
 ) -> Problem:
     """With too few anomalies to learn from, defects are planted into normal images instead. `copies` are keys of those
     that show the same picture: none is judged by what was learned from another."""
@@ -173,7 +178,7 @@ def _problem(
     anomalous = np.array([sample.anomalous for sample in samples], bool)
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
-    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of)
+    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows)
 
 
 def _fit(chosen: Candidate, found: Sequence[Candidate], fit: int, problem: Problem) -> _Model:

@@ -9,7 +9,6 @@ import numpy as np
 
 from relook.vision.descriptor import describe
 from relook.vision.embeddings import remember
-from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
 
@@ -30,7 +29,7 @@ class Memory:
         problem = cells.problem
         normal = problem.normal
         images = _stepping(cells.embeddings.each(normal), step)
-        bank = remember(images, len(normal), BANK_ROWS, problem.seed, problem.source)
+        bank = remember(images, len(normal), problem.bank_rows, problem.seed, problem.source)
         cells.bank = bank
         described = []
         for at, embedding in _stepping(cells.embeddings.each(), step):
