@@ -50,8 +50,8 @@ YOLOX = SHARED / "weights" / "yolox_nano_coco" / "yolox_nano.onnx"
 WIDTH, HEIGHT = 640, 480
 SEED = 11
 LABELS = ("square", "disc", "ring")
-SIDE = 40
-"""Pixels of the usual box that the detectors' working size is chosen for."""
+SIDE, TINY = 40, 12
+"""Pixels of the usual box that the detectors' working size is chosen for; for tiny ones pictures are enlarged."""
 FAINT, _LOOKED_AT = 100, 9
 """Boxes that a detector's network scores high enough for suppression to look at, in the mean of so many pictures."""
 ROUNDS, WARM_UP = 200, 20
@@ -70,7 +70,7 @@ NOTES = (
     "graph less decoding, picture by picture.",
     f"The classifier was trained as always on drawn pictures. The detectors were not trained: their graphs have the "
     f"weights of their start, the rest by chance, and {FAINT} boxes a picture that suppression has to look at; the "
-    f"working size is that for boxes of {SIDE} pixels.",
+    f"working size is that for boxes of {SIDE} pixels, or of {TINY}.",
 )
 
 
@@ -177,8 +177,10 @@ def _models(room: Path, bed: Bed) -> Iterator[Model]:
     if YOLOX.is_file():
         found["detector from YOLOX-nano"] = starts.yolox_nano(YOLOX.read_bytes(), YOLOX.name, "given")
     for name, start in found.items():
-        folder = _write_detector(room / start.name, start)
+        folder = _write_detector(room / start.name, start, SIDE)
         yield Model(name, folder, label_artifact.read(folder)[1])
+    folder = _write_detector(room / "tiny", starts.own(), TINY)
+    yield Model("detector of tiny boxes", folder, label_artifact.read(folder)[1])
 
 
 def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
@@ -194,10 +196,10 @@ def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
     return output
 
 
-def _write_detector(output: Path, start: Start) -> Path:
+def _write_detector(output: Path, start: Start, side: int) -> Path:
     """The start's network at the size of a training, with as many boxes as a trained one leaves to suppression."""
     image = Size(HEIGHT, WIDTH)
-    size = working_size([image], [(label, image, float(SIDE)) for label in LABELS])
+    size = working_size([image], [(label, image, float(side)) for label in LABELS])
     network = start.architecture(len(LABELS))
     chance = np.random.default_rng(SEED)
     filled = dict(start.weights)
