@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from relook.vision.intervals import Intervals
 from relook.vision.looking import Looking
 from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.metrics import PixelCounts, image_metrics
+from relook.vision.naming import listed
 from relook.vision.planted import MOST, plant
 from relook.vision.predict import Predictor
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds, copies_among
@@ -134,11 +135,13 @@ def train(
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
-        tests, metrics, overlaps, shown = _evaluate(output, test, classes, progress)
+        predictor = Predictor.load(output, threads=1)
+        unlearned = [*_of_unlearned(predictor, [each for each in sifted.samples if each.anomalous and problem.planted])]
+        tests, metrics, overlaps, shown = _evaluate(predictor, test, classes, progress)
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     intervals = training_report.as_record(judged, model.held_out)
-    notes = (*figures, *_notes(backbone, seen, sifted, where is not None, hasty, model))
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, hasty, model))
     record = {
         **_record(backbone, seen, problem, model, notes),
         "sizes_tried": [f"{each.size.width}x{each.size.height}" for each in views],
@@ -281,12 +284,23 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
     }
 
 
+def _of_unlearned(predictor: Predictor, anomalies: Sequence[Sample]) -> Iterator[str]:
+    """Of labelled anomalies that were too few to learn from: what the model says of them."""
+    if not anomalies:
+        return
+    missed = [each.key for each in anomalies if not predictor.predict_loaded(image_of(each)).anomalous]
+    many = "1 labelled anomaly was" if len(anomalies) == 1 else f"{len(anomalies)} labelled anomalies were"
+    yield (
+        f"{many} too few to learn from and only looked at: {len(anomalies) - len(missed)} judged anomalous"
+        + (f", {len(missed)} not ({listed(missed)})." if missed else ".")
+    )
+
+
 def _evaluate(
-    folder: Path, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
+    predictor: Predictor, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
 ) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...], tuple[Shown, ...]]:
     """Every test image through the artifact as it will be served; of each class the IoUs on the images with it; and
     the images worth looking at."""
-    predictor = Predictor.load(folder, threads=1)
     counts, gallery = PixelCounts(classes), Gallery()
     results = []
     for position, sample in enumerate(test):

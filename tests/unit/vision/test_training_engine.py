@@ -160,6 +160,23 @@ def test_normals_alone_are_enough_to_train(tmp_path: Path) -> None:
     assert any("normal images alone" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("anomalies", [1, 3])
+def test_anomalies_too_few_to_learn_from_are_judged_and_told(tmp_path: Path, anomalies: int) -> None:
+    """Nothing of them reaches the model: its bytes are those without them, but for what it records of its data."""
+    training = samples(0, 12, anomalies)
+    result = fit(tmp_path / "with", training, [])
+    predictor = Predictor.load(result.artifact)
+    found = [each.key for each in training[12:] if predictor.predict(each.load()).anomalous]
+    missed = [each.key for each in training[12:] if each.key not in found]
+    [note] = [each for each in result.notes if "too few to learn from" in each]
+    assert f"{len(found)} judged anomalous" in note
+    assert all(key in note for key in missed)
+    assert ("not (" in note) is bool(missed)
+    alone = fit(tmp_path / "without", training[:12], [])
+    assert (alone.artifact / artifact.GRAPH).read_bytes() == (result.artifact / artifact.GRAPH).read_bytes()
+    assert not any("too few to learn from" in each for each in alone.notes)
+
+
 def test_more_images_than_are_compared_are_all_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (survey, training_module):
         monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
