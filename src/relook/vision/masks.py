@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from relook.vision.images import LARGEST_SIDE, Size
 from relook.vision.samples import DefectClass, TrainingError
@@ -98,7 +99,7 @@ def _decode_rgba(data: bytes, key: str) -> npt.NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=("PNG",))
+            image = PngImageFile(io.BytesIO(data))  # Image.open would not tell the size of too large ones
             if max(image.size) > LARGEST_SIDE:
                 raise TrainingError(f"the mask of {key} is {image.width}x{image.height} pixels; at most 4096 a side")
             image.load()

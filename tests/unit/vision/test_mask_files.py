@@ -105,6 +105,11 @@ def test_another_size_and_another_format_are_refused() -> None:
         decode_mask(out.getvalue(), COLOURS, CLASSES, SIZE, "k")
 
 
+def test_a_mask_of_more_pixels_than_pillow_opens_is_too_large() -> None:
+    with pytest.raises(TrainingError, match="14000x14000 pixels; at most 4096 a side"):
+        read(Image.new("L", (14_000, 14_000)))
+
+
 def test_a_class_that_is_not_listed_is_refused() -> None:
     with pytest.raises(TrainingError, match="'rust'"):
         decode_mask(png(Image.new("RGB", (10, 8))), {"#000000": "rust"}, CLASSES, SIZE, "k")
