@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from relook.vision.images import LARGEST_SIDE, Size
