@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,8 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The winner, with its calibration; `raw_threshold` is what `threshold` is the calibrated score of."""
+    """The winner, with its calibration; `raw_threshold` is what `threshold` is the calibrated score of. `tried` are the
+    sizes that were looked at."""
 
     chosen: Candidate
     calibration: Calibration
@@ -87,6 +88,7 @@ class _Model:
     basis: str
     calibration_basis: str
     held_out: Intervals | None
+    tried: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -119,19 +121,10 @@ def train(
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
         pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
         problem = pose(choose_compared(sifted.samples, seed))
-        where = view.product(problem, backbone, options.sizes(seen.size)[0], precision)
+        sizes = options.sizes(seen.size)
+        where = view.product(problem, backbone, sizes[0], precision)
         looking = Looking(backbone, precision, where, budget, progress)
-        later = len(sifted.samples) if len(sifted.samples) > COMPARED_IMAGES else 0
-        views, hasty = looking.views(problem, options.sizes(seen.size), later, len(test))
-        found = fit = compare(problem, views)
-        if later:
-            fit, left = looking.affordable(found, later, len(test))
-            hasty += left
-        chosen = choose(fit, problem.planted, options.scorer)
-        if later:
-            problem = pose(sifted.samples)
-            chosen = looking.again(chosen, problem)
-        model = _fit(chosen, found, len(fit), problem)
+        problem, model = _learn(problem, pose, sifted.samples, looking, sizes, len(test), options.scorer)
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
@@ -141,10 +134,9 @@ def train(
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     intervals = training_report.as_record(judged, model.held_out)
-    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, hasty, model))
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, model))
     record = {
         **_record(backbone, seen, problem, model, notes),
-        "sizes_tried": [f"{each.size.width}x{each.size.height}" for each in views],
         "metrics": asdict(metrics),
         "metrics_intervals": intervals,
         "training_images": len(training),
@@ -184,8 +176,33 @@ def _problem(
     return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows)
 
 
-def _fit(chosen: Candidate, found: Sequence[Candidate], fit: int, problem: Problem) -> _Model:
-    """`fit` of the `found` could be chosen."""
+def _learn(
+    problem: Problem,
+    pose: Callable[[Sequence[Sample]], Problem],
+    samples: Sequence[Sample],
+    looking: Looking,
+    sizes: Sequence[Size],
+    tests: int,
+    scorer: str | None,
+) -> tuple[Problem, _Model]:
+    """The best candidate on `problem`, which is posed of the compared ones of `samples`; where that is not all of them,
+    learned again from all. Gives the problem that it learned from, too."""
+    later = len(samples) if len(samples) > COMPARED_IMAGES else 0
+    views, notes = looking.views(problem, sizes, later, tests)
+    found = fit = compare(problem, views)
+    if later:
+        fit, left = looking.affordable(found, later, tests)
+        notes += left
+    chosen = choose(fit, problem.planted, scorer)
+    if later:
+        problem = pose(samples)
+        chosen = looking.again(chosen, problem)
+    notes += [_why(chosen, len(fit), problem), *(_row(each) for each in found)]
+    tried = tuple(f"{each.size.width}x{each.size.height}" for each in views)
+    return problem, _fit(chosen, problem, tried, tuple(notes))
+
+
+def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tuple[str, ...]) -> _Model:
     raw, labels = chosen.raw, problem.anomalous
     held_out = None
     if problem.ranked:
@@ -197,9 +214,8 @@ def _fit(chosen: Candidate, found: Sequence[Candidate], fit: int, problem: Probl
         calibration, raw_threshold = from_normals(raw[~labels])
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
         basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
-    notes = (_why(chosen, fit, problem), *(_row(each) for each in found))
     threshold = calibration.apply(raw_threshold)
-    return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, notes)
+    return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, tried, notes)
 
 
 def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
@@ -224,9 +240,7 @@ def _row(each: Candidate) -> str:
     )
 
 
-def _notes(
-    backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, hasty: Sequence[str], model: _Model
-) -> tuple[str, ...]:
+def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, model: _Model) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
         "The pictures have a background: what lies there counts for less, down to a quarter, "
@@ -238,7 +252,6 @@ def _notes(
         *((rim,) if background else ()),
         *seen.notes,
         *sifted.notes,
-        *hasty,
         *model.notes,
     )
 
@@ -274,6 +287,7 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "data_sha256": seen.data_sha256,
         "code_sha256": provenance.code_sha256(),
         "seed": problem.seed,
+        "sizes_tried": list(model.tried),
         "score": {"name": model.chosen.scorer.name, "views": model.chosen.sizes},
         "raw_threshold": model.raw_threshold,
         "threshold_basis": model.basis,
