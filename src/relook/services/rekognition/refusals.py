@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from relook.core.custom_labels.errors import OVERLAP_PERCENT, ContentError
 from relook.core.custom_labels.manifest import Dropped, Entry, Kind
 from relook.core.custom_labels.usable import Outcome, TrainingLimits, UseCase
+from relook.vision.naming import listed
 
 _MOST = 20
 """Labels that are named, those of the fewest images first."""
@@ -50,7 +51,7 @@ def _of_a_set(
         found, what = (declared, "label") if error is ContentError.TOO_FEW_LABELS else (usable, "usable label")
         yield f"The {name} set has {_counted(found, what)}; at least {least} must be. {_by_label(found)}"
         if idle := [label for label in declared if label not in found]:
-            yield f"Labels of no usable line with {_TAUGHT[case.kind]}: {_listed(sorted(idle))}."
+            yield f"Labels of no usable line with {_TAUGHT[case.kind]}: {listed(sorted(idle), _MOST)}."
 
 
 def _second_bucket(name: str, lines: Sequence[Entry | Dropped]) -> str:
@@ -95,9 +96,5 @@ def _by_label(labels: Mapping[str, int]) -> str:
 
 
 def _images(labels: Mapping[str, int]) -> str:
-    return _listed([f"{name} {count}" for name, count in sorted(labels.items(), key=lambda one: (one[1], one[0]))])
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more
+    fewest_first = sorted(labels.items(), key=lambda one: (one[1], one[0]))
+    return listed([f"{name} {count}" for name, count in fewest_first], _MOST)

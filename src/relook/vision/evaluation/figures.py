@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision.evaluation.evidence import LEVEL, Evidence, draws, interval
+from relook.vision.naming import listed
 
 FEW_IMAGES = 10
 """Test images of a label below which its figures say little."""
@@ -171,17 +172,12 @@ def _warnings(rows: Sequence[LabelFigures]) -> tuple[str, ...]:
     found = []
     if untested:
         found.append(
-            f"No test image has the label {_listed(untested)}: no threshold could be chosen for it (0.5 is taken) and "
+            f"No test image has the label {listed(untested)}: no threshold could be chosen for it (0.5 is taken) and "
             "nothing is known of how good it is."
         )
     if few:
         found.append(
-            f"Fewer than {FEW_IMAGES} test images have the label {_listed(few)}: thresholds and figures were made from "
+            f"Fewer than {FEW_IMAGES} test images have the label {listed(few)}: thresholds and figures were made from "
             "so few images that others may give quite different ones; add labelled images."
         )
     return tuple(found)
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
