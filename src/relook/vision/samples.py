@@ -142,7 +142,7 @@ class TestResult:
 
     @property
     def right(self) -> bool:
-        return self.prediction.anomalous is self.anomalous
+        return self.prediction.anomalous == self.anomalous
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,9 @@ def test_figures_that_cannot_be_told_say_so_and_classes_have_theirs() -> None:
     assert text.count("cannot be told") == 1
     assert "Mean IoU of Ölfleck <1> 0.875" in text
     assert "Mean IoU of never seen cannot be told" in text
-    alone = " ".join(page(judged("s3://b/1.png", 0.1, False)).text)
-    assert alone.count("cannot be told") == 5
+    normal = judged("s3://b/1.png", 0.1, False)
+    assert " ".join(page(normal).text).count("cannot be told") == 5
+    assert " ".join(page(normal, metrics=metrics).text).count("cannot be told") == 5  # AUROC and AP are given here
     none = page()
     assert " ".join(none.text).count("cannot be told") == 5
     assert not none.all("figure")

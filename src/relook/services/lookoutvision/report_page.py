@@ -62,7 +62,7 @@ def _figures(result: TrainingResult) -> Iterable[str]:
         "AUROC": metrics.roc_auc,
         "Average precision": metrics.average_precision,
         **{
-            f"Mean IoU of {escape(defect.name)}": None if overlap is None else defect.average_iou
+            f"Mean IoU of {escape(defect.name)}": defect.average_iou if anomalies and overlap is not None else None
             for defect, overlap in zip(metrics.classes, overlaps, strict=True)
         },
     }
