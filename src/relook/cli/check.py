@@ -81,7 +81,10 @@ def _seen(report: Report, training: Sequence[Sample]) -> Iterator[str]:
             "or usable."
         )
     if report.judged < normals:
-        yield f"Wrong labels were looked for among {report.judged} of the {normals} normal images; it takes 8 at least."
+        yield (
+            f"Wrong labels were looked for among {report.judged} of the {normals} normal images: those that can be "
+            "used, if they are 8 at least."
+        )
 
 
 def _read(paths: Sequence[Path], progress: Progress) -> list[Pools]:
