@@ -25,8 +25,8 @@ BACKGROUND_NAME = "background"
 BACKGROUND_COLOUR = "#FFFFFF"
 _MIXED_WITHIN = 6.0
 """Of 255: so far from the line between two colours a mixture of them may lie, for programs round and count gamma in."""
-_MOST_MIXTURES = 20_000
-"""Different colours beside the known ones: what has more is a photograph."""
+_MOST_MIXTURES = 4_096
+"""Different colours beside the known ones: what has more is a photograph, and each is held against all pairs."""
 _EDGE = 2
 """Pixels: so near to a pure colour a mixture must be. A larger patch is a colour of its own."""
 _OPAQUE_FROM = 128  # alpha below a half is background, whatever colour lies under it
