@@ -64,6 +64,22 @@ def test_without_time_masks_are_learned_all_the_same(tmp_path: Path) -> None:
     assert any(region.name == SCRATCH.name for test in result.tests for region in test.prediction.regions)
 
 
+def test_where_time_ends_between_sizes_the_last_one_looked_at_draws_the_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
+        return 1e9 if size == LARGE else 0.0
+
+    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    result = fit(tmp_path, Options(long_sides=(64, 96, 176), seconds=1800.0), masked=True)
+    card = artifact.read(result.artifact)[1]
+    assert card.masks_from is not None
+    assert card.views[card.masks_from].size == SMALL
+    assert LARGE not in views(result)
+    assert any("There was no time for sizes above 96x80" in note for note in result.notes)
+    assert card.record["sizes_tried"] == ["64x48", "96x80"]
+
+
 def test_with_time_nothing_is_said_of_it(tmp_path: Path) -> None:
     result = fit(tmp_path, OPTIONS)
     assert LARGE in views(result)
