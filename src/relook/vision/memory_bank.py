@@ -23,40 +23,65 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class MemoryBank:
-    """rows (m, dims); source (m,) is the position of the image each row came from. `stand_ins`, as many, are
-    the nearest patches of other images than the rows' own, where patches were left out; see `without`."""
+    """rows (m, dims); source (m,) is the position of the image each row came from."""
 
     rows: Floats
     source: Positions
-    stand_ins: MemoryBank | None = None
+    stand_ins: StandIns | None = None
 
     def without(self, image: int) -> MemoryBank:
-        """The bank less one image: leaving out more would make normals look stranger than new ones will.
+        """What the bank would be without one image: leaving out more would make normals look stranger than new ones
+        will. Stand-ins come in for its rows.
 
-        Its rows also stood for patches like them in other images, which were passed over for that reason: the
-        nearest of those take their place. Without them held-out normals look stranger than new ones, too.
         All of it when nothing else is there: the other images are then copies, which the coreset had no use for.
         """
         keep = self.source != image
+        rows, source = self.rows[keep], self.source[keep]
         if self.stand_ins is not None:
-            rows = np.where(keep[:, None], self.rows, self.stand_ins.rows)
-            return MemoryBank(rows, np.where(keep, self.source, self.stand_ins.source))
-        if not keep.any():
-            return self
-        return MemoryBank(self.rows[keep], self.source[keep])
+            called = self.stand_ins.absent == image
+            rows = np.concatenate([rows, self.stand_ins.rows[called]])
+            source = np.concatenate([source, self.stand_ins.source[called]])
+        return MemoryBank(rows, source) if len(rows) else self
 
     def nearest(self, embeddings: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:
         """Distance (n,) from the nearest row, times `weight` (n,), and the residual (k, dims) of the worst patches."""
+        distance = self.distances(embeddings)
+        if weight is not None:
+            distance *= weight
+        return distance, self.residual(embeddings, distance)
+
+    def distances(self, embeddings: Floats) -> Floats:
+        """(n,) from the nearest row."""
         half_squares = np.square(self.rows).sum(1) / 2
         distance = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), _CHUNK):
             part = embeddings[start : start + _CHUNK]
             largest = (part @ self.rows.T - half_squares).max(1)
             distance[start : start + _CHUNK] = np.sqrt(np.maximum(np.square(part).sum(1) - 2 * largest, 0))
-        if weight is not None:
-            distance *= weight
+        return distance
+
+    def residual(self, embeddings: Floats, distance: Floats) -> Floats:
+        """(k, dims): what the patches of the largest `distance` are more than their nearest rows."""
         chosen = embeddings[np.argsort(-distance, kind="stable")[: worst_count(len(distance))]]
-        return distance, chosen - self.rows[(chosen @ self.rows.T - half_squares).argmax(1)]
+        half_squares = np.square(self.rows).sum(1) / 2
+        found: Floats = chosen - self.rows[(chosen @ self.rows.T - half_squares).argmax(1)]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """Patches that come into a bank when an image goes; `source` (k,) are their own images, `absent` (k,) the image
+    each stands in for.
+
+    An image's rows also stood for patches like them in other images, which were passed over for that reason. Without
+    these a product that always lies the same would look strange to what is left of its bank. A patch that has another
+    row within the bank's reach would not have been taken, and taking it would make normals look more usual than new
+    ones: where patches vary much, as on leather or wood, hardly one is needed.
+    """
+
+    rows: Floats
+    source: Positions
+    absent: Positions
 
 
 def fit_projection(patches: Floats, dims: int = DIMS) -> Projection:
@@ -85,19 +110,31 @@ def greedy_coreset(patches: Floats, source: Positions, rows: int, rng: np.random
         last = taken[-1]
         np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last]), out=distance)
         taken.append(int(distance.argmax()))
+    last = taken[-1]
+    reach = float(np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last])).max())
     bank = MemoryBank(patches[taken], source[taken])
-    return replace(bank, stand_ins=_stand_ins(bank, patches, source))
+    return replace(bank, stand_ins=_stand_ins(bank, patches, source, reach))
 
 
-def _stand_ins(bank: MemoryBank, patches: Floats, source: Positions) -> MemoryBank | None:
-    """For each row the nearest of `patches` from another image; None when all are of one. Time: rows x len(patches)."""
+def _stand_ins(bank: MemoryBank, patches: Floats, source: Positions, reach: float) -> StandIns | None:
+    """Of each row the nearest of `patches` from another image, if no row of another image lies as near to it as
+    `reach`, the square of the largest distance of a patch from the bank. None where all are of one image.
+
+    Time: rows x len(patches).
+    """
     if (source == source[0]).all():
         return None
     half_squares = np.square(patches).sum(1) / 2
+    others = np.square(bank.rows).sum(1) / 2
     found = np.empty(len(bank.rows), np.int64)
+    alone = np.empty(len(bank.rows), bool)
     for start in range(0, len(found), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
         nearness = bank.rows[part] @ patches.T - half_squares
         nearness[bank.source[part, None] == source] = -np.inf
         found[part] = nearness.argmax(1)
-    return MemoryBank(patches[found], source[found])
+        stand_in = patches[found[part]]
+        beside = stand_in @ bank.rows.T - others
+        beside[bank.source[part, None] == bank.source] = -np.inf
+        alone[part] = np.square(stand_in).sum(1) - 2 * beside.max(1) > reach
+    return StandIns(patches[found[alone]], source[found[alone]], bank.source[alone])

@@ -158,6 +158,24 @@ def test_held_out_normals_lie_as_far_away_as_new_ones() -> None:
     assert abs(held_out - fresh) < (naive - fresh) / 3
 
 
+def test_where_patches_vary_much_nothing_stands_in_for_an_image() -> None:
+    """A patch with another row in reach would not have been taken: taken, it makes held-out normals look too usual."""
+    rng = np.random.default_rng(4)
+
+    def image() -> npt.NDArray[np.float32]:
+        return rng.normal(0, 1, (100, 24)).astype(np.float32)
+
+    normals, new = [image() for _ in range(20)], [image() for _ in range(40)]
+    source = np.repeat(np.arange(20), 100)
+    bank = memory_bank.greedy_coreset(np.concatenate(normals), source, 200, np.random.default_rng(1))
+    assert bank.stand_ins is not None
+    assert len(bank.stand_ins.rows) < 20
+    held_out = float(np.mean([bank.without(at).nearest(each)[0].max() for at, each in enumerate(normals)]))
+    fresh = float(np.mean([bank.nearest(each)[0].max() for each in new]))
+    inside = float(np.mean([bank.nearest(each)[0].max() for each in normals]))
+    assert abs(held_out - fresh) < (fresh - inside) / 3
+
+
 def test_copies_of_one_picture_are_near_each_other_whichever_the_bank_took() -> None:
     picture = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     bank = memory_bank.MemoryBank(picture, np.zeros(50, np.int64))
