@@ -19,6 +19,7 @@ from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
 from relook.vision.scorers.base import ViewLayout
+from relook.vision.survey import pixels_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,10 +71,16 @@ def steps(problem: Problem, models: Sequence[Model]) -> int:
 
 def product(problem: Problem, backbone: Backbone, size: Size, precision: Precision) -> Floats | None:
     """Where the product lies, seen at `size`; see `foreground`."""
-    extractor = Extractor(backbone, size, precision)
     normal = np.random.default_rng([problem.seed, 10]).permutation(problem.normal)[: foreground.IMAGES]
+    some = np.sort(normal)
+    found = foreground.weights((pixels_of(problem.samples[int(at)]) for at in some), size, problem.seed)
+    if found is None:
+        return None
+    extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
-    return foreground.weights(embeddings.each(np.sort(normal)), extractor.grid, problem.seed)
+    inside = foreground.within((each for _, each in embeddings.each(some)), extractor.grid, problem.seed)
+    height, width = inside.shape
+    return np.minimum(inside, foreground.spread(found, Size(height, width)).reshape(height, width))
 
 
 def look(

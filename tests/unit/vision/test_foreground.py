@@ -11,17 +11,16 @@ from PIL import Image, ImageDraw
 from rendered_parts import png
 
 from relook.vision import foreground
-from relook.vision.images import Size
+from relook.vision.images import Pixels, Size
 from relook.vision.problem import Problem, assign_folds
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
 from relook.vision.view import product
 from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone()
 SIZE = Size(128, 128)
 
-Pixels = npt.NDArray[np.uint8]
+Draw = Callable[[np.random.Generator, int], Image.Image]
 
 
 def backdrop(rng: np.random.Generator) -> Pixels:
@@ -45,14 +44,33 @@ def texture(rng: np.random.Generator, moved: int) -> Image.Image:
     return Image.fromarray(np.clip(rows + rng.normal(0, 12, (128, 128, 3)), 0, 255).astype(np.uint8))
 
 
-def found(draw: Callable[[np.random.Generator, int], Image.Image], images: int, moved: int = 0) -> Pixels | None:
-    data = [png(draw(np.random.default_rng(seed), moved)) for seed in range(images)]
-    samples = [Sample(f"{at}", lambda each=each: each, False) for at, each in enumerate(data)]
-    normal = np.zeros(images, bool)
-    problem = Problem(
-        samples, normal, assign_folds(normal, 0), np.arange(images), Task.CLASSIFICATION, (), 0, planted=True
-    )
-    first, again = (product(problem, BACKBONE, SIZE, native_precision()) for _ in range(2))
+def lit(rng: np.random.Generator, moved: int) -> Image.Image:
+    """Cloth under a lamp that is brighter now at one side and now at another."""
+    rows, columns = np.mgrid[-1:1:128j, -1:1:128j]
+    light = 1 + rng.normal(0, 0.08) * rows + rng.normal(0, 0.08) * columns
+    threads = np.sin(np.arange(128) / 2)
+    weave = 120 + 30 * threads[:, None] * threads + rng.normal(0, 6, (128, 128))
+    return Image.fromarray(np.clip(weave * light, 0, 255).astype(np.uint8)).convert("RGB")
+
+
+def hollow(rng: np.random.Generator, moved: int) -> Image.Image:
+    """A frame with the backdrop showing through."""
+    image = placed(rng, moved)
+    image.paste(Image.fromarray(backdrop(rng)).crop((0, 0, 32, 32)), (48, 48))
+    return image
+
+
+def anywhere(rng: np.random.Generator, moved: int) -> Image.Image:
+    """A small part, never at the same place."""
+    image = Image.fromarray(backdrop(rng))
+    x, y = (int(at) for at in rng.integers(8, 96, 2))
+    ImageDraw.Draw(image).rectangle((x, y, x + 23, y + 23), fill=(190, 170, 120))
+    return image
+
+
+def found(draw: Draw, images: int, moved: int = 0) -> npt.NDArray[np.float32] | None:
+    pictures = [np.asarray(draw(np.random.default_rng(seed), moved)) for seed in range(images)]
+    first, again = (foreground.weights(pictures, SIZE, 0) for _ in range(2))
     assert (first is None) == (again is None)
     assert first is None or np.array_equal(first, again)
     return first
@@ -76,26 +94,63 @@ def test_a_product_that_is_moved_about_counts_where_it_lies_most() -> None:
     assert still is not None
     assert moved is not None
     assert moved[7:9, 7:9].min() > 0.9
-    assert moved[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 0.3
-    sometimes = (slice(8, 12), slice(3, 5))
-    assert still[sometimes].min() > 0.9 > moved[sometimes].max()
-    assert moved[sometimes].min() > 0.4
+    assert moved[[0, 0, -1], [0, -1, -1]].max() < 0.3
+    sometimes = (slice(5, 12), 0)
+    assert still[sometimes].max() < 0.3
+    assert 0.35 < moved[sometimes].min() < moved[sometimes].max() < 0.9
 
 
-@pytest.mark.parametrize("images", [2, 12])
-def test_a_texture_has_no_background(images: int) -> None:
-    assert found(texture, images) is None
+def test_what_a_product_encloses_is_the_product() -> None:
+    weight = found(hollow, 12)
+    assert weight is not None
+    assert weight[5:11, 5:11].min() > 0.9
+    assert weight[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 0.4
+
+
+@pytest.mark.parametrize("images", [2, 12, 40])
+@pytest.mark.parametrize("draw", [texture, lit])
+def test_a_texture_has_no_background(draw: Draw, images: int) -> None:
+    assert found(draw, images) is None
+
+
+def test_a_part_that_never_lies_the_same_leaves_no_background() -> None:
+    assert found(anywhere, 20) is None
 
 
 def test_one_image_tells_nothing() -> None:
-    cells = np.random.default_rng(0).normal(size=(256, 8)).astype(np.float32)
-    assert foreground.weights([(0, cells)], Size(16, 16), seed=0) is None
+    assert found(placed, 1) is None
 
 
 def test_copies_of_a_blank_picture_have_no_background() -> None:
-    cells = np.zeros((64 * 64, 8), np.float32)
+    blank = np.zeros((128, 128, 3), np.uint8)
     for seed in range(4):
-        assert foreground.weights([(0, cells), (1, cells)], Size(64, 64), seed) is None
+        assert foreground.weights([blank, blank], SIZE, seed) is None
+
+
+@pytest.mark.parametrize("images", [2, 12])
+def test_features_tell_how_deep_the_border_reaches(images: int) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:16, :20]
+    deep = np.minimum.reduce([rows, columns, 15 - rows, 19 - columns])
+    cells = [rng.normal(0, 0.3, (16, 20, 8)) + np.where(deep < 3, 4, 0)[..., None] for _ in range(images)]
+    inside = foreground.within([each.reshape(-1, 8).astype(np.float32) for each in cells], Size(16, 20), 0)
+    assert inside.dtype == np.float32
+    assert inside[deep < 2].max() < 0.5
+    assert inside[deep > 4].min() > 0.9
+    assert inside.min() >= foreground.BACKGROUND_WEIGHT
+
+
+def test_both_have_to_say_that_the_product_lies_there() -> None:
+    data = [png(placed(np.random.default_rng(seed), 0)) for seed in range(12)]
+    samples = [Sample(f"{at}", lambda each=each: each, False) for at, each in enumerate(data)]
+    normal = np.zeros(12, bool)
+    problem = Problem(samples, normal, assign_folds(normal, 0), np.arange(12), Task.CLASSIFICATION, (), 0)
+    weight, appearance = product(problem, random_backbone(), SIZE, native_precision()), found(placed, 12)
+    assert weight is not None
+    assert appearance is not None
+    assert (weight <= appearance).all()
+    assert weight[5:11, 5:11].min() > 0.9
+    assert (weight[:, [0, -1]] == foreground.BACKGROUND_WEIGHT).all()
 
 
 def test_weights_are_spread_over_another_grid() -> None:
