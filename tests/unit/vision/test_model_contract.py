@@ -192,11 +192,14 @@ def test_a_planted_defect_is_not_compared_with_the_image_it_was_made_from() -> N
     assert bank is not None
     planted = np.flatnonzero(problem.anomalous)
     assert len(planted) == NORMALS
-    for at, embedding in found.cells.embeddings.each(planted):
-        expected, _ = bank.without(int(problem.source[at])).nearest(embedding, found.cells.weight)
-        assert np.array_equal(found.cells.distances[at], expected)
-        leaked, _ = bank.nearest(embedding, found.cells.weight)
-        assert leaked.mean() < expected.mean()
+    embeddings = dict(found.cells.embeddings.each())
+    for at in planted.tolist():
+        original = int(problem.source[at])
+        others = bank.without(original)
+        expected = others.distances(embeddings[at])
+        level = found.cells.distances[original] / others.distances(embeddings[original])
+        assert np.allclose(found.cells.distances[at], expected * level, rtol=1e-5), "the levels are its original's"
+        assert bank.distances(embeddings[at]).mean() < expected.mean()
 
 
 def test_a_planted_defect_is_held_out_together_with_the_image_it_was_made_from() -> None:

@@ -25,8 +25,9 @@ Step = Callable[[], None]
 class Cells:
     """The patches of a problem's images at one working size, and what the models before have found out about them.
 
-    `weight` (cells,) is what distances are multiplied by. The memory bank fills in `bank` and `distances` (images of
-    (cells,)): each image's are to a bank without the image it was made from. `coarse` is the smallest view.
+    `weight` (cells,) is what distances are multiplied by: where the product lies, and then, by the memory bank, brought
+    to one level. It fills in `bank` and `distances` (images of (cells,)), too: each image's are to a bank without the
+    image it was made from. `coarse` is the smallest view.
     """
 
     problem: Problem

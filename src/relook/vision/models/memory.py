@@ -9,8 +9,13 @@ import numpy as np
 
 from relook.vision.descriptor import describe
 from relook.vision.embeddings import remember
+from relook.vision.levels import Levels
+from relook.vision.memory_bank import MemoryBank
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
+
+LEVELLED_FROM = 40
+"""Normal images whose distances say how much a place varies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +36,22 @@ class Memory:
         images = _stepping(cells.embeddings.each(normal), step)
         bank = remember(images, len(normal), problem.bank_rows, problem.seed, problem.source)
         cells.bank = bank
+        some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(normal)[:LEVELLED_FROM])
+        known = {at: self._others(cells, at).distances(each) for at, each in cells.embeddings.each(some)}
+        levels = Levels(np.stack(list(known.values())), problem.source[some], cells.grid, cells.weight)
+        cells.weight = levels.without(None)
         described = []
         for at, embedding in _stepping(cells.embeddings.each(), step):
-            distance, residual = bank.without(int(problem.source[at])).nearest(embedding, cells.weight)
-            described.append(describe(distance, residual, None))
+            others = self._others(cells, at)
+            distance = known.pop(at) if at in known else others.distances(embedding)
+            distance = distance * levels.without(int(problem.source[at]))
+            described.append(describe(distance, others.residual(embedding, distance), None))
             cells.distances.append(distance)
         return Learned(np.stack(described), bank=bank)
+
+    def _others(self, cells: Cells, at: int) -> MemoryBank:
+        assert cells.bank is not None
+        return cells.bank.without(int(cells.problem.source[at]))
 
 
 def _stepping(images: Iterator[tuple[int, Floats]], step: Step) -> Iterator[tuple[int, Floats]]:
