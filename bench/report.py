@@ -12,6 +12,7 @@ from bench.results import RESULTS, ROOT
 
 ORDER = (
     "accuracy",
+    "products",
     "fewshot",
     "peer",
     "detect",
@@ -30,7 +31,7 @@ ORDER = (
     "invoke",
     "hosting",
 )
-STEPPED = ("accuracy", "fewshot", "peer", "classifiers", "detectors", "many", "scaling", "precision")
+STEPPED = ("accuracy", "products", "fewshot", "peer", "classifiers", "detectors", "many", "scaling", "precision")
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)
