@@ -66,7 +66,7 @@ def fingerprint(bench: str) -> str:
     digest = hashlib.sha256()
     files = [path for pattern in _CODE for path in ROOT.glob(pattern)]
     files += [ROOT / "bench" / f"{name}.py" for name in (bench, *_SHARED)]
-    files += ROOT.glob("bench/drawn/*.py")
+    files += ROOT.glob("bench/drawn/*.py") if bench == "products" else ()
     for path in sorted(files):
         name = path.relative_to(ROOT).as_posix()
         if not name.startswith(_NO_PART):

@@ -28,15 +28,17 @@ PRODUCTS: dict[str, tuple[Draw, tuple[str, ...]]] = {
     "bottle": (arrangements.bottle, ("level", "label", "shifted", "fruit")),
 }
 QUALITY = 94
+WHITE, DEFECT = (255, 255, 255), (255, 0, 0)
+DEFECT_COLOUR = "#FF0000"
 
 
 def drawn(product: str, bad: str | None, seed: int) -> tuple[bytes, bytes]:
-    """A JPEG, and as a PNG the mask of its defect, white where it lies; the same for the same seed."""
+    """A JPEG, and as a PNG the mask of its defect, in DEFECT_COLOUR on white; the same for the same seed."""
     rng = np.random.default_rng([seed, list(PRODUCTS).index(product)])
     pixels, mask = photograph(rng, PRODUCTS[product][0](rng, bad))
     picture, area = io.BytesIO(), io.BytesIO()
     Image.fromarray(pixels).save(picture, "JPEG", quality=QUALITY)
-    Image.fromarray((mask * 255).astype(np.uint8)).save(area, "PNG")
+    Image.fromarray(np.where(mask[..., None], DEFECT, WHITE).astype(np.uint8)).save(area, "PNG")
     return picture.getvalue(), area.getvalue()
 
 

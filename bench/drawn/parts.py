@@ -117,12 +117,13 @@ def pill(rng: Rng, bad: str | None) -> Scene:
     scene = Scene.of(grey(225 - 30 * out + 3 * noise(rng, 2), (1, 0.98, 0.93)))
     for _ in range(int(rng.integers(60, 110))):
         disc(scene.image, rng.uniform(0.1, 0.9, 2) * SIZE, rng.uniform(2, 7), (190, 60, 55), 0.6)
-    letters = text("F" if bad == "imprint" else "FF", (MIDDLE - 75, MIDDLE - 60), 110)
+    whole, half = (text(letters, (MIDDLE - 75, MIDDLE - 60), 110) for letters in ("FF", "F"))
+    letters = half if bad == "imprint" else whole
     scene.image *= 1 - 0.22 * softened(letters, 2)
     scene.image = np.where(body[..., None], scene.image, np.array([35.0, 35, 38]))
     at = (MIDDLE + rng.uniform(-170, 170), MIDDLE + rng.uniform(-80, 80))
     if bad == "imprint":
-        scene.defect[int(MIDDLE - 60) : int(MIDDLE + 60), int(MIDDLE) : int(MIDDLE + 80)] = True
+        scene.defect = softened(whole ^ half, 2)[..., 0] > 0.1
     elif bad == "crack":
         scene.paint(crack(rng, rng.uniform(120, 220), 1.8, at) & body, (120, 110, 100), 1)
     elif bad == "dirt":
@@ -149,9 +150,9 @@ def cable(rng: Rng, bad: str | None) -> Scene:
     odd, other = (int(at) for at in rng.choice(3, 2, replace=False))
     if bad == "swap":
         colours[odd] = colours[other]
-    for number, colour in enumerate(colours):
-        angle = turn + number * 2 * np.pi / 3 + np.pi / 6
-        at = (MIDDLE + 150 * np.cos(angle), MIDDLE + 150 * np.sin(angle))
+    angles = turn + np.arange(3) * 2 * np.pi / 3 + np.pi / 6
+    places = [(MIDDLE + 150 * np.cos(angle), MIDDLE + 150 * np.sin(angle)) for angle in angles]
+    for number, (at, colour) in enumerate(zip(places, colours, strict=True)):
         wire = distance(at) < 122
         if number == odd and bad in ("swap", "missing"):
             scene.defect |= wire
@@ -160,13 +161,13 @@ def cable(rng: Rng, bad: str | None) -> Scene:
             continue
         scene.image = np.where(wire[..., None], np.array(colour) + 4 * noise(rng, 3)[..., None], scene.image)
         _strands(rng, scene, at)
-        if number == odd and bad == "poke":
-            edge = rng.uniform(0, 2 * np.pi)
-            hole = (at[0] + 105 * np.cos(edge), at[1] + 105 * np.sin(edge))
-            scene.paint(patch(rng, rng.uniform(9, 15), hole), (25, 20, 18))
-        elif number == odd and bad == "bent":
-            loose = np.array(at) + rng.uniform(-70, 70, 2)
-            scene.paint(stroke(rng, rng.uniform(60, 100), 11, loose), (225, 160, 120), 2)
+    if bad == "poke":
+        edge = rng.uniform(0, 2 * np.pi)
+        hole = (places[odd][0] + 105 * np.cos(edge), places[odd][1] + 105 * np.sin(edge))
+        scene.paint(patch(rng, rng.uniform(9, 15), hole), (25, 20, 18))
+    elif bad == "bent":
+        loose = np.array(places[odd]) + rng.uniform(-70, 70, 2)
+        scene.paint(stroke(rng, rng.uniform(60, 100), 11, loose), (225, 160, 120), 2)
     return scene
 
 

@@ -76,3 +76,17 @@ def test_the_fingerprint_is_of_what_is_measured(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name).write_text("altered")
         seen.add(kept.fingerprint("accuracy"))
     assert len(seen) == 4
+
+
+def test_what_is_drawn_counts_for_the_bench_that_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "ROOT", tmp_path)
+    drawn = tmp_path / "bench" / "drawn" / "parts.py"
+    drawn.parent.mkdir(parents=True)
+    for name in ("accuracy", "products", *kept._SHARED):
+        (tmp_path / "bench" / f"{name}.py").write_text(name)
+    drawn.write_text("a")
+    before = [kept.fingerprint(name) for name in ("accuracy", "products")]
+    drawn.write_text("altered")
+    after = [kept.fingerprint(name) for name in ("accuracy", "products")]
+    assert after[0] == before[0]
+    assert after[1] != before[1]

@@ -5,8 +5,8 @@ there are multiplied by a small weight. Where the rim looks like the rest (cloth
 picture), or the product lies elsewhere in every picture, nothing is the background.
 
 Whether there is a background, and where, is told by colour and fine structure. A network's features would find one
-everywhere: they show the picture's border itself, whatever lies there, six cells deep. For that reason they tell where
-the border of a picture with a background reaches into it, unless the product does.
+everywhere: they show the picture's border itself, whatever lies there, six cells deep. In pictures with a background
+they tell how far in that goes, so that it does not stand out where colours call it the product.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from relook.vision.images import Pixels, Size, resize
 from relook.vision.memory_bank import greedy_coreset
 
 Floats = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.int64]
 
 CELL = 8
 """Pixels of a cell's side."""
@@ -45,8 +46,11 @@ _GREY_LEVELS = 2.0
 """Added to differences before their logarithm, of 255: noise is no structure."""
 
 
-def weights(images: Iterable[Pixels], size: Size, seed: int) -> Floats | None:
-    """(rows, columns) in BACKGROUND_WEIGHT..1 from normal images looked at in `size`; None without background."""
+def weights(images: Iterable[Pixels], source: Positions, size: Size, seed: int) -> Floats | None:
+    """(rows, columns) in BACKGROUND_WEIGHT..1 from normal images looked at in `size`; None without background.
+
+    `source` is a number for each image; copies of a picture have the same, and are not held against each other.
+    """
     grid = Size(size.height // CELL, size.width // CELL)
     cells = [_cells(pixels, grid) for pixels in images]
     rim = _rim(grid)
@@ -55,27 +59,28 @@ def weights(images: Iterable[Pixels], size: Size, seed: int) -> Floats | None:
     edge = np.concatenate([each[rim.ravel()] for each in cells])
     least = np.repeat(np.array([_LEAST_COLOUR, _LEAST_STRUCTURE], np.float32), 3)
     unit = np.maximum(edge.std(0), least)
-    source = np.repeat(np.arange(len(cells)), int(rim.sum()))
-    bank = greedy_coreset(edge / unit, source, _RIM_ROWS, np.random.default_rng([seed, 11]))
-    of_others = [bank.without(at).distances((each / unit)[rim.ravel()]) for at, each in enumerate(cells)]
-    limit = np.quantile(np.concatenate(of_others), _USUAL)
+    bank = greedy_coreset(edge / unit, np.repeat(source, rim.sum()), _RIM_ROWS, np.random.default_rng([seed, 11]))
+    others = (bank.without(at) for at in source.tolist())
+    rims = [rest.distances((each / unit)[rim.ravel()]) for rest, each in zip(others, cells, strict=True)]
+    limit = np.quantile(np.concatenate(rims), _USUAL)
     product = np.mean([bank.distances(each / unit) > limit for each in cells], axis=0).reshape(grid.height, grid.width)
     if np.quantile(product[~rim], 1 - _CORE) < 0.5:
         return None
+    # a cell more all around: what sticks out of a product, or is broken off it, lies there
     often = maximum_filter(gaussian_filter(_filled(product.astype(np.float32)), 0.7, mode="nearest"), 3)
     found: Floats = np.clip((often - _SELDOM) / (_OFTEN - _SELDOM), BACKGROUND_WEIGHT, 1).astype(np.float32)
     return found
 
 
-def within(embeddings: Iterable[Floats], grid: Size, seed: int) -> Floats:
+def within(embeddings: Iterable[Floats], source: Positions, grid: Size, seed: int) -> Floats:
     """(rows, columns) in BACKGROUND_WEIGHT..1 from the (cells, dims) of at least two normal images: small where the
-    features look like those of the other images' rims."""
+    features look like those of the other images' rims. `source` as for `weights`."""
     rim = _rim(grid)
     images = list(embeddings)
     rows = np.concatenate([each[rim.ravel()] for each in images])
-    source = np.repeat(np.arange(len(images)), int(rim.sum()))
-    bank = greedy_coreset(rows, source, _RIM_ROWS, np.random.default_rng([seed, 11]))
-    distance = np.stack([bank.without(at).distances(each) for at, each in enumerate(images)])
+    bank = greedy_coreset(rows, np.repeat(source, rim.sum()), _RIM_ROWS, np.random.default_rng([seed, 11]))
+    others = (bank.without(at) for at in source.tolist())
+    distance = np.stack([rest.distances(each) for rest, each in zip(others, images, strict=True)])
     limit = np.quantile(distance[:, rim.ravel()], _USUAL)
     inside = (distance > limit).mean(0).reshape(grid.height, grid.width).astype(np.float32)
     found: Floats = np.clip(gaussian_filter(inside, 1.0, mode="nearest"), BACKGROUND_WEIGHT, 1)
@@ -105,8 +110,8 @@ def _cells(pixels: Pixels, grid: Size) -> Floats:
 
 
 def _filled(product: Floats) -> Floats:
-    """Each cell as the lowest that lies between it and the picture's edge, whichever way: what the product encloses is
-    the product, be it as pale as the backdrop. (Greyscale reconstruction, Vincent, 1993.)"""
+    """Each cell as the highest that has to be crossed on the best way from it to the picture's edge: what the product
+    encloses is the product, be it as pale as the backdrop. (Greyscale reconstruction, Vincent, 1993.)"""
     filled = np.full_like(product, product.max())
     for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         filled[side] = product[side]

@@ -16,7 +16,10 @@ from relook.vision.images import Size
 Floats = npt.NDArray[np.float32]
 
 _SPREAD = 2.0
-"""Deviations above the mean that a place's usual distance lies: what counts is how far its largest ones go."""
+"""Robust deviations above the median that a place's usual distance lies: what counts is how far its larger ones go, but
+not one image's alone, be it mislabelled or the only one whose part lay there."""
+_ROBUST = 1.4826
+"""Of a median absolute deviation, to be a standard deviation where values are normally distributed."""
 _SMOOTH = 1 / 32
 """Of the shorter side: as far as this, what a few images say of one cell is evened out."""
 _PRODUCT = 0.6
@@ -25,7 +28,7 @@ _BESIDE_BACKGROUND = 0.5
 """The power that levels are taken to where there is a background: the border is part of that, and where normal products
 differ most is where defects lie, too. In full, the hottest point more often fell beside the defect."""
 _LEAST = 0.1
-"""By no more than this is a place made to count less."""
+"""To no less than this is a place's weight brought."""
 _TINY = 1e-6
 
 
@@ -51,8 +54,9 @@ class Levels:
         return self._whole if rest.all() or not rest.any() else self._from(self._distances[rest])
 
     def _from(self, distances: Floats) -> Floats:
-        usual = distances.mean(0) + _SPREAD * distances.std(0)
-        grid = usual.reshape(self._grid.height, self._grid.width)
+        middle = np.median(distances, axis=0)
+        spread = _ROBUST * np.median(np.abs(distances - middle), axis=0)
+        grid = (middle + _SPREAD * spread).reshape(self._grid.height, self._grid.width)
         smooth = gaussian_filter(grid, _SMOOTH * min(grid.shape), mode="nearest").ravel()
         level = np.median(smooth[self._product]) / np.maximum(smooth, _TINY)
         found: Floats = (self._weight * np.clip(level**self._power, _LEAST, 1)).astype(np.float32)

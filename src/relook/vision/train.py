@@ -213,7 +213,7 @@ def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tup
     else:
         calibration, raw_threshold = from_normals(raw[~labels])
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
-        basis = f"{NORMAL_DEVIATIONS:g} robust deviations above the median of the held-out normal training images"
+        basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
     threshold = calibration.apply(raw_threshold)
     return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, tried, notes)
 
@@ -243,7 +243,7 @@ def _row(each: Candidate) -> str:
 def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, model: _Model) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
-        "The pictures have a background: what lies there counts for less, down to a quarter, "
+        "The pictures have a background: what lies there counts for less, a quarter or so, "
         "so that it cannot decide in the product's place."
     )
     return (

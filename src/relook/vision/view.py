@@ -73,12 +73,13 @@ def product(problem: Problem, backbone: Backbone, size: Size, precision: Precisi
     """Where the product lies, seen at `size`; see `foreground`."""
     normal = np.random.default_rng([problem.seed, 10]).permutation(problem.normal)[: foreground.IMAGES]
     some = np.sort(normal)
-    found = foreground.weights((pixels_of(problem.samples[int(at)]) for at in some), size, problem.seed)
+    source = problem.source[some]
+    found = foreground.weights((pixels_of(problem.samples[int(at)]) for at in some), source, size, problem.seed)
     if found is None:
         return None
     extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
-    inside = foreground.within((each for _, each in embeddings.each(some)), extractor.grid, problem.seed)
+    inside = foreground.within((each for _, each in embeddings.each(some)), source, extractor.grid, problem.seed)
     height, width = inside.shape
     return np.minimum(inside, foreground.spread(found, Size(height, width)).reshape(height, width))
 
@@ -96,8 +97,8 @@ def look(
     """What `models`, the memory bank first, learn at `size`. Deterministic for a problem and its seed.
 
     `where` is `product`'s answer; `coarse` is the second result for the smallest size. `step` is called `steps(problem,
-    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings; time is linear in
-    the images.
+    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings, but for 4 bytes a
+    patch; time is linear in the images.
     """
     extractor = Extractor(backbone, size, precision)
     projection = project(problem.samples, problem.normal, extractor, problem.seed)

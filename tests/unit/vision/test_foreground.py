@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import numpy as np
@@ -70,7 +71,7 @@ def anywhere(rng: np.random.Generator, moved: int) -> Image.Image:
 
 def found(draw: Draw, images: int, moved: int = 0) -> npt.NDArray[np.float32] | None:
     pictures = [np.asarray(draw(np.random.default_rng(seed), moved)) for seed in range(images)]
-    first, again = (foreground.weights(pictures, SIZE, 0) for _ in range(2))
+    first, again = (foreground.weights(pictures, np.arange(images), SIZE, 0) for _ in range(2))
     assert (first is None) == (again is None)
     assert first is None or np.array_equal(first, again)
     return first
@@ -113,6 +114,18 @@ def test_a_texture_has_no_background(draw: Draw, images: int) -> None:
     assert found(draw, images) is None
 
 
+def test_copies_of_pictures_do_not_make_a_background() -> None:
+    once = [np.asarray(lit(np.random.default_rng(seed), 0)) for seed in range(4)]
+    twice = [picture for picture in once for _ in range(2)]
+    assert foreground.weights(twice, np.repeat(np.arange(4), 2), SIZE, 0) is None
+    features = np.random.default_rng(0).normal(size=(4, 256, 8)).astype(np.float32)
+    grid = Size(16, 16)
+    apart = foreground.within(list(features), np.arange(4), grid, 0)
+    assert np.array_equal(
+        foreground.within(list(np.repeat(features, 2, axis=0)), np.repeat(np.arange(4), 2), grid, 0), apart
+    )
+
+
 def test_a_part_that_never_lies_the_same_leaves_no_background() -> None:
     assert found(anywhere, 20) is None
 
@@ -124,7 +137,7 @@ def test_one_image_tells_nothing() -> None:
 def test_copies_of_a_blank_picture_have_no_background() -> None:
     blank = np.zeros((128, 128, 3), np.uint8)
     for seed in range(4):
-        assert foreground.weights([blank, blank], SIZE, seed) is None
+        assert foreground.weights([blank, blank], np.arange(2), SIZE, seed) is None
 
 
 @pytest.mark.parametrize("images", [2, 12])
@@ -133,7 +146,9 @@ def test_features_tell_how_deep_the_border_reaches(images: int) -> None:
     rows, columns = np.mgrid[:16, :20]
     deep = np.minimum.reduce([rows, columns, 15 - rows, 19 - columns])
     cells = [rng.normal(0, 0.3, (16, 20, 8)) + np.where(deep < 3, 4, 0)[..., None] for _ in range(images)]
-    inside = foreground.within([each.reshape(-1, 8).astype(np.float32) for each in cells], Size(16, 20), 0)
+    inside = foreground.within(
+        [each.reshape(-1, 8).astype(np.float32) for each in cells], np.arange(images), Size(16, 20), 0
+    )
     assert inside.dtype == np.float32
     assert inside[deep < 2].max() < 0.5
     assert inside[deep > 4].min() > 0.9
@@ -141,16 +156,26 @@ def test_features_tell_how_deep_the_border_reaches(images: int) -> None:
 
 
 def test_both_have_to_say_that_the_product_lies_there() -> None:
-    data = [png(placed(np.random.default_rng(seed), 0)) for seed in range(12)]
-    samples = [Sample(f"{at}", lambda each=each: each, False) for at, each in enumerate(data)]
+    """A product that fills the left: by its colour it reaches the edge, where features see the border."""
+
+    def left(seed: int) -> bytes:
+        image = placed(np.random.default_rng(seed), 0)
+        ImageDraw.Draw(image).rectangle((9, 24, 64, 104), fill=(190, 170, 120))
+        return png(image)
+
+    pictures = [left(seed) for seed in range(12)]
+    samples = [Sample(f"{at}", lambda each=each: each, False) for at, each in enumerate(pictures)]
     normal = np.zeros(12, bool)
     problem = Problem(samples, normal, assign_folds(normal, 0), np.arange(12), Task.CLASSIFICATION, (), 0)
-    weight, appearance = product(problem, random_backbone(), SIZE, native_precision()), found(placed, 12)
+    weight = product(problem, random_backbone(), SIZE, native_precision())
+    shown = [np.asarray(Image.open(io.BytesIO(each))) for each in pictures]
+    appearance = foreground.weights(shown, np.arange(12), SIZE, 0)
     assert weight is not None
     assert appearance is not None
     assert (weight <= appearance).all()
-    assert weight[5:11, 5:11].min() > 0.9
-    assert (weight[:, [0, -1]] == foreground.BACKGROUND_WEIGHT).all()
+    assert appearance[5:11, 1].min() > 0.9
+    assert weight[5:11, 1].max() < 0.9
+    assert weight[6:10, 6:10].min() > 0.9
 
 
 def test_weights_are_spread_over_another_grid() -> None:

@@ -158,7 +158,7 @@ def test_held_out_normals_lie_as_far_away_as_new_ones() -> None:
     assert abs(held_out - fresh) < (naive - fresh) / 3
 
 
-def test_where_patches_vary_much_nothing_stands_in_for_an_image() -> None:
+def test_where_patches_vary_much_hardly_any_stands_in_for_an_image() -> None:
     """A patch with another row in reach would not have been taken: taken, it makes held-out normals look too usual."""
     rng = np.random.default_rng(4)
 

@@ -39,7 +39,7 @@ def test_after_levelling_no_place_is_the_strangest_by_itself() -> None:
     new = np.concatenate([distances(seed) for seed in range(1, 6)])
     plain, levelled = new.argmax(1), (new * levels).argmax(1)
     assert border[plain].mean() > 0.9
-    assert border[levelled].mean() < 0.4
+    assert border[levelled].mean() < 0.5
 
 
 def test_where_normal_images_differ_most_it_takes_more_to_be_strange() -> None:
@@ -49,16 +49,25 @@ def test_where_normal_images_differ_most_it_takes_more_to_be_strange() -> None:
 
 
 def test_an_image_has_no_say_in_its_own_levels() -> None:
-    made = distances()
-    odd = 7
-    made[odd, 32 * GRID.width + 50] *= 200
-    levels = Levels(made, np.arange(IMAGES), GRID, EVERYWHERE)
+    made = distances()[:2]
+    odd = 1
+    made[odd, 32 * GRID.width + 50] = 60
+    levels = Levels(made, np.arange(2), GRID, EVERYWHERE)
     spot = (32, 50)
     assert square(levels.without(None))[spot] < 0.6
     assert square(levels.without(odd))[spot] > 0.9
-    rest = np.delete(np.arange(IMAGES), odd)
-    assert np.array_equal(levels.without(odd), Levels(made[rest], rest, GRID, EVERYWHERE).without(None))
+    assert np.array_equal(levels.without(odd), Levels(made[:1], np.arange(1), GRID, EVERYWHERE).without(None))
     assert np.array_equal(levels.without(IMAGES), levels.without(None))
+
+
+def test_one_odd_image_of_many_changes_nothing() -> None:
+    """A mislabelled normal must not hide a defect where its own lies."""
+    made = distances()
+    clean = Levels(made, np.arange(IMAGES), GRID, EVERYWHERE).without(None)
+    made[7, 32 * GRID.width + 50] = 60
+    assert (
+        square(Levels(made, np.arange(IMAGES), GRID, EVERYWHERE).without(None))[32, 50] > square(clean)[32, 50] - 0.05
+    )
 
 
 def test_beside_a_background_the_measure_is_the_product_and_levels_are_half_as_strong() -> None:
@@ -81,5 +90,5 @@ def test_copies_of_one_picture_are_level() -> None:
     made = np.zeros((2, GRID.height * GRID.width), np.float32)
     levels = Levels(made, np.zeros(2, np.int64), GRID, EVERYWHERE)
     for source in (None, 0, 1):
-        assert np.isfinite(levels.without(source)).all()
-        assert (levels.without(source) > 0).all()
+        found = levels.without(source)
+        assert found.min() == found.max() > 0

@@ -199,6 +199,7 @@ def test_a_planted_defect_is_not_compared_with_the_image_it_was_made_from() -> N
         expected = others.distances(embeddings[at])
         level = found.cells.distances[original] / others.distances(embeddings[original])
         assert np.allclose(found.cells.distances[at], expected * level, rtol=1e-5), "the levels are its original's"
+        assert not np.allclose(level, found.cells.weight, rtol=1e-3), "which are told by the others"
         assert bank.distances(embeddings[at]).mean() < expected.mean()
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from relook.vision import graph
 from relook.vision.embeddings import Embeddings
 from relook.vision.images import Size
+from relook.vision.levels import Levels
 from relook.vision.mask_net import CellView
 from relook.vision.mask_views import Flip
 from relook.vision.memory_bank import MemoryBank
@@ -26,8 +27,8 @@ class Cells:
     """The patches of a problem's images at one working size, and what the models before have found out about them.
 
     `weight` (cells,) is what distances are multiplied by: where the product lies, and then, by the memory bank, brought
-    to one level. It fills in `bank` and `distances` (images of (cells,)), too: each image's are to a bank without the
-    image it was made from. `coarse` is the smallest view.
+    to one level. It fills in `bank`, `levels` and `distances` (images of (cells,)), too: each image's are to a bank
+    and at levels without the image it was made from. `coarse` is the smallest view.
     """
 
     problem: Problem
@@ -35,6 +36,7 @@ class Cells:
     weight: Floats
     distances: list[Floats] = field(default_factory=list)
     bank: MemoryBank | None = None
+    levels: Levels | None = None
     coarse: Cells | None = None
 
     @property
@@ -55,9 +57,11 @@ class Cells:
         """The same of image `at` mirrored."""
         rough = self.coarse.mirrored(at, flips) if self.coarse is not None else None
         assert self.bank is not None
-        bank = self.bank.without(int(self.problem.source[at]))
+        assert self.levels is not None
+        source = int(self.problem.source[at])
+        bank, weight = self.bank.without(source), self.levels.without(source)
         for flip, embedding in zip(flips, self.embeddings.mirrored(at, flips), strict=True):
-            distance, _ = bank.nearest(embedding, self.weight)
+            distance, _ = bank.nearest(embedding, weight)
             yield (
                 flip,
                 CellView(embedding, distance, self.grid),
@@ -93,5 +97,6 @@ class Model(Protocol):
         ...
 
     def learn(self, cells: Cells, step: Step) -> Learned:
-        """Deterministic for a problem and its seed. Memory is bounded; time is linear in the images."""
+        """Deterministic for a problem and its seed. Memory is bounded but for four bytes a patch; time is linear in the
+        images."""
         ...

@@ -39,7 +39,7 @@ class Memory:
         some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(normal)[:LEVELLED_FROM])
         known = {at: self._others(cells, at).distances(each) for at, each in cells.embeddings.each(some)}
         levels = Levels(np.stack(list(known.values())), problem.source[some], cells.grid, cells.weight)
-        cells.weight = levels.without(None)
+        cells.levels, cells.weight = levels, levels.without(None)
         described = []
         for at, embedding in _stepping(cells.embeddings.each(), step):
             others = self._others(cells, at)
