@@ -15,11 +15,9 @@ from relook.vision.images import Size
 
 Floats = npt.NDArray[np.float32]
 
-_SPREAD = 2.0
-"""Robust deviations above the median that a place's usual distance lies: what counts is how far its larger ones go, but
-not one image's alone, be it mislabelled or the only one whose part lay there."""
-_ROBUST = 1.4826
-"""Of a median absolute deviation, to be a standard deviation where values are normally distributed."""
+_USUAL = 0.9
+"""A place's usual distance is larger than this part of the images': what counts is how far its larger ones go, but not
+one image's alone, be it mislabelled or the only one whose part lay there."""
 _SMOOTH = 1 / 32
 """Of the shorter side: as far as this, what a few images say of one cell is evened out."""
 _PRODUCT = 0.6
@@ -54,9 +52,7 @@ class Levels:
         return self._whole if rest.all() or not rest.any() else self._from(self._distances[rest])
 
     def _from(self, distances: Floats) -> Floats:
-        middle = np.median(distances, axis=0)
-        spread = _ROBUST * np.median(np.abs(distances - middle), axis=0)
-        grid = (middle + _SPREAD * spread).reshape(self._grid.height, self._grid.width)
+        grid = np.quantile(distances, _USUAL, axis=0).reshape(self._grid.height, self._grid.width)
         smooth = gaussian_filter(grid, _SMOOTH * min(grid.shape), mode="nearest").ravel()
         level = np.median(smooth[self._product]) / np.maximum(smooth, _TINY)
         found: Floats = (self._weight * np.clip(level**self._power, _LEAST, 1)).astype(np.float32)
