@@ -40,7 +40,7 @@ class BenchFleet:
     def units(self, name: str) -> int:
         return self.deployed[name].min_units if name in self.deployed else 0
 
-    async def predict(self, name: str, image: bytes) -> AnyPrediction:
+    async def predict(self, name: str, image: bytes, min_confidence: float | None = None) -> AnyPrediction:
         if name not in self.deployed:
             raise NotDeployed(name)
         self.images.append(image)

@@ -72,8 +72,12 @@ class Fleet(Protocol):
         """How many units of the pool answer now; 0 for an unknown name."""
         ...
 
-    async def predict(self, name: str, image: bytes) -> AnyPrediction:
-        """One image through one unit; raises FleetError. Waits for a unit that is still starting."""
+    async def predict(self, name: str, image: bytes, min_confidence: float | None = None) -> AnyPrediction:
+        """One image through one unit; raises FleetError. Waits for a unit that is still starting.
+
+        Of a classifier's or detector's prediction comes what `vision.label_answer.told` leaves for `min_confidence`; an
+        anomaly model's has nothing that it bears on.
+        """
         ...
 
     async def close(self) -> None:

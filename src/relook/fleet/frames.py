@@ -34,7 +34,7 @@ class FrameKind(IntEnum):
     READY = 1
     """Unit to server, once: the model is loaded. Head: {"seconds": load time}."""
     PREDICT = 2
-    """Server to unit. Body: the encoded image."""
+    """Server to unit. Body: the encoded image. Head: none, or {"min_confidence": what labels need to be told of}."""
     PREDICTION = 3
     """Unit to server. Head: the prediction without its mask; body: the mask PNG."""
     BAD_INPUT = 4
@@ -42,7 +42,8 @@ class FrameKind(IntEnum):
     FAILED = 5
     """Unit to server: the model failed on this image, and the unit lives on. Head: {"message": ...}."""
     LABELS = 6
-    """Unit to server. Head: a classifier's or detector's prediction without what was found; body: that, in rows."""
+    """Unit to server. Head: a classifier's or detector's prediction without what was found; body: what of that is to be
+    told of, in rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,17 @@ def join_labels(head: Mapping[str, Any], body: bytes) -> LabelPrediction:
         return LabelPrediction(head["width"], head["height"], found)
     except (IndexError, KeyError, TypeError, ValueError, struct.error) as wrong:
         raise FrameError(f"a prediction lacks a member, or has a strange one: {wrong}") from None
+
+
+def parse_min_confidence(head: Mapping[str, Any]) -> float | None:
+    """What labels need to be told of, in percent; None where each has its own threshold.
+
+    FrameError if it is no number.
+    """
+    value = head.get("min_confidence")
+    if value is not None and not isinstance(value, int | float):
+        raise FrameError(f"a request's least confidence is no number: {value!r}")
+    return value
 
 
 def parse_fault(head: Mapping[str, Any]) -> ImageFault:

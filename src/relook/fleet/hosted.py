@@ -24,6 +24,7 @@ _LIVE = (UnitState.STARTING, UnitState.IDLE, UnitState.BUSY)
 class _Request:
     number: int
     image: bytes
+    min_confidence: float | None
     answer: asyncio.Future[AnyPrediction]
     lost: int = 0
     """How many units died over it."""
@@ -68,7 +69,7 @@ class HostedModel:
     def ready_units(self) -> int:
         return sum(unit.state in (UnitState.IDLE, UnitState.BUSY) for unit in self._units)
 
-    async def predict(self, image: bytes) -> AnyPrediction:
+    async def predict(self, image: bytes, min_confidence: float | None) -> AnyPrediction:
         if self._closing:
             raise NotDeployed(f"{self._deployment.name}: {self._why_closed}")
         limit = self._settings.queue_per_unit * self._deployment.max_units
@@ -77,7 +78,7 @@ class HostedModel:
                 f"{limit} requests wait for {self._deployment.name} already: try again shortly, "
                 "or start the model with more inference units"
             )
-        request = _Request(next(self._numbers), image, self._loop.create_future())
+        request = _Request(next(self._numbers), image, min_confidence, self._loop.create_future())
         self._waiting.append(request)
         self._dispatch()
         if not request.answer.done() and request in self._waiting:
@@ -144,7 +145,7 @@ class HostedModel:
             request = self._waiting.popleft()
             self._clear_queue_timer(request)
             self._busy[unit] = request
-            unit.predict(request.number, request.image)
+            unit.predict(request.number, request.image, request.min_confidence)
         self._check_drained()
         self._weigh()
 

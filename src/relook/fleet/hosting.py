@@ -145,9 +145,9 @@ class Controller:
         """Send no more requests there. Callable from any thread."""
         self._serving.pop(address, None)
 
-    async def predict(self, name: str, image: bytes) -> AnyPrediction:
-        """One image through the model; raises FleetError."""
-        return await self._fleet.predict(name, image)
+    async def predict(self, name: str, image: bytes, min_confidence: float | None = None) -> AnyPrediction:
+        """One image through the model, as `Fleet.predict`; raises FleetError."""
+        return await self._fleet.predict(name, image, min_confidence)
 
     async def _run(self) -> None:
         while True:

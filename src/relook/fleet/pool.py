@@ -80,12 +80,12 @@ class LocalFleet:
         model = self._models.get(name)
         return 0 if model is None else model.ready_units
 
-    async def predict(self, name: str, image: bytes) -> AnyPrediction:
+    async def predict(self, name: str, image: bytes, min_confidence: float | None = None) -> AnyPrediction:
         """See `Fleet`."""
         model = self._models.get(name)
         if model is None:
             raise NotDeployed(f"{name} is not hosted: start the model first")
-        return await model.predict(image)
+        return await model.predict(image, min_confidence)
 
     async def close(self) -> None:
         """See `Fleet`."""

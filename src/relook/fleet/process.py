@@ -88,14 +88,15 @@ class UnitProcess(asyncio.BufferedProtocol):
         self._connecting = self._loop.create_task(self._connect())
         self._set_timer(settings.start_timeout, f"it did not load its model within {settings.start_timeout:g} s")
 
-    def predict(self, request: int, image: bytes) -> None:
+    def predict(self, request: int, image: bytes, min_confidence: float | None) -> None:
         """Send an IDLE unit an image; the reply comes to the owner."""
         assert self.state is UnitState.IDLE, self.state
         assert self._transport is not None
         self.state = UnitState.BUSY
         seconds = self._settings.request_timeout
         self._set_timer(seconds, f"it did not answer within {seconds:g} s")
-        self._transport.write(encode(FrameKind.PREDICT, request, None, len(image)))
+        head = None if min_confidence is None else {"min_confidence": min_confidence}
+        self._transport.write(encode(FrameKind.PREDICT, request, head, len(image)))
         self._transport.write(image)
 
     def retire(self) -> None:

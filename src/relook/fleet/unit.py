@@ -16,7 +16,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from relook import processes
-from relook.fleet.frames import HEADER, FrameError, FrameKind, encode, parse_start, split_labels, split_prediction
+from relook.fleet.frames import (
+    HEADER,
+    FrameError,
+    FrameKind,
+    encode,
+    parse_head,
+    parse_min_confidence,
+    parse_start,
+    split_labels,
+    split_prediction,
+)
+from relook.vision.label_answer import told
 from relook.vision.labelled import LabelPrediction
 from relook.vision.samples import ImageError
 from relook.vision.serving import AnyPrediction, load
@@ -68,20 +79,22 @@ def serve(link: socket.socket, predict: Predict, load_seconds: float = 0.0, engi
         if header is None:
             return
         start = parse_start(header)
-        if start.kind is not FrameKind.PREDICT or start.head:
-            raise FrameError(f"an inference unit takes PREDICT frames without a head, not {start.kind.name}")
+        if start.kind is not FrameKind.PREDICT:
+            raise FrameError(f"an inference unit takes PREDICT frames, not {start.kind.name}")
+        head = _receive(link, start.head)
         image = _receive(link, start.body)
-        if image is None:
+        if head is None or image is None:
             return
-        _answer(link, start.request, predict, image)
+        _answer(link, start.request, predict, image, parse_min_confidence(parse_head(head)))
 
 
-def _answer(link: socket.socket, request: int, predict: Predict, image: bytes) -> None:
+def _answer(link: socket.socket, request: int, predict: Predict, image: bytes, min_confidence: float | None) -> None:
     body = b""
     try:
         prediction = predict(image)
         if isinstance(prediction, LabelPrediction):
-            head, body = split_labels(prediction)
+            # A detector finds a hundred faint boxes in a picture, and sending them takes longer than leaving them out.
+            head, body = split_labels(told(prediction, min_confidence))
             reply = encode(FrameKind.LABELS, request, head, len(body))
         else:
             head, body = split_prediction(prediction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from struct import Struct
 from typing import Any
 
@@ -23,10 +24,14 @@ def custom_labels(
     boxes shares of the upright image. Both are those of scores rounded to 5 decimals, as 32-bit floats, which is also
     how they are compared: a confidence that was told is not below itself.
     """
+    found = sorted(told(prediction, min_confidence).found, key=lambda one: -round(one.score, _DECIMALS))
+    return [_entry(one, prediction) for one in found[:max_results]]
+
+
+def told(prediction: LabelPrediction, min_confidence: float | None = None) -> LabelPrediction:
+    """The prediction with nothing found but what `custom_labels` tells of."""
     least = None if min_confidence is None else _single(min_confidence)
-    told = [one for one in prediction.found if _told(one, least)]
-    told.sort(key=lambda one: -round(one.score, _DECIMALS))
-    return [_entry(one, prediction) for one in told[:max_results]]
+    return replace(prediction, found=tuple(one for one in prediction.found if _told(one, least)))
 
 
 def _told(one: FoundLabel, least: float | None) -> bool:

@@ -19,6 +19,7 @@ from relook.fleet.frames import (
     join_prediction,
     parse_fault,
     parse_head,
+    parse_min_confidence,
     parse_start,
     split_labels,
     split_prediction,
@@ -122,6 +123,13 @@ def test_a_fault_is_told_by_its_value(fault: ImageFault) -> None:
 def test_a_fault_that_is_not_known_is_nonsense(head: dict[str, object]) -> None:
     with pytest.raises(FrameError, match="fault"):
         parse_fault(head)
+
+
+def test_a_least_confidence_is_a_number_or_left_out() -> None:
+    assert parse_min_confidence({}) is None
+    assert parse_min_confidence({"min_confidence": 12.5}) == 12.5
+    with pytest.raises(FrameError, match="no number: 'high'"):
+        parse_min_confidence({"min_confidence": "high"})
 
 
 def test_labels_of_numpy_become_plain_ones() -> None:

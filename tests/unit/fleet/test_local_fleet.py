@@ -101,8 +101,8 @@ class Pool:
         self.deploy(minimum, maximum)
         await asyncio.wait_for(self.ready, PATIENCE)
 
-    async def ask(self, image: bytes) -> Any:
-        return await asyncio.wait_for(self.fleet.predict(NAME, image), PATIENCE)
+    async def ask(self, image: bytes, min_confidence: float | None = None) -> Any:
+        return await asyncio.wait_for(self.fleet.predict(NAME, image, min_confidence), PATIENCE)
 
     def asking(self, image: bytes) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(self.ask(image))
@@ -209,12 +209,19 @@ def test_bad_images_and_stumbling_models_leave_the_unit_alive(play: Play) -> Non
     play(scenario)
 
 
-def test_labels_come_back_as_they_were(play: Play) -> None:
+def test_labels_come_back_down_to_the_confidence_asked_for(play: Play) -> None:
     async def scenario(folder: Path) -> None:
         async with pool_in(folder) as pool:
             await pool.up()
-            found = (FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),)
-            assert await pool.ask(b"labels") == LabelPrediction(640, 480, found)
+            found = (
+                FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),
+                FoundLabel("bolt", 0.625, 0.5, Rectangle(7, 2, 3, 4)),
+                FoundLabel("nut", 0.25, 0.5, Rectangle(1, 9, 3, 4)),
+            )
+            assert await pool.ask(b"labels", 0) == LabelPrediction(640, 480, found)
+            assert await pool.ask(b"labels") == LabelPrediction(640, 480, found[:2])  # each by its own threshold
+            assert await pool.ask(b"labels", 62.5) == LabelPrediction(640, 480, found[:2])
+            assert await pool.ask(b"labels", 62.6) == LabelPrediction(640, 480, found[:1])
 
     play(scenario)
 

@@ -15,6 +15,12 @@ from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
 from relook.vision.samples import ImageError, ImageTooLargeError, Prediction, Region
 from relook.vision.serving import AnyPrediction
 
+FOUND = (
+    FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),
+    FoundLabel("bolt", 0.625, 0.5, Rectangle(7, 2, 3, 4)),
+    FoundLabel("nut", 0.25, 0.5, Rectangle(1, 9, 3, 4)),
+)
+
 
 def predict(folder: Path, image: bytes) -> AnyPrediction:
     """The image is a verb and an argument; anything else is answered with its own length."""
@@ -34,7 +40,7 @@ def predict(folder: Path, image: bytes) -> AnyPrediction:
         case b"large":
             raise ImageTooLargeError("the image is too large")
         case b"labels":
-            return LabelPrediction(640, 480, (FoundLabel("bolt", 0.75, 0.5, Rectangle(1.5, 2, 3, 4)),))
+            return LabelPrediction(640, 480, FOUND)
         case b"raise":
             raise RuntimeError("the model stumbled")
         case b"print":

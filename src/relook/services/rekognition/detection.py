@@ -47,11 +47,12 @@ class Detection:
         if not self._hosting.serving(context.account, context.region, arn):
             await asyncio.to_thread(self._require_running, context, arn)
         image = await self._image(context, members["Image"])
+        least = members.get("MinConfidence")
         try:
-            prediction = await self._hosting.detect(arn, image)
+            prediction = await self._hosting.detect(arn, image, least)
         except FleetError as error:
             raise _as_service_error(error, arn) from error
-        return {"CustomLabels": custom_labels(prediction, members.get("MinConfidence"), members.get("MaxResults"))}
+        return {"CustomLabels": custom_labels(prediction, least, members.get("MaxResults"))}
 
     def _require_running(self, context: RequestContext, arn: str) -> None:
         with self._store.read() as connection:

@@ -74,9 +74,9 @@ class Hosting(Controller):
         """Send no more requests to a version. Callable from any thread."""
         self.withdraw_at(_address(name))
 
-    async def detect(self, arn: str, image: bytes) -> LabelPrediction:
-        """One image through the version; raises FleetError."""
-        prediction = await self.predict(arn, image)
+    async def detect(self, arn: str, image: bytes, min_confidence: float | None) -> LabelPrediction:
+        """One image through the version, with what `custom_labels` will tell of; raises FleetError."""
+        prediction = await self.predict(arn, image, min_confidence)
         if not isinstance(prediction, LabelPrediction):
             raise FleetError("its artifact is not that of a classifier or detector")
         return prediction

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,9 @@ WANTED_SIDE = 36
 noise, and the time goes up with the square."""
 ENLARGED_SIDE = 24
 """Only boxes smaller than this make images be enlarged, by a half at most."""
+AS_IT_IS = 0.85
+"""From this part of the images' own size on, and up to its inverse, they are looked at as they are: resampling takes as
+long as the network does for the pixels saved by it, and blurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,13 @@ class Fitted:
 
 
 def fit(pixels: Pixels, stored: Size, size: Size) -> Fitted:
-    """`stored` is the size of the image that `pixels` show, perhaps shrunk already."""
+    """`stored` is the size of the image that `pixels` show, perhaps shrunk already.
+
+    For less than a CELL of room an image is not enlarged.
+    """
     scale = min(size.height / stored.height, size.width / stored.width)
+    if 1 < scale < 1 + CELL / max(stored.height, stored.width):
+        scale = 1.0
     height = min(size.height, max(1, round(stored.height * scale)))
     width = min(size.width, max(1, round(stored.width * scale)))
     return Fitted(resize(pixels, Size(height, width)), width / stored.width, height / stored.height)
@@ -54,7 +63,8 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     """`images` are the training images' sizes; `boxes` each box's label, image size and side (the root of its area).
 
     The shape is the usual one of the images, the scale such that the usual box of the smallest label keeps WANTED_SIDE
-    pixels; images are enlarged only for boxes smaller than ENLARGED_SIDE. Sides are multiples of CELL.
+    pixels, or the images' own where that is near (AS_IT_IS); images are enlarged only for boxes smaller than
+    ENLARGED_SIDE. Sides are multiples of CELL.
     """
     shape = float(np.median([np.log(image.width / image.height) for image in images]))
     long = float(np.median([max(image.height, image.width) for image in images]))
@@ -65,8 +75,16 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     smallest = max(smallest, 1e-6)
     most = max(long, min(1.5 * long, ENLARGED_SIDE / smallest))
     wanted = max(min(WANTED_SIDE / smallest, most, LARGEST_WORKING_SIDE), SMALLEST_LONG_SIDE)
-    height, width = wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape))
-    return Size(*(max(2 * CELL, CELL * round(side / CELL)) for side in (height, width)))
+    whole: Callable[[float], int] = round
+    if long <= LARGEST_WORKING_SIDE and AS_IT_IS <= wanted / long <= 1 / AS_IT_IS:
+        wanted, whole = long, _room_for
+    sides = (wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape)))
+    return Size(*(max(2 * CELL, CELL * whole(side / CELL)) for side in sides))
+
+
+def _room_for(cells: float) -> int:
+    """As many whole cells; what is more by rounding errors alone is not counted."""
+    return math.ceil(cells - 1e-6)
 
 
 def in_image(boxes: Boxes, fitted: tuple[float, float], image: Size) -> npt.NDArray[np.float64]:

@@ -37,6 +37,15 @@ def test_pixels_may_be_shrunk_already() -> None:
     assert (fitted.x, fitted.y) == (0.2, 0.2)
 
 
+@pytest.mark.parametrize(("width", "expected"), [(993, 993), (1000, 1000), (1024, 1024), (990, 1024), (1100, 1024)])
+def test_an_image_is_not_enlarged_for_less_than_a_cell(width: int, expected: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (640, width, 3), np.uint8)
+    fitted = fit(pixels, Size(640, width), Size(1024, 1024))
+    assert fitted.pixels.shape[1] == expected
+    if width == expected:
+        assert (fitted.pixels == pixels).all()
+
+
 def test_what_is_left_over_is_grey() -> None:
     canvas = np.full((64, 96, 3), 7, np.uint8)
     place(np.full((40, 96, 3), 200, np.uint8), canvas)
@@ -55,6 +64,10 @@ def test_boxes_are_cut_at_the_border() -> None:
         (Size(480, 640), 100.0, Size(256, 320)),  # large boxes: the smallest size will do
         (Size(480, 640), 36.0, Size(480, 640)),  # as large as wanted already
         (Size(640, 640), 28.0, Size(640, 640)),  # small, but not so small that more pixels would show more
+        (Size(480, 640), 40.0, Size(480, 640)),  # a tenth less would do: that is not worth resampling for
+        (Size(480, 640), 22.0, Size(480, 640)),  # nor is a tenth more
+        (Size(667, 1000), 40.0, Size(672, 1024)),  # there is room for all of it
+        (Size(667, 1000), 45.0, Size(544, 800)),
         (Size(480, 640), 20.0, Size(576, 768)),  # smaller than that
         (Size(480, 640), 10.0, Size(704, 960)),  # half as large again, not more
         (Size(3000, 4000), 20.0, Size(768, 1024)),  # nothing is looked at larger than that
