@@ -41,6 +41,16 @@ def volunteer_for_oom(score: int) -> None:
         Path("/proc/self/oom_score_adj").write_text(str(score), encoding="ascii")
 
 
+def return_memory() -> None:
+    """Give memory that was freed but is kept for later back to the system, where the C library can (glibc).
+
+    Loading a model takes several times what it needs afterwards, in pieces that are not given back by themselves.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def describe_exit(returncode: int) -> str:
     """Words for a `Popen.returncode`: "exited with status 3", "was killed by SIGKILL (out of memory?)"."""
     if returncode >= 0:

@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ArtifactError, DeviceError) as error:
         print(f"the model cannot be loaded: {error}", file=sys.stderr)
         return 1
+    processes.return_memory()
     serve(link, predictor.predict, time.monotonic() - began, predictor.engine.name)
     return 0
 

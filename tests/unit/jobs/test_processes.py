@@ -33,3 +33,28 @@ def test_a_child_is_first_in_line_when_memory_runs_out() -> None:
     if not os.access("/proc/self/oom_score_adj", os.W_OK):
         pytest.skip("/proc does not let processes change their score here")
     assert child.stdout.split() == ["456"]
+
+
+def test_freed_memory_is_given_back() -> None:
+    """Thousands of small pieces below one that stays: the C library keeps them until it is asked."""
+    code = """
+import ctypes
+from relook import processes
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def anonymous():
+    return int(next(line for line in open("/proc/self/smaps_rollup") if line.startswith("Anonymous")).split()[1])
+
+blocks = [libc.malloc(8000) for _ in range(8000)]
+for block in blocks:
+    ctypes.memset(block, 1, 8000)
+for block in blocks[:-1]:
+    libc.free(block)
+before = anonymous()
+processes.return_memory()
+print(before - anonymous())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 50_000  # of 62,500 KiB
