@@ -89,6 +89,7 @@ class Contender:
 def main() -> None:
     """Our side of the protocol."""
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job["threads"]])  # a training takes what cores there are
     if job["load"]:
         _answer(job)
     else:

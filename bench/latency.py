@@ -20,7 +20,7 @@ from bench.load import cells
 from bench.results import Figure, Result, Table
 from bench.startup import UNIT, children, resident
 from bench.wire import Rate, p95, rate
-from relook.vision.images import decode
+from relook.vision.images import decode, load
 from relook.vision.predict import Predictor
 from relook.vision.train import Options, train
 from relook.vision.weights import choose
@@ -167,7 +167,7 @@ def _spans(name: str, artifact: Path, pictures: Sequence[bytes], bed: Bed) -> li
     for turn in range(4 + (8 if bed.quick else ROUNDS)):
         picture, tensor = pictures[turn % len(pictures)], tensors[turn % len(pictures)]
         times = {
-            "decoding": timed(lambda picture=picture: decode(picture)),
+            "decoding": timed(lambda picture=picture: load(picture)),
             "predictor": timed(lambda picture=picture: predictor.predict(picture)),
             "raw": timed(lambda tensor=tensor: raw.infer(tensor)),
         }

@@ -127,6 +127,7 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever the libraries print is no answer
     os.chdir(job["folder"])  # OpenVINOInferencer leaves its cache where it runs
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: job["threads"]])  # as ours
     torch.set_num_threads(job["threads"])
     torch.set_num_interop_threads(1)
     for seed in (torch.manual_seed, np.random.seed, random.seed):  # its coreset's random projection uses numpy's

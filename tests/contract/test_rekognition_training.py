@@ -85,7 +85,7 @@ def test_a_training_can_be_cancelled(versions: VersionStage) -> None:
     cancel = [sys.executable, "-m", "relook", "jobs", "cancel", job_of(server, arn)["id"], "--data", str(server.data)]
     subprocess.run(cancel, capture_output=True, check=True)
     found = versions.settled_version(project)
-    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "The training was cancelled.")
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "It was cancelled.")
     assert job_of(server, arn)["state"] == "CANCELLED"
 
 

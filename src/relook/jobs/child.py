@@ -20,7 +20,7 @@ from relook.jobs.states import JobState
 from relook.store.engine import Store
 
 _log = logging.getLogger(__name__)
-CANCELLED_REASON = "cancelled"
+CANCELLED_REASON = "It was cancelled."
 _OOM_SCORE = 500
 
 

@@ -111,7 +111,7 @@ def enqueue(connection: Connection, *, kind: str, lane: str, subject: str, paylo
 def request_cancel(connection: Connection, job_id: str, now: int) -> bool:
     """Ask for the job's end; False when it had ended, or had been asked, or never was.
 
-    The worker then ends it as CANCELLED, calling its kind's `fail` with the reason "cancelled" in that transaction.
+    The worker then ends it as CANCELLED, calling its kind's `fail` with that reason in that transaction.
     A job that succeeds before it notices stays SUCCEEDED.
     """
     changed = connection.execute(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,8 +46,11 @@ def lacking() -> str | None:
     return None
 
 
-def quantised(backbone: Backbone, training: Sequence[Sample], seed: int) -> Backbone:
-    """The backbone with its convolutions in int8, calibrated with some of `training`; the same graph for the same seed.
+def quantised(
+    backbone: Backbone, training: Sequence[Sample], seed: int, pixels: Callable[[Sample], Pixels] = pixels_of
+) -> Backbone:
+    """The backbone with its convolutions in int8, calibrated with some of `training` as `pixels` shows them; the same
+    graph for the same seed.
 
     Raises TrainingError where int8 cannot be had, or the backbone cannot be brought to it.
     """
@@ -56,7 +59,7 @@ def quantised(backbone: Backbone, training: Sequence[Sample], seed: int) -> Back
     from relook.vision.quiet_onnxruntime import ort
 
     chosen = _chosen(training, seed)
-    tensors = _inputs([pixels_of(sample) for sample in chosen])
+    tensors = _inputs([pixels(sample) for sample in chosen])
     try:
         onnx = _quantise(graph.prepared(backbone).SerializeToString(), tensors)
     except Exception as error:  # its errors have no class in common

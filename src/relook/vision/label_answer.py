@@ -6,10 +6,9 @@ from dataclasses import replace
 from struct import Struct
 from typing import Any
 
-from relook.vision.labelled import FoundLabel, LabelPrediction, Rectangle
+from relook.vision.labelled import SCORE_DECIMALS, FoundLabel, LabelPrediction, Rectangle, as_told
 
-_DECIMALS = 5
-_STEP = 10**-_DECIMALS
+_STEP = 10**-SCORE_DECIMALS
 _FLOAT = Struct("f")
 
 
@@ -24,7 +23,7 @@ def custom_labels(
     boxes shares of the upright image. Both are those of scores rounded to 5 decimals, as 32-bit floats, which is also
     how they are compared: a confidence that was told is not below itself.
     """
-    found = sorted(told(prediction, min_confidence).found, key=lambda one: -round(one.score, _DECIMALS))
+    found = sorted(told(prediction, min_confidence).found, key=lambda one: -as_told(one.score))
     return [_entry(one, prediction) for one in found[:max_results]]
 
 
@@ -38,7 +37,7 @@ def _told(one: FoundLabel, least: float | None) -> bool:
     """What lies a step below cannot be rounded up to the limit; a detector finds a hundred such boxes in a picture."""
     if least is None:
         near = one.score >= one.threshold - _STEP
-        return near and round(one.score, _DECIMALS) >= round(one.threshold, _DECIMALS)
+        return near and as_told(one.score) >= as_told(one.threshold)
     return 100 * one.score >= least - 200 * _STEP and _confidence(one) >= least
 
 
@@ -50,7 +49,7 @@ def _entry(one: FoundLabel, prediction: LabelPrediction) -> dict[str, Any]:
 
 
 def _confidence(one: FoundLabel) -> float:
-    return _single(100 * round(one.score, _DECIMALS))
+    return _single(100 * as_told(one.score))
 
 
 def _bounding_box(box: Rectangle, image: LabelPrediction) -> dict[str, float]:
@@ -63,7 +62,7 @@ def _bounding_box(box: Rectangle, image: LabelPrediction) -> dict[str, float]:
 
 
 def _share(length: float, whole: int) -> float:
-    return _single(round(length / whole, _DECIMALS))
+    return _single(round(length / whole, SCORE_DECIMALS))
 
 
 def _single(value: float) -> float:

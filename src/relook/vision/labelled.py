@@ -10,6 +10,14 @@ from typing import Any, Protocol
 
 from relook.vision.samples import Progress
 
+SCORE_DECIMALS = 5
+"""Scores are told rounded to so many, and so they are held against thresholds: what is told decides."""
+
+
+def as_told(score: float) -> float:
+    """The score as users see it, but for the percentage."""
+    return round(score, SCORE_DECIMALS)
+
 
 class LabelTask(StrEnum):
     """What is learned. The values stand in artifacts, beside those of `samples.Task`."""

@@ -110,6 +110,7 @@ class Looking:
             one, cells = self._timed(problem, size, each, coarse, step)
             found.append(one)
             coarse = coarse or cells
+            del cells  # or this size's would lie beside the next one's
         if headed is not None and len(found) <= headed and problem.task is Task.SEGMENTATION:
             found[-1] = self._timed(problem, found[-1].size, usable, coarse if len(found) > 1 else None, step)[0]
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ Each view gives its share. The cells around a defect teach the most.
 LEVELLED_FROM = 100
 """The background's level is chosen on at most this many images."""
 FINER = 4
+_MOST_PLANES = 160
+"""Shares kept for a cell, classes times finer cells: with many classes the truth is less fine, for what it takes up."""
 _LEVELS = np.linspace(-4.0, 4.0, 33)
 
 
@@ -50,8 +53,11 @@ class ViewTrial:
 
 
 def truth_of(mask: ClassMap, grid: Size, classes: int) -> Truth:
-    """A mask's shares, FINER times finer than `grid` unless the mask has too few pixels for it."""
-    fine = max(1, min(FINER, mask.shape[0] // grid.height, mask.shape[1] // grid.width))
+    """A mask's shares, FINER times finer than `grid` unless the mask has too few pixels or too many classes for it."""
+    rows, columns = (-(-wanted // have) for wanted, have in zip((grid.height, grid.width), mask.shape, strict=True))
+    mask = np.repeat(np.repeat(mask, rows, 0), columns, 1)  # a cell of a small picture may have less than a pixel
+    affordable = isqrt(max(1, _MOST_PLANES // classes))
+    fine = max(1, min(FINER, affordable, mask.shape[0] // grid.height, mask.shape[1] // grid.width))
     size = Size(fine * grid.height, fine * grid.width)
     return cover(mask, size, classes).reshape(size.height, size.width, classes).astype(np.float16)
 

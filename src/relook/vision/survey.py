@@ -21,7 +21,7 @@ FEW_NORMALS = 20
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`size` is the commonest image size; `data_sha256` covers keys, labels, image and mask bytes, in order."""
+    """`size` is the training images' commonest; `data_sha256` covers keys, labels, image and mask bytes, in order."""
 
     size: Size
     data_sha256: str
@@ -44,7 +44,7 @@ def survey(training: Sequence[Sample], test: Sequence[Sample], progress: Progres
         for part in (sample.key.encode(), b"1" if sample.anomalous else b"0", data, _mask_bytes(sample)):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))
-    size = common_size(sizes)
+    size = common_size(sizes[: len(training)])
     return Survey(size, digest.hexdigest(), tuple(_remarks(training, sizes, size)))
 
 

@@ -211,7 +211,8 @@ def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tup
         scaled = "logistic regression of the label on the held-out raw scores (Platt)"
         held_out = training_report.of_held_out(raw, raw_threshold, labels, problem.seed)
     else:
-        calibration, raw_threshold = from_normals(raw[~labels])
+        _, once = np.unique(problem.source[problem.normal], return_index=True)  # copies must not narrow the spread
+        calibration, raw_threshold = from_normals(raw[problem.normal[once]])
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
         basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
     threshold = calibration.apply(raw_threshold)
@@ -225,6 +226,11 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
             f"{what}: fewer than {FEWEST_ANOMALIES} anomalies are labelled, so normal images alone were learned from. "
             "All sizes together that there is time for are taken unless something else finds defects planted into "
             "these far better. The threshold lies above the held-out normals; labelled anomalies would make it better."
+        )
+    if not problem.ranked:
+        return (
+            f"{what} by its masks and the images that it has seen: fewer than {FEWEST_ANOMALIES} anomalies are "
+            "labelled, so the candidates' figures say little, and the threshold lies above the held-out normals."
         )
     return (
         f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: "

@@ -97,8 +97,8 @@ def look(
     """What `models`, the memory bank first, learn at `size`. Deterministic for a problem and its seed.
 
     `where` is `product`'s answer; `coarse` is the second result for the smallest size. `step` is called `steps(problem,
-    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings, but for 4 bytes a
-    patch; time is linear in the images.
+    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings, here and of
+    `coarse`, but for 4 bytes a patch; time is linear in the images.
     """
     extractor = Extractor(backbone, size, precision)
     projection = project(problem.samples, problem.normal, extractor, problem.seed)

@@ -196,8 +196,8 @@ def test_a_running_job_is_cancelled_at_its_next_report(stage: Stage) -> None:
     assert stage.cancel(job)
     assert not stage.cancel(job)
     puppet.wait_for_end()
-    assert (stage.find(job).state, stage.find(job).reason) == (JobState.CANCELLED, "cancelled")
-    assert stage.outcomes() == [("a", "failed: cancelled")]
+    assert (stage.find(job).state, stage.find(job).reason) == (JobState.CANCELLED, "It was cancelled.")
+    assert stage.outcomes() == [("a", "failed: It was cancelled.")]
 
 
 def test_a_deaf_job_is_cancelled_by_force(stage_of: StageOf) -> None:
@@ -221,7 +221,7 @@ def test_a_queued_job_is_cancelled_without_running(stage: Stage) -> None:
     finish(first)
     assert stage.stop() == 0
     assert stage.find(job).state is JobState.CANCELLED
-    assert ("training 2", "failed: cancelled") in stage.outcomes()
+    assert ("training 2", "failed: It was cancelled.") in stage.outcomes()
 
 
 def test_a_full_disk_is_waited_out(stage: Stage) -> None:

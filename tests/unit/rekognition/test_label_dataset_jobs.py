@@ -15,6 +15,7 @@ from job_runs import Context
 from relook.blobs.errors import NoRoom
 from relook.jobs import queue
 from relook.jobs.api import JobFailed, JobKind
+from relook.jobs.child import CANCELLED_REASON
 from relook.services.rekognition import Limits
 from relook.services.rekognition.dataset_steps import SOURCE_CHANGED, SOURCE_GONE
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
@@ -259,9 +260,10 @@ def test_an_update_that_was_given_up_changes_nothing(world: World) -> None:
     _update(world, arn, [image_level("new", "cat")])
     job, kind = _claimed(world)
     with world.store.write() as connection:
-        kind.fail(connection, job.payload, "cancelled")
+        kind.fail(connection, job.payload, CANCELLED_REASON)
     found = world.describe_dataset(arn)
-    assert (found["Status"], found["StatusMessageCode"]) == ("UPDATE_FAILED", "SERVICE_ERROR")
+    assert (found["Status"], found["StatusMessageCode"]) == ("UPDATE_FAILED", "CLIENT_ERROR")
+    assert found["StatusMessage"] == "It was cancelled."
     assert _rows(world) == [1, 1200, 2400, 0]
 
 
@@ -359,7 +361,7 @@ def test_a_distribution(world: World, monkeypatch: pytest.MonkeyPatch, ending: s
         assert world.describe_dataset(test)["DatasetStats"]["TotalEntries"] == 100
     if ending == "given up":
         with world.store.write() as connection:
-            kind.fail(connection, job.payload, "cancelled")
+            kind.fail(connection, job.payload, CANCELLED_REASON)
     else:
         kind.run(Context(job.id), job.payload)
         world.jobs.run(job)

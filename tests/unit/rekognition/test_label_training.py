@@ -16,6 +16,7 @@ from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.results import FILES
 from relook.jobs import queue
 from relook.jobs.artifacts import sweep_artifacts
+from relook.jobs.child import CANCELLED_REASON
 from relook.services.rekognition import kept_artifacts
 from relook.store import rekognition_versions as rows
 from relook.vision.labelled import LabelTask
@@ -317,10 +318,10 @@ def test_a_cancelled_training(world: World) -> None:
     job = world.jobs.claim()
     assert job is not None
     with world.store.write() as connection:
-        world.kinds[job.kind].fail(connection, job.payload, "cancelled")
-        queue.cancel(connection, job.claim, "cancelled", world.now)
+        world.kinds[job.kind].fail(connection, job.payload, CANCELLED_REASON)
+        queue.cancel(connection, job.claim, CANCELLED_REASON, world.now)
     found = world.describe(project)
-    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "The training was cancelled.")
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "It was cancelled.")
     with world.store.read() as connection:
         assert list(rows.lines(connection, 1, DatasetType.TRAIN)) == []
 

@@ -172,6 +172,16 @@ def test_units_that_do_not_come_up_fail_the_version_with_a_reason(world: Running
     play(world, scenario)
 
 
+def test_a_model_whose_units_do_not_come_back_is_not_said_to_have_never_run(world: RunningWorld) -> None:
+    async def scenario() -> None:
+        await world.running()
+        world.fleet.failed[world.arn]("it was killed by SIGKILL")
+        failed = await world.becomes(S.FAILED)
+        assert failed.message == "The model stopped running. it was killed by SIGKILL"
+
+    play(world, scenario)
+
+
 @pytest.mark.parametrize(
     ("before", "after"), [(S.RUNNING, S.RUNNING), (S.STARTING, S.RUNNING), (S.STOPPING, S.STOPPED)]
 )

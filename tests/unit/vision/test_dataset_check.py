@@ -84,6 +84,16 @@ def test_a_border_that_tells_the_label_is_found() -> None:
     assert any("middle painted over" in note for note in report.notes())
 
 
+def test_a_strip_has_no_border_to_be_told_from() -> None:
+    def strip(image: Image.Image) -> Image.Image:
+        return image.resize((1024, 96))
+
+    report = report_on([changed(sample, strip) for sample in anomalies_changed(darker_border)])
+    tried = {probe.cue for probe in report.probes}
+    assert "brightness and colour" in tried
+    assert not tried & {"border", "background"}
+
+
 def test_brightness_that_tells_the_label_is_found() -> None:
     report = report_on(anomalies_changed(lambda image: ImageEnhance.Brightness(image).enhance(1.15)))
     assert any("brightness and colour" in words for words in cues(report))

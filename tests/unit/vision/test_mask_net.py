@@ -129,6 +129,24 @@ def test_a_mask_with_fewer_pixels_than_the_fine_grid_still_gives_shares() -> Non
     assert truth.mean() == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("shape", [(80, 80), (64, 200), (95, 97)])
+def test_a_mask_with_fewer_pixels_than_cells_gives_shares_of_nought_or_one(shape: tuple[int, int]) -> None:
+    mask = np.zeros(shape, np.uint8)
+    mask[: shape[0] // 2] = 1
+    truth = truth_of(mask, Size(96, 96), 1)
+    assert truth.shape[:2] == (96, 96)
+    assert np.isfinite(truth).all()
+    assert 0.4 < truth.mean() < 0.6
+    assert (truth[:40] == 1).all()
+    assert (truth[-40:] == 0).all()
+
+
+def test_with_many_classes_the_truth_is_less_fine() -> None:
+    mask = np.full((400, 400), 7, np.uint8)
+    shapes = [truth_of(mask, Size(96, 96), classes).shape for classes in (1, 10, 11, 40, 100)]
+    assert shapes == [(384, 384, 1), (384, 384, 10), (288, 288, 11), (192, 192, 40), (96, 96, 100)]
+
+
 def test_coarser_planes_are_enlarged_as_onnx_does_it() -> None:
     plane = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
     sizes = numpy_helper.from_array(np.array([1, 3, 12, 16], np.int64), "sizes")

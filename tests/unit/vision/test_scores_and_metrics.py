@@ -84,6 +84,14 @@ def test_normals_alone_set_a_threshold_one_deviation_up_at_one_half() -> None:
     assert calibration.apply(threshold) == pytest.approx(0.5)
 
 
+def test_normals_that_are_all_but_the_same_leave_room_above_them() -> None:
+    """By a spread of nothing the next good part would be an anomaly, of a confidence of 1."""
+    calibration, threshold = from_normals(np.array([0.1] * 12 + [0.1001, 0.0999]))
+    assert 0.1 + 0.05 * 0.99 < threshold < 0.1 + 0.05 * 1.01
+    assert calibration.apply(0.12) < 0.5
+    assert 0.99 < calibration.apply(100) < 1
+
+
 def test_a_mislabelled_normal_does_not_lift_the_threshold() -> None:
     raw = np.random.default_rng(0).normal(3, 1, 40)
     clean, wrong = from_normals(raw)[1], from_normals(np.append(raw, [50.0, 90.0]))[1]

@@ -231,6 +231,12 @@ def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
     assert any("2 different sizes" in note and "stretched" in note for note in result.notes)
 
 
+def test_test_images_have_no_say_in_what_size_is_looked_at() -> None:
+    lying = png(part(1, False)[0].resize((120, 180)))
+    test = [Sample(f"s3://parts/lying-{at}.png", lambda: lying, False) for at in range(20)]
+    assert survey.survey(samples(0, 4, 4), test, ignore).size == survey.survey(samples(0, 4, 4), [], ignore).size
+
+
 def test_progress_may_cancel_and_names_its_stages(tmp_path: Path) -> None:
     seen = []
 

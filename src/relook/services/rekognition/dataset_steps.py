@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from relook.core.custom_labels.errors import FileError
 from relook.core.custom_labels.states import DatasetStatus, MessageCode
 from relook.jobs.api import JobContext
+from relook.jobs.child import CANCELLED_REASON
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 from relook.store.engine import Store
@@ -46,7 +47,7 @@ def clear(store: Store, context: JobContext, dataset_id: int) -> None:
 
 def code_of(reason: str) -> MessageCode:
     """Whose fault a failure is: the client's where the reason is one of those it can do something about."""
-    known = {*(error.message for error in FileError), SOURCE_GONE, SOURCE_CHANGED}
+    known = {*(error.message for error in FileError), SOURCE_GONE, SOURCE_CHANGED, CANCELLED_REASON}
     return MessageCode.CLIENT_ERROR if reason in known else MessageCode.SERVICE_ERROR
 
 

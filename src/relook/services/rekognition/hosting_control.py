@@ -43,8 +43,11 @@ class VersionRows:
     def settle(self, row_id: int, outcome: Outcome, reason: str) -> bool:
         status = _OUTCOMES[outcome]
         units = {} if outcome is Outcome.RUNNING else {"min_units": None, "max_units": None}
-        message = VERSION_MESSAGES.get(status) or f"The model could not be started. {reason}"
         with self._store.write() as connection:
+            before = versions.get(connection, row_id)
+            ran = before is not None and before.status is VersionStatus.RUNNING
+            failed = f"{'The model stopped running.' if ran else 'The model could not be started.'} {reason}"
+            message = VERSION_MESSAGES.get(status) or failed
             return versions.change_status(connection, row_id, status, message, **units)
 
     def _row(self, version: Version) -> HostedRow:

@@ -11,7 +11,7 @@ from relook.core.custom_labels.results import LabelScores
 from relook.core.custom_labels.snapshots import Verdict
 from relook.vision.evaluation import Evaluation, evaluate_classifier, evaluate_detector
 from relook.vision.evaluation.detection import matched
-from relook.vision.labelled import FoundLabel, LabelledBox, LabelResult, LabelTask, LabelTest, Rectangle
+from relook.vision.labelled import FoundLabel, LabelledBox, LabelResult, LabelTask, LabelTest, Rectangle, as_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _evaluate(
 def _labels(test: LabelTest, thresholds: Mapping[str, float]) -> list[Verdict]:
     present = set(test.image.labels)
     return [
-        Verdict(one.name, one.score, one.score >= thresholds[one.name], one.name in present)
+        Verdict(one.name, one.score, as_told(one.score) >= thresholds[one.name], one.name in present)
         for one in test.prediction.found
     ]
 
@@ -81,7 +81,7 @@ def _boxes(test: LabelTest, thresholds: Mapping[str, float]) -> list[Verdict]:
 def _of_label(test: LabelTest, name: str, threshold: float) -> list[Verdict]:
     truths = [one for one in test.image.boxes if one.label == name]
     found = sorted((one for one in test.prediction.found if one.name == name), key=lambda one: -one.score)
-    told = [one for one in found if one.score >= threshold]
+    told = [one for one in found if as_told(one.score) >= threshold]
     taken = _matches(told, truths)
     verdicts = [Verdict(name, one.score, True, place >= 0, one.box) for one, place in zip(told, taken, strict=True)]
     missed = [truth for place, truth in enumerate(truths) if place not in taken]

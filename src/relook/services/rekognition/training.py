@@ -33,7 +33,6 @@ from relook.core.custom_labels.states import VERSION_MESSAGES, VersionStatus
 from relook.core.custom_labels.usable import Outcome, Plan, TrainingLimits
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
 from relook.jobs.artifacts import fresh_folder, make_durable
-from relook.jobs.child import CANCELLED_REASON
 from relook.jobs.stages import with_time_left
 from relook.services.rekognition.dataset_split import move_test_images
 from relook.services.rekognition.image_facts import ImageReader
@@ -105,8 +104,7 @@ class Training:
         """The reason is the StatusMessage: clients compare it with the original's texts."""
         now = self._clock()
         status = VersionStatus.TRAINING_FAILED
-        message = "The training was cancelled." if reason == CANCELLED_REASON else reason
-        versions.change_status(connection, payload["version"], status, message, training_ended=now)
+        versions.change_status(connection, payload["version"], status, reason, training_ended=now)
         versions.drop_snapshot(connection, payload["version"])
 
     def _forget_files(self, version: Version) -> None:

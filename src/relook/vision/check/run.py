@@ -87,21 +87,22 @@ def _seen(
         return report
     size = common_size([entry.facts.size for entry in entries])
     cues = can_tell(anomalous)
-    step = counted(progress, "features", (1 + cues) * len(entries) + sum(len(group) for group in others))
+    border = cues and views.has_border(size)
+    step = counted(progress, "features", (1 + border) * len(entries) + sum(len(group) for group in others))
 
-    def look(some: Sequence[Entry], cues: bool) -> views.Views:
+    def look(some: Sequence[Entry], border: bool) -> views.Views:
         samples = [entry.sample for entry in some]
-        return views.look(samples, ~_labels(some), size, backbone, precision, seed, step, cues)
+        return views.look(samples, ~_labels(some), size, backbone, precision, seed, step, border)
 
     def judge(some: Sequence[Entry], seen: views.Views, whole: Outcome | None) -> dict[str, Suspicion]:
         normals = (entry.sample.key for entry in some if not entry.sample.anomalous)
         return dict(zip(normals, contamination.suspicion(seen.patches, whole, _labels(some), seed), strict=True))
 
     def judge_alone(some: Sequence[Entry]) -> dict[str, Suspicion]:
-        seen = look(some, cues=False)
+        seen = look(some, border=False)
         return judge(some, seen, probe(shortcuts.WHOLE, seen.whole, _labels(some), seed) if cues else None)
 
-    seen = look(entries, cues)
+    seen = look(entries, border)
     keys, facts = [entry.sample.key for entry in entries], [entry.facts for entry in entries]
     told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
     judged = judge(entries, seen, outcomes[0] if outcomes else None)

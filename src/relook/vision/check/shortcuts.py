@@ -71,15 +71,16 @@ def _clearest(outcome: Outcome, keys: Sequence[str], anomalous: Flags) -> tuple[
 
 
 def _cues(facts: Sequence[Facts], views: Views) -> list[_Cue]:
-    assert views.border is not None, "looked at with cues: can_tell"
     headers = [entry.header for entry in facts]
-    cues = [
-        _Cue(
-            "border",
-            "The label can be told from the border of the pictures alone, the middle painted over",
-            Severity.WARNING,
-            views.border,
-        ),
+    cues = []
+    if views.border is not None:
+        sentence = "The label can be told from the border of the pictures alone, the middle painted over"
+        cues.append(_Cue("border", sentence, Severity.WARNING, views.border))
+    if views.background is not None:
+        sentence = "The label can be told from the parts of the pictures that look like their border (background) alone"
+        cues.append(_Cue("background", sentence, Severity.WARNING, views.background))
+    return [
+        *cues,
         _Cue(
             "brightness and colour",
             "The label can be told from overall brightness and colour",
@@ -104,10 +105,6 @@ def _cues(facts: Sequence[Facts], views: Views) -> list[_Cue]:
             _times([entry.taken for entry in headers]),
         ),
     ]
-    if views.background is not None:
-        sentence = "The label can be told from the parts of the pictures that look like their border (background) alone"
-        cues.insert(1, _Cue("background", sentence, Severity.WARNING, views.background))
-    return cues
 
 
 def _sizes(facts: Sequence[Facts]) -> Matrix:

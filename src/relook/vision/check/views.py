@@ -27,6 +27,8 @@ RING = 2
 """Cells of the border that are looked at."""
 _SHOWN = 0.09
 """Of each side: what is left of the picture when its middle is painted over."""
+_NARROWEST = 64
+"""Pixels of the shorter side from which a border can be told from the product: of a strip it would be a half."""
 _PAINT = (124, 116, 104)
 """ImageNet's mean: nothing to the backbone."""
 DIMS = 64
@@ -40,7 +42,7 @@ _LEAST_BACKGROUND, _MOST_BACKGROUND = 0.03, 0.70
 class Views:
     """Of n images: `whole`, `border` and `background` (n, 2 * channels), `patches` (n, cells, dims) projected.
 
-    `border` and `background` are None where no cues were asked for, `background` also where the product fills the
+    `border` and `background` are None where they were not asked for, `background` also where the product fills the
     picture."""
 
     whole: Matrix
@@ -57,12 +59,12 @@ def look(
     precision: Precision,
     seed: int,
     step: Callable[[], None],
-    cues: bool = True,
+    border: bool = True,
 ) -> Views:
     """Features of `samples`, whose commonest image size is `size`; every one can be decoded.
 
-    Without `cues`, border and background are not looked at, which saves half of the time. `step` is called once for
-    every image, with cues twice.
+    Without `border`, that and the background are not looked at, which saves half of the time. `step` is called once for
+    every image, with the border twice.
     """
     extractor = Extractor(backbone, working_size(size, LONG_SIDE), precision)
 
@@ -72,11 +74,11 @@ def look(
             yield painted(image) if paint else image
             step()
 
-    border = None
-    if cues:
+    rim = None
+    if border:
         ring = _ring(extractor.grid)
         painted_over = extractor.each(pixels(paint=True))
-        border = np.stack([_moments(patches[ring]) for patches in painted_over]).astype(np.float64)
+        rim = np.stack([_moments(patches[ring]) for patches in painted_over]).astype(np.float64)
     whole: list[Floats] = []
     kept: list[npt.NDArray[np.float16]] = []
     stream = extractor.each(pixels(paint=False))
@@ -86,8 +88,14 @@ def look(
         whole.append(_moments(patches))
         kept.append((patches @ projection.weight + projection.bias).astype(np.float16))
     stacked = np.stack(kept)
-    background = _background(stacked, normal, extractor.grid, seed) if cues else None
-    return Views(np.stack(whole).astype(np.float64), border, background, stacked)
+    background = _background(stacked, normal, extractor.grid, seed) if border else None
+    return Views(np.stack(whole).astype(np.float64), rim, background, stacked)
+
+
+def has_border(size: Size) -> bool:
+    """Whether a picture of that size has one that can be told from the product."""
+    looked_at = working_size(size, LONG_SIDE)
+    return min(looked_at.height, looked_at.width) >= _NARROWEST
 
 
 def painted(image: Pixels) -> Pixels:

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from relook.vision.classify.problem import LabelProblem, compared, problem_of, t
 from relook.vision.classify.survey import bytes_of, check_labels, survey
 from relook.vision.classify.tuning.choice import Trial, Tuned
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
-from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
+from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, load_upright, working_size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
 from relook.vision.samples import ImageError, Progress, Sample, TrainingError, counted
@@ -97,7 +98,8 @@ def train(
         seen = survey(training, test, labels, progress)
         precision = options.precision or runtime.native_precision()
         if precision is runtime.Precision.INT8:
-            backbone = int8.quantised(backbone, [_sample(image) for image in training], seed)
+            some = [Sample(image.key, partial(bytes_of, image), anomalous=False) for image in training]
+            backbone = int8.quantised(backbone, some, seed, lambda sample: load_upright(sample.load()).pixels)
         problem = problem_of(training, labels, seen.copy_of, task, seed)
         job = _Job(problem, seen.shape, backbone, precision, budget, len(test), options.fine_tune, progress)
         learned = job.learn(_sizes(seen.shape, options))
@@ -290,8 +292,3 @@ def _in_order(prediction: LabelPrediction, labels: Sequence[str]) -> list[float]
 
 def _with_thresholds(prediction: LabelPrediction, thresholds: dict[str, float]) -> LabelPrediction:
     return replace(prediction, found=tuple(replace(each, threshold=thresholds[each.name]) for each in prediction.found))
-
-
-def _sample(image: LabelledImage) -> Sample:
-    """As int8's calibration takes it."""
-    return Sample(image.key, image.load, anomalous=False)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from relook.vision.evaluation.evidence import Evidence
 from relook.vision.evaluation.figures import Evaluation, evaluation
+from relook.vision.labelled import as_told
 
 
 def evaluate_classifier(
@@ -23,19 +24,21 @@ def evaluate_classifier(
     """`truths` and `scores` are (images, labels), scores in 0..1. Deterministic for a seed.
 
     `single` says that each image has one label: the confusion then counts the surest label of each image, otherwise
-    every label at or above its threshold. `thresholds` are those of the best F1 on these images unless given.
+    every label at or above its threshold. Off its diagonal are labels that an image does not have, said of it.
+    `thresholds` are those of the best F1 on these images unless given.
     ValueError without an image.
     """
     if not len(truths) or truths.shape != scores.shape or truths.shape[1] != len(labels):
         raise ValueError(f"{truths.shape} truths and {scores.shape} scores of {len(labels)} labels: nothing to compare")
+    scores = np.array([[as_told(score) for score in row] for row in scores.tolist()])
     image = np.arange(len(truths))
     evidence = [
-        Evidence.ordered(scores[:, at].astype(np.float64), truths[:, at], image, truths[:, at].astype(np.int64))
+        Evidence.ordered(scores[:, at], truths[:, at], image, truths[:, at].astype(np.int64))
         for at in range(len(labels))
     ]
     chosen = [each.threshold() for each in evidence] if thresholds is None else list(thresholds)
     said = _surest(scores) if single else scores >= np.array(chosen)
-    confusion = truths.T.astype(np.int64) @ said.astype(np.int64)
+    confusion = truths.T.astype(np.int64) @ (said & ~truths) + np.diag((truths & said).sum(0))
     return evaluation(labels, evidence, chosen, confusion, seed)
 
 

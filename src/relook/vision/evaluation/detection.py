@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from relook.vision.evaluation.evidence import Evidence
 from relook.vision.evaluation.figures import Evaluation, evaluation
-from relook.vision.labelled import FoundLabel, LabelledBox, Rectangle
+from relook.vision.labelled import FoundLabel, LabelledBox, Rectangle, as_told
 
 OVERLAP = 0.5
 """Intersection over union that makes a box right."""
@@ -78,7 +78,7 @@ def _sides(images: Sequence[Image], labels: Sequence[str]) -> list[tuple[_Side, 
             _side(
                 [found.box for found in said if found.box is not None],
                 [position[found.name] for found in said if found.box is not None],
-                [found.score for found in said if found.box is not None],
+                [as_told(found.score) for found in said if found.box is not None],
             ),
         )
         for true, said in images

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from relook.vision.labelled import SCORE_DECIMALS, as_told
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -22,7 +25,7 @@ _MOST_WEIGHTS = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of `n` test images and one label: everything said, each with its score.
+    """Of `n` test images and one label: everything said, each with its score as it is told (`labelled.as_told`).
 
     `scores`, `hits` and `image` are (said,), highest score first: how sure, whether it was right, the position of
     its image. `truths` (n,) says how often the label truly is on each image. In classification every image says
@@ -46,7 +49,10 @@ class Evidence:
         return int(self.truths.sum())
 
     def threshold(self) -> float:
-        """The score of the best F1; of equally good ones the middle of the widest gap, which new images suit best."""
+        """The score of the best F1; of equally good ones the middle of the widest gap, which new images suit best.
+
+        With as many decimals as scores have, and more than 0, or everything would be said of every image.
+        """
         last = _last_of_ties(self.scores)
         if not self.total or not self.hits.any():
             return UNTESTED_THRESHOLD
@@ -56,7 +62,9 @@ class Evidence:
         below = np.append(kept[1:], 0.0)
         gaps = np.where(f1 >= f1.max() - 1e-12, kept - below, -1.0)
         at = int(gaps.argmax())
-        return float((kept[at] + below[at]) / 2)
+        middle = float((kept[at] + below[at]) / 2)
+        step = 10.0**-SCORE_DECIMALS
+        return max(step, as_told(math.ceil(middle / step - 1e-3) * step))
 
     def rates(self, threshold: float) -> tuple[float, float, float]:
         """Precision, recall and F1 of everything said with at least `threshold`; 0 where nothing can be divided by."""

@@ -76,12 +76,32 @@ def test_the_confusion_of_single_labels_counts_the_surest() -> None:
     assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
 
 
-def test_the_confusion_of_several_labels_counts_all_that_are_said() -> None:
+def test_the_confusion_of_several_labels_counts_what_is_said_and_off_the_diagonal_only_what_is_wrong() -> None:
     truths = np.array([[1, 1], [0, 1]], bool)
     scores = np.array([[0.9, 0.9], [0.9, 0.9]])
     found = evaluate_classifier(truths, scores, ["a", "b"], single=False, seed=1, thresholds=[0.5, 0.95])
-    assert found.confusion.tolist() == [[1, 0], [2, 0]]
+    assert found.confusion.tolist() == [[1, 0], [1, 0]]  # a is right on the first image and said for b on the second
     assert found.thresholds == {"a": 0.5, "b": 0.95}
+    perfect = evaluate_classifier(truths, truths.astype(float), ["a", "b"], single=False, seed=1)
+    assert perfect.confusion.tolist() == [[1, 0], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"),
+    [
+        ([0.000_021, 0.000_014], 0.000_02),
+        ([0.000_002, 0.000_001], 0.000_01),
+        ([0.999_998, 0.999_994], 1.0),
+        ([0.123_446, 0.1], 0.111_73),
+    ],
+    ids=["a step apart", "both told as nothing", "a step from one", "told as more than it is"],
+)
+def test_thresholds_have_the_decimals_of_what_is_told(scores: list[float], threshold: float) -> None:
+    row = _one(scores, [1, 0]).labels[0]
+    assert row.threshold == threshold
+    said = [round(score, 5) >= threshold for score in scores]
+    assert (row.precision, row.recall) == ((1.0, 1.0) if said[0] else (0.0, 0.0))
+    assert not said[1]
 
 
 def test_intervals_are_wide_where_images_are_few_and_the_same_each_time() -> None:
