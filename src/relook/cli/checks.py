@@ -186,7 +186,7 @@ def weights(data: Path) -> Check:
             f"relook weights import FILE --data {data}, or relook weights pull --data {data}"
         )
         return Check("weights", Status.WARN, f"{found}: this copy came without weights", advice)
-    return Check("weights", Status.OK, found)
+    return Check("weights", Status.OK, found, backbone.hint or "")
 
 
 def detectors(data: Path, trainer: str = "torch") -> Check:

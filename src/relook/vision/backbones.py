@@ -28,8 +28,9 @@ class Layer:
 class Backbone:
     """ONNX bytes with input (1, 3, h, w), RGB in 0..1 less ImageNet's mean over its deviation.
 
-    `layers` has strides of 8 and 16, finest first. `warning` is a sentence for the user when accuracy will suffer.
-    `int8` says how its convolutions were brought to int8 (see `int8`); None: they were not.
+    `layers` has strides of 8 and 16, finest first. `warning` is a sentence for the user when accuracy will suffer,
+    `hint` one on what other weights are better at. `int8` says how its convolutions were brought to int8 (see `int8`);
+    None: they were not.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Backbone:
     layers: tuple[Layer, ...]
     origin: str
     warning: str | None = None
+    hint: str | None = None
     int8: Mapping[str, Any] | None = None
 
     @property

@@ -134,7 +134,8 @@ def train(
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     intervals = training_report.as_record(judged, model.held_out)
-    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, model))
+    hint = (backbone.hint,) if backbone.hint and problem.planted else ()
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, model), *hint)
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),

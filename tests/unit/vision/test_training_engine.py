@@ -13,7 +13,7 @@ from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
 import relook.vision.train as training_module
-from relook.vision import artifact, embeddings, survey
+from relook.vision import artifact, embeddings, shipped, survey
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
 from relook.vision.features import Extractor
@@ -158,6 +158,14 @@ def test_normals_alone_are_enough_to_train(tmp_path: Path) -> None:
     assert result.metrics.roc_auc is not None
     assert result.metrics.roc_auc > 0.8
     assert any("normal images alone" in note for note in result.notes)
+
+
+def test_only_a_training_from_normals_alone_says_what_other_weights_are_better_at(
+    plain: TrainingResult, tmp_path: Path
+) -> None:
+    alone = fit(tmp_path / "model", samples(0, 8, 0), samples(100, 2, 2), backbone=choose(tmp_path / "data"))
+    assert [note for note in alone.notes if "relook weights pull" in note] == [shipped.HINT]
+    assert not [note for note in plain.notes if "relook weights pull" in note]
 
 
 @pytest.mark.parametrize("anomalies", [1, 3])

@@ -135,6 +135,8 @@ def test_without_a_choice_the_packages_own_are_taken_without_a_warning(package: 
     chosen = weights.choose(tmp_path / "absent")
     assert chosen is shipped.backbone()
     assert (chosen.name, chosen.warning) == ("relook-s", None)
+    assert chosen.hint is not None
+    assert "relook weights pull" in chosen.hint
     assert not (tmp_path / "absent").exists()
 
 

@@ -19,6 +19,10 @@ from relook.vision import resnet18, safetensors
 from relook.vision.backbones import Backbone, WeightsError
 
 NAME = "relook-s"
+HINT = (
+    "ImageNet's weights find small defects better where normal images alone are learned from (docs/benchmarks.md): "
+    "`relook weights pull` fetches them, 47 MB, and the next training takes them."
+)
 LARGEST = 12 * 1024 * 1024
 """Bytes of the weights: the package stays small."""
 CARD = ("method", "data", "training", "quality", "licence", "seeds")
@@ -93,7 +97,7 @@ def _build(raw: bytes) -> Backbone:
         tensors = resnet18.folded(safetensors.read(raw))
         graph = resnet18.build(tensors)
         digest = hashlib.sha256(graph).hexdigest()  # the graph's, as of all weights: the file's is in the card
-        return Backbone(NAME, graph, resnet18.layers(tensors), f"shipped, sha256 {digest[:12]}")
+        return Backbone(NAME, graph, resnet18.layers(tensors), f"shipped, sha256 {digest[:12]}", hint=HINT)
     except (ValueError, KeyError) as error:
         raise WeightsError(_damaged(str(error))) from error
 
