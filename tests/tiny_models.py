@@ -43,7 +43,7 @@ def write_detector(
 ) -> Path:
     """Finds cells of CELL x CELL pixels in whose middle it is red, or blue; each is a box as large as itself."""
     convolutions = (
-        Conv("classes", IMAGE, 3, 2, _REACH, CELL, act=Act.NONE, normed=False),
+        Conv("classes", IMAGE, 3, len(classes), _REACH, CELL, act=Act.NONE, normed=False),
         Conv("objectness", IMAGE, 3, 1, _REACH, CELL, act=Act.NONE, normed=False),
         Conv("box", IMAGE, 3, 4, _REACH, CELL, act=Act.NONE, normed=False),
     )
@@ -57,6 +57,11 @@ def write_detector(
     weights["classes.bias"][:] = [row[3] for row in classes]
     weights["box.bias"][:2] = 0.5
     return _write(folder, export(network, weights, size), LabelTask.DETECTION, size, Fit.LETTERBOX)
+
+
+def write_stumbling(folder: Path) -> Path:
+    """A detector that knows red things as a label that its card has not."""
+    return write_detector(folder, classes=(*COLOURED[1:], *COLOURED[1:], COLOURED[0]))
 
 
 def write_classifier(folder: Path, task: LabelTask = LabelTask.SINGLE_LABEL, size: Size = Size(32, 48)) -> Path:  # noqa: B008

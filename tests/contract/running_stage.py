@@ -51,10 +51,13 @@ class RunningStage:
         self.rekognition.close()
         self.s3.close()
 
-    def restart(self) -> None:
+    def restart(self, *, killed: bool = False) -> None:
         """Another process on the same folder."""
         self.close()
-        assert self.server.stop() == 0
+        if killed:
+            self.server.kill()
+        else:
+            assert self.server.stop() == 0
         self.server.start()
         self._connect()
 

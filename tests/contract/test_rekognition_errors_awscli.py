@@ -14,7 +14,7 @@ from label_versions import VersionStage
 from lookout_stage import BUCKET, REGION, Stage
 from running_stage import RunningStage, running_stage
 
-from tiny_models import plain
+from tiny_models import picture, plain, write_stumbling
 
 pytestmark = pytest.mark.clients
 REFUSED = {"v1": 255, "v2": 254}
@@ -30,6 +30,7 @@ FILES = {
     "policy.json": json.dumps({"Version": "2012-10-17", "Statement": [POLICY]}).encode(),
     "tags.json": json.dumps({f"key-{number}": "" for number in range(51)}).encode(),
     "junk": b"junk",
+    "red.png": picture(red=(1, 2)),
     "wide.png": plain(0, 0, 0, 4097, 300),
     "low.png": plain(0, 0, 0, 64, 63),
 }
@@ -114,6 +115,11 @@ def torn(stage: RunningStage) -> str:
     return stage.project_arn(version)
 
 
+@pytest.fixture(scope="module")
+def stumbling(stage: RunningStage) -> str:
+    return stage.run(stage.trained("stumbling", write_stumbling))
+
+
 @pytest.fixture(params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -132,6 +138,12 @@ def test_errors(aws: Aws, version: str, arns: dict[str, str], name: str) -> None
     operation, *arguments = Template(command).substitute(arns).split()
     said = aws(operation, *arguments, exits=REFUSED[version])
     assert f"An error occurred ({error}) when calling the " in said
+
+
+def test_a_model_that_fails_on_an_image(stage: RunningStage, aws: Aws, version: str, stumbling: str) -> None:
+    asked = ["--project-version-arn", stumbling, "--image-bytes", "fileb://red.png"]
+    said = aws("detect-custom-labels", *asked, exits=REFUSED[version])
+    assert "An error occurred (InternalServerError) when calling the DetectCustomLabels operation" in said
 
 
 def test_a_waiter_for_a_training_that_failed(aws: Aws, failed: str) -> None:

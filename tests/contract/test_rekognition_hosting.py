@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, WaiterError
 from lookout_stage import until
 from running_stage import RunningStage, running_stage
 
-from tiny_models import picture, plain, write_detector
+from tiny_models import picture, plain, write_detector, write_stumbling
 
 RED = picture(red=(1, 2))
 SOON = {"Delay": 1, "MaxAttempts": 60}
@@ -114,6 +114,36 @@ def test_no_more_than_two_models_run_at_once_and_what_runs_comes_back(stage: Run
     stage.run(third)
     stage.rest(second)
     stage.rest(third)
+
+
+def test_a_kill_in_any_state_leaves_a_version_where_it_was_wanted(stage: RunningStage) -> None:
+    arn = stage.trained("killed")
+    stage.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    stage.restart(killed=True)
+    assert stage.settled(arn)["Status"] == "RUNNING"
+    expected = stage.detect(arn, RED)
+    assert expected
+
+    stage.restart(killed=True)
+    assert stage.describe(arn)["Status"] == "RUNNING"
+    assert stage.detect(arn, RED) == expected
+
+    stage.rekognition.stop_project_version(ProjectVersionArn=arn)
+    stage.restart(killed=True)
+    assert stage.settled(arn)["Status"] == "STOPPED"
+    stage.run(arn)
+    assert stage.detect(arn, RED) == expected
+    stage.rest(arn)
+
+
+def test_a_model_that_fails_on_an_image_is_an_internal_error_and_runs_on(stage: RunningStage) -> None:
+    """Its graph tells of a third label that the card does not know."""
+    arn = stage.run(stage.trained("stumbling", write_stumbling))
+    code, status, message = stage.refused("detect_custom_labels", ProjectVersionArn=arn, Image={"Bytes": RED})
+    assert (code, status) == ("InternalServerError", 500)
+    assert "the model failed on this image" in message
+    assert stage.detect(arn, plain(0, 0, 0, 160, 128)) == []
+    stage.rest(arn)
 
 
 def test_more_requests_than_can_wait_exceed_the_throughput(stage: RunningStage) -> None:
