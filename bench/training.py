@@ -9,7 +9,7 @@ from relook.demo.render import SMALL, Sizes, render_set
 from relook.demo.results import tally
 
 COOKIE_SECONDS = 60.0
-COOKIE_F1 = 0.93
+COOKIE_F1 = 1.0
 ORIGINAL_SECONDS = 1795
 _COLUMNS = ("pictures", "weights", "to train", "seconds", "unseen", "F1", "precision", "recall")
 
