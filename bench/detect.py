@@ -14,7 +14,7 @@ from bench.bed import RENDER_SEED, Bed, Trained, describe
 from bench.results import Figure, Result, Table
 from bench.wire import Caller, p95
 from relook.vision import artifact, runtime
-from relook.vision.images import Pixels, Size, decode, resize
+from relook.vision.images import Pixels, Size, decode, load, resize
 from relook.vision.predict import Predictor
 from relook.vision.quiet_openvino import ov
 
@@ -113,7 +113,7 @@ def _interleaved(bed: Bed, model: Trained) -> dict[str, list[float]]:
             spans: dict[str, Callable[[], object]] = {
                 "end to end": lambda request=request: caller.send(request),
                 "raw graph": lambda tensor=tensor: raw.infer(tensor),
-                "decoding": lambda request=request: decode(request.body),
+                "decoding": lambda request=request: load(request.body),
                 "predictor": lambda request=request: predictor.predict(request.body),
                 "raw graph in one precision": lambda tensor=tensor: one.infer(tensor),
             }

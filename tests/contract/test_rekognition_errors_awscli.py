@@ -116,8 +116,16 @@ def torn(stage: RunningStage) -> str:
 
 
 @pytest.fixture(scope="module")
-def stumbling(stage: RunningStage) -> str:
-    return stage.run(stage.trained("stumbling", write_stumbling))
+def stumbles(stage: RunningStage) -> str:
+    """A version whose model fails on red pictures."""
+    return stage.trained("stumbling", write_stumbling)
+
+
+@pytest.fixture
+def stumbling(stage: RunningStage, stumbles: str) -> Iterator[str]:
+    """It, running: no more than two may at once."""
+    yield stage.run(stumbles)
+    stage.rest(stumbles)
 
 
 @pytest.fixture(params=VERSIONS)

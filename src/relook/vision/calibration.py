@@ -16,7 +16,7 @@ NORMAL_DEVIATIONS = 1.0
 
 Held-out normals look somewhat stranger than new ones will, for each is judged by what the others alone showed: fewer
 than the 16 % of a normal distribution lie beyond it. `python -m bench products` counts false alarms and misses."""
-_LEAST_SPREAD = 0.05
+LEAST_SPREAD = 0.05
 """Normals that are all but the same leave it at this: the next one is not, and scores must not come too near to 1."""
 _RESAMPLINGS = 100
 
@@ -87,6 +87,6 @@ def from_normals(raw: Floats) -> tuple[Calibration, float]:
     deviations of normal images, each picture there once."""
     centre = float(np.median(raw))
     robust = 1.4826 * float(np.median(np.abs(raw - centre)))  # a mislabelled normal must not lift the threshold
-    spread = max(robust, _LEAST_SPREAD)
+    spread = max(robust, LEAST_SPREAD)
     threshold = centre + NORMAL_DEVIATIONS * spread
     return Calibration(1 / spread, -threshold / spread), threshold

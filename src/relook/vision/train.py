@@ -20,7 +20,14 @@ from relook.vision import artifact, graph, int8, provenance, runtime, training_r
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
-from relook.vision.calibration import NORMAL_DEVIATIONS, Calibration, fit_platt, from_normals, steady_threshold
+from relook.vision.calibration import (
+    LEAST_SPREAD,
+    NORMAL_DEVIATIONS,
+    Calibration,
+    fit_platt,
+    from_normals,
+    steady_threshold,
+)
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
 from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
@@ -215,7 +222,8 @@ def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tup
         _, once = np.unique(problem.source[problem.normal], return_index=True)  # copies must not narrow the spread
         calibration, raw_threshold = from_normals(raw[problem.normal[once]])
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
-        basis = f"{NORMAL_DEVIATIONS} robust deviations above the median of the held-out normal training images"
+        unit = f"robust deviations (at least {LEAST_SPREAD} each)"
+        basis = f"{NORMAL_DEVIATIONS} {unit} above the median of the held-out normal training images"
     threshold = calibration.apply(raw_threshold)
     return _Model(chosen, calibration, raw_threshold, threshold, basis, scaled, held_out, tried, notes)
 

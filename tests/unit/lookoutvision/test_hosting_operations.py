@@ -92,6 +92,16 @@ def test_a_model_that_is_starting_can_be_stopped(world: World) -> None:
     play(world, scenario)
 
 
+def test_units_that_do_not_come_back_end_the_hosting(world: World) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.hosted()
+        stage.fleet.failed[ARN]("killed")
+        failed = await stage.becomes("HOSTING_FAILED")
+        assert failed["StatusMessage"] == "The model stopped running. killed"
+
+    play(world, scenario)
+
+
 @pytest.mark.parametrize("asked", [False, True])
 def test_units_that_do_not_come_up_fail_the_hosting(world: World, asked: bool) -> None:
 

@@ -45,8 +45,11 @@ class ModelRows:
     def settle(self, row_id: int, outcome: Outcome, reason: str) -> bool:
         status, message = _OUTCOMES[outcome]
         units = {} if outcome is Outcome.RUNNING else {"min_units": None, "max_units": None}
-        told = f"{message} {reason}" if reason else message
         with self._store.write() as connection:
+            before = models.get(connection, row_id)
+            if outcome is Outcome.FAILED and before is not None and before.status is ModelStatus.HOSTED:
+                message = messages.MODEL_HOSTING_ENDED
+            told = f"{message} {reason}" if reason else message
             return models.change_status(connection, row_id, status, told, **units)
 
     def _row(self, model: Model) -> HostedRow:

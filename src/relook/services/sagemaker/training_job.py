@@ -20,6 +20,7 @@ from relook.core.training import TrainingInputError
 from relook.core.training.metrics import Metric
 from relook.core.training.states import Stage, TrainingStatus
 from relook.jobs.api import Completion, JobContext, JobFailed, JobKind, Payload
+from relook.jobs.child import CANCELLED_REASON
 from relook.services.sagemaker.training_monitor import Halt, Monitor
 from relook.store import sagemaker_training as trainings
 from relook.store.engine import Store
@@ -87,8 +88,8 @@ class TrainingWork:
         if job is not None and job.status is TrainingStatus.STOPPING:
             trainings.change_status(connection, training, TrainingStatus.STOPPED, Stage.STOPPED, now)
             return
-        text = reason if reason.startswith(_KNOWN) else f"InternalServerError: {reason}"
-        failure = clip(text, _REASON_CHARACTERS)
+        whose = "ClientError: " if reason == CANCELLED_REASON else "InternalServerError: "
+        failure = clip(reason if reason.startswith(_KNOWN) else whose + reason, _REASON_CHARACTERS)
         trainings.change_status(connection, training, TrainingStatus.FAILED, Stage.FAILED, now, failure=failure)
 
     def _begin(self, context: JobContext, payload: Payload) -> TrainingJob | None:

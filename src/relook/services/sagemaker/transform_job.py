@@ -114,8 +114,8 @@ class TransformJobs:
         if job is None:
             return
         if job.status is not TransformStatus.STOPPING:
-            whose = "" if reason.startswith(_KNOWN) else "InternalServerError: "
-            text = clip(" ".join((whose + reason).split()), _MOST_REASON)
+            whose = "ClientError: " if reason == CANCELLED_REASON else "InternalServerError: "
+            text = clip(" ".join((reason if reason.startswith(_KNOWN) else whose + reason).split()), _MOST_REASON)
             transforms.change_status(connection, job.id, TransformStatus.FAILED, self._clock(), text)
         elif reason == CANCELLED_REASON or reason.startswith(_KNOWN):  # stopped when it had just failed
             self._clean_up(connection, job)

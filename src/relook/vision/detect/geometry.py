@@ -76,7 +76,7 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     most = max(long, min(1.5 * long, ENLARGED_SIDE / smallest))
     wanted = max(min(WANTED_SIDE / smallest, most, LARGEST_WORKING_SIDE), SMALLEST_LONG_SIDE)
     whole: Callable[[float], int] = round
-    if long <= LARGEST_WORKING_SIDE and AS_IT_IS <= wanted / long <= 1 / AS_IT_IS:
+    if SMALLEST_LONG_SIDE <= long <= LARGEST_WORKING_SIDE and AS_IT_IS <= wanted / long <= 1 / AS_IT_IS:
         wanted, whole = long, _room_for
     sides = (wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape)))
     return Size(*(max(2 * CELL, CELL * whole(side / CELL)) for side in sides))

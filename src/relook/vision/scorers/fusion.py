@@ -11,6 +11,8 @@ from relook.vision.scorers.base import Descriptors, Labels, Layout, Score, Score
 class Fusion:
     """A maximum of linear functions, since its parts are: only the first may have more rows than one.
 
+    Where no part is supervised it is in the unit of the first, for a threshold from normals alone asks how many.
+
     Parts that need a head are left out where there is none; with `needs_head` the whole is of no use then.
     """
 
@@ -24,11 +26,15 @@ class Fusion:
 
     def fit(self, descriptors: Descriptors, anomalous: Labels, layout: Layout) -> Score:
         total: Score | None = None
+        unit = 1.0
         used = [part for part in self.parts if layout.head or not part.needs_head]
         for part in used:
             score = part.fit(descriptors, anomalous, layout)
-            gain = 1 / (len(used) * (float(score.apply(descriptors).std()) + 1e-9))
-            weights, bias = gain * score.weights, gain * score.bias
-            total = Score(weights, bias) if total is None else Score(total.weights + weights, total.bias + bias)
+            scale = len(used) * (float(score.apply(descriptors).std()) + 1e-9)
+            weights, bias = score.weights / scale, score.bias / scale
+            if total is None:
+                total, unit = Score(weights, bias), scale
+            else:
+                total = Score(total.weights + weights, total.bias + bias)
         assert total is not None
-        return total
+        return total if self.supervised else Score(unit * total.weights, unit * total.bias)

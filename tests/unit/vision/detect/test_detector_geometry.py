@@ -68,6 +68,7 @@ def test_boxes_are_cut_at_the_border() -> None:
         (Size(480, 640), 22.0, Size(480, 640)),  # nor is a tenth more
         (Size(667, 1000), 40.0, Size(672, 1024)),  # there is room for all of it
         (Size(667, 1000), 45.0, Size(544, 800)),
+        (Size(210, 280), 33.0, Size(256, 320)),  # nothing is looked at smaller than that
         (Size(480, 640), 20.0, Size(576, 768)),  # smaller than that
         (Size(480, 640), 10.0, Size(704, 960)),  # half as large again, not more
         (Size(3000, 4000), 20.0, Size(768, 1024)),  # nothing is looked at larger than that

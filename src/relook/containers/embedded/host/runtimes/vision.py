@@ -11,6 +11,7 @@ from typing import Any
 
 from relook.containers.embedded.host.codecs import JSON, kind
 from relook.containers.embedded.host.errors import InferenceError, UnsupportedFormat
+from relook.processes import return_memory
 from relook.vision.artifact import CARD
 from relook.vision.engine import Device
 from relook.vision.label_answer import custom_labels
@@ -29,7 +30,9 @@ def model_fn(model_dir: str) -> Servable:
     if not (folder / CARD).exists():
         inside = [each.parent for each in folder.glob(f"*/{CARD}")]
         folder = inside[0] if len(inside) == 1 else folder
-    return load(folder, int(os.environ.get("OMP_NUM_THREADS") or 1), Device.CPU)
+    model = load(folder, int(os.environ.get("OMP_NUM_THREADS") or 1), Device.CPU)
+    return_memory()
+    return model
 
 
 def input_fn(body: bytes | str, content_type: str | None) -> bytes:
