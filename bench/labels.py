@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import numpy as np
@@ -42,8 +42,9 @@ from relook.vision.detect.starts import Start
 from relook.vision.engine import Device
 from relook.vision.graph_names import PATCHES
 from relook.vision.images import Size, load_upright, resize
+from relook.vision.label_answer import custom_labels
 from relook.vision.label_artifact import Fit, LabelCard
-from relook.vision.labelled import LabelledImage, LabelTask
+from relook.vision.labelled import LabelledImage, LabelPrediction, LabelTask
 from relook.vision.quiet_openvino import ov
 
 YOLOX = SHARED / "weights" / "yolox_nano_coco" / "yolox_nano.onnx"
@@ -79,6 +80,8 @@ class Model:
     name: str
     folder: Path
     card: LabelCard
+    pictures: dict[str, list[bytes]]
+    """To be asked with, by kind."""
 
 
 class RawGraph:
@@ -115,8 +118,8 @@ def measure(bed: Bed) -> Result:
     figures, rows, notes = [], [], []
     pictures = _pictures(bed)
     with tempfile.TemporaryDirectory(prefix="relook-bench-") as room:
-        for model in _models(Path(room), bed):
-            for kind, spans in _interleaved(bed, model, pictures).items():
+        for model in _models(Path(room), bed, pictures):
+            for kind, (spans, told) in _interleaved(bed, model).items():
                 middle = {name: statistics.median(values) for name, values in spans.items()}
                 what = f"DetectCustomLabels ({model.name}, {kind})"
                 figures += [
@@ -132,10 +135,11 @@ def measure(bed: Bed) -> Result:
                     [model.name, kind, span, round(middle[span], 2), round(p95(each), 2)]
                     for span, each in spans.items()
                 ]
-            size = model.card.sizes[0]
-            notes.append(
-                f"{model.name[0].upper()}{model.name[1:]}: at {size.width}x{size.height}, {model.card.precision}."
-            )
+                size = model.card.sizes[0]
+                notes.append(
+                    f"{model.name[0].upper()}{model.name[1:]}, {kind}: at {size.width}x{size.height}, "
+                    f"{model.card.precision}; {told:.0f} labels an answer in the mean."
+                )
     notes += [
         f"Pictures, {kind}: {statistics.mean(len(each) for each in images) / 1024:.0f} KiB in the mean."
         for kind, images in pictures.items()
@@ -170,17 +174,18 @@ def draw(seed: int, label: str) -> bytes:
     return room.getvalue()
 
 
-def _models(room: Path, bed: Bed) -> Iterator[Model]:
+def _models(room: Path, bed: Bed, pictures: dict[str, list[bytes]]) -> Iterator[Model]:
+    """A detector for each kind of pictures: chance would find hundreds of boxes in one kind for a few in the other."""
     folder = _train_classifier(room / "classifier", weights.choose(bed.server.data), 8 if bed.quick else 24)
-    yield Model("classifier", folder, label_artifact.read(folder)[1])
+    yield Model("classifier", folder, label_artifact.read(folder)[1], pictures)
     found = {"detector from the shipped backbone": starts.own()}
     if YOLOX.is_file():
         found["detector from YOLOX-nano"] = starts.yolox_nano(YOLOX.read_bytes(), YOLOX.name, "given")
-    for name, start in found.items():
-        folder = _write_detector(room / start.name, start, SIDE)
-        yield Model(name, folder, label_artifact.read(folder)[1])
-    folder = _write_detector(room / "tiny", starts.own(), TINY)
-    yield Model("detector of tiny boxes", folder, label_artifact.read(folder)[1])
+    cases = [(name, start, SIDE) for name, start in found.items()]
+    for at, (name, start, side) in enumerate([*cases, ("detector of tiny boxes", starts.own(), TINY)]):
+        for kind, images in pictures.items():
+            folder = _write_detector(room / f"detector-{at}-{kind.split()[0]}", start, side, images)
+            yield Model(name, folder, label_artifact.read(folder)[1], {kind: images})
 
 
 def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
@@ -196,8 +201,9 @@ def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
     return output
 
 
-def _write_detector(output: Path, start: Start, side: int) -> Path:
-    """The start's network at the size of a training, with as many boxes as a trained one leaves to suppression."""
+def _write_detector(output: Path, start: Start, side: int, images: list[bytes]) -> Path:
+    """The start's network at the size of a training, with as many boxes in `images` as a trained one leaves to
+    suppression."""
     image = Size(HEIGHT, WIDTH)
     size = working_size([image], [(label, image, float(side)) for label in LABELS])
     network = start.architecture(len(LABELS))
@@ -210,8 +216,9 @@ def _write_detector(output: Path, start: Start, side: int) -> Path:
     for level in network.levels:
         filled[f"{level.box}.weight"] = 0 * filled[f"{level.box}.weight"]
         filled[f"{level.box}.bias"] = np.log([np.e**0.5, np.e**0.5, 4, 4]).astype(np.float32)
-    logits = _logits(export(network, filled, size), size)
-    shift = np.float32(np.log(LOWEST_SCORE / (1 - LOWEST_SCORE)) - np.sort(logits)[-FAINT * _LOOKED_AT])
+    some = images[:_LOOKED_AT]
+    logits = _logits(export(network, filled, size), size, some)
+    shift = np.float32(np.log(LOWEST_SCORE / (1 - LOWEST_SCORE)) - np.sort(logits)[-FAINT * len(some)])
     for level in network.levels:
         filled[f"{level.objectness}.bias"] = filled[f"{level.objectness}.bias"] + shift
     graph, precision = export(network, filled, size), runtime.native_precision()
@@ -223,14 +230,14 @@ def _write_detector(output: Path, start: Start, side: int) -> Path:
     return output
 
 
-def _logits(graph: bytes, size: Size) -> npt.NDArray[np.float32]:
-    """Of every cell and label of some drawn pictures."""
+def _logits(graph: bytes, size: Size, images: list[bytes]) -> npt.NDArray[np.float32]:
+    """Of every cell and label of the images."""
     network, _ = runtime.split(runtime.read(graph), RAW)
     ready = runtime.compile_model(network, runtime.native_precision(), THREADS).create_infer_request()
     room = np.zeros((1, size.height, size.width, 3), np.uint8)
     scores = []
-    for number in range(_LOOKED_AT):
-        image = load_upright(draw(SEED + number, LABELS[number % 3]))
+    for data in images:
+        image = load_upright(data)
         place(fit(image.pixels, image.size, size).pixels, room[0])
         for port, value in ready.infer([ov.Tensor(room)]).items():
             if any(f"{RAW}/scores" in name for name in port.get_names()):
@@ -238,14 +245,22 @@ def _logits(graph: bytes, size: Size) -> npt.NDArray[np.float32]:
     return np.concatenate(scores)
 
 
-def _interleaved(bed: Bed, model: Model, pictures: dict[str, list[bytes]]) -> dict[str, dict[str, list[float]]]:
-    """For each kind of pictures the milliseconds of each span and of the overhead, picture by picture."""
+def _interleaved(bed: Bed, model: Model) -> dict[str, tuple[dict[str, list[float]], float]]:
+    """For each kind of pictures the milliseconds of each span and of the overhead, picture by picture; and how many
+    labels are told of one in the mean."""
     raw, predictor = RawGraph(model.folder), serving.load(model.folder, THREADS, Device.CPU)
     with _running(bed, model) as arn:
         caller = Caller(bed.signer.endpoint)
-        found = {kind: _spans(bed, images, arn, caller, raw, predictor) for kind, images in pictures.items()}
+        found = {
+            kind: (_spans(bed, images, arn, caller, raw, predictor), _told(predictor, images))
+            for kind, images in model.pictures.items()
+        }
         caller.close()
     return found
+
+
+def _told(predictor: serving.Servable, images: list[bytes]) -> float:
+    return statistics.mean(len(custom_labels(cast(LabelPrediction, predictor.predict(image)))) for image in images)
 
 
 def _spans(
