@@ -186,9 +186,8 @@ def weights(data: Path) -> Check:
             f"relook weights import FILE --data {data}, or relook weights pull --data {data}"
         )
         return Check("weights", Status.WARN, f"{found}: this copy came without weights", advice)
-    return Check(
-        "weights", Status.OK, found, f"{backbone.hint} Here: relook weights pull --data {data}" if backbone.hint else ""
-    )
+    advice = f"{backbone.hint} Here: relook weights pull --data {data}" if backbone.hint else ""
+    return Check("weights", Status.OK, found, advice)
 
 
 def detectors(data: Path, trainer: str = "torch") -> Check:
