@@ -20,9 +20,9 @@ from relook.vision.backbones import Backbone, WeightsError
 
 NAME = "relook-s"
 HINT = (
-    "Where normal images alone are learned from, ImageNet's weights find small defects, as on circuit boards, better, and "
-    "judge other products, such as cookies, worse than these (docs/benchmarks.md). `relook weights pull` fetches them, "
-    "47 MB, and the next training takes them: compare."
+    "Where normal images alone are learned from, ImageNet's weights find small defects, as on circuit boards, better, "
+    "and judge other products, such as cookies, worse than these (docs/benchmarks.md). `relook weights pull` fetches "
+    "them, 47 MB, and the next training takes them: compare."
 )
 LARGEST = 12 * 1024 * 1024
 """Bytes of the weights: the package stays small."""
