@@ -30,14 +30,13 @@ def evaluate_classifier(
     """
     if not len(truths) or truths.shape != scores.shape or truths.shape[1] != len(labels):
         raise ValueError(f"{truths.shape} truths and {scores.shape} scores of {len(labels)} labels: nothing to compare")
-    scores = np.array([[as_told(score) for score in row] for row in scores.tolist()])
+    told = np.array([[as_told(score) for score in row] for row in scores.tolist()])
     image = np.arange(len(truths))
     evidence = [
-        Evidence.ordered(scores[:, at], truths[:, at], image, truths[:, at].astype(np.int64))
-        for at in range(len(labels))
+        Evidence.ordered(told[:, at], truths[:, at], image, truths[:, at].astype(np.int64)) for at in range(len(labels))
     ]
     chosen = [each.threshold() for each in evidence] if thresholds is None else list(thresholds)
-    said = _surest(scores) if single else scores >= np.array(chosen)
+    said = _surest(scores) if single else told >= np.array(chosen)
     confusion = truths.T.astype(np.int64) @ (said & ~truths) + np.diag((truths & said).sum(0))
     return evaluation(labels, evidence, chosen, confusion, seed)
 
