@@ -37,8 +37,8 @@ FILES = {"torch inferencer": "model.pt", "openvino inferencer": "model.xml"}
 RUNTIMES = (TORCH, *FILES)
 LONG, SHORT, SQUARE = 768, 512, 256
 LARGE_FOLDS = ("fold 1", "fold 2")
-"""Of the cookies, at the large size: PatchCore fits one in half an hour. The 40 aliens, which such features tell better at
-256, had not been fitted in 55 minutes."""
+"""Of the cookies, at the large size: PatchCore fits one in half an hour. The 40 aliens, which such features tell better
+at 256, had not been fitted in 55 minutes."""
 STRIDE = 8
 """Of PatchCore's finest layer: the size of its cell in pixels of its input."""
 WARM_UP = 2
