@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, s
 from relook.core.custom_labels.names import DatasetType, VersionName
 from relook.core.custom_labels.states import VersionStatus, version_sources
 from relook.core.names import Scope
+from relook.store.queries import batches
 from relook.store.tables.rekognition import entries, projects, training_entries, versions
 
 
@@ -244,6 +245,21 @@ def lines(connection: Connection, version_id: int, kind: DatasetType) -> Iterato
         .order_by(training_entries.c.entry)
     )
     yield from connection.execute(query).scalars()
+
+
+def relabelled(connection: Connection, version_id: int, positions: Sequence[int]) -> bool:
+    """Whether an entry at one of these positions has another line now than the version's training began with."""
+    for some in batches(positions):
+        query = (
+            select(training_entries.c.entry)
+            .join(entries, entries.c.position == training_entries.c.entry)
+            .where(training_entries.c.version_id == version_id, training_entries.c.entry.in_(some))
+            .where(training_entries.c.line != entries.c.line)
+            .limit(1)
+        )
+        if connection.execute(query).first() is not None:
+            return True
+    return False
 
 
 def drop_snapshot(connection: Connection, version_id: int) -> None:

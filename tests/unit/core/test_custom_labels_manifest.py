@@ -307,6 +307,20 @@ def test_what_the_service_put_into_a_line_is_worked_out_anew_when_it_comes_back(
     }
 
 
+@pytest.mark.parametrize(
+    ("line", "characters"),
+    [
+        (boxes("many", *["cat"] * 1_300, rectangles=[(-5, 0, 9, 9)] * 1_300), 200_000),
+        ({"source-ref": source("a")} | {f"{n // 2}{'-metadata' * (n % 2)}": 0 for n in range(6_000)}, 400_000),
+    ],
+    ids=["boxes", "attributes"],
+)
+def test_a_line_that_its_errors_make_long_is_read_back(line: dict[str, Any], characters: int) -> None:
+    found = entry(line)
+    assert len(found.dataset_line()) > characters
+    assert read_line(found.dataset_line()) == found
+
+
 def test_what_a_training_put_into_a_line_is_worked_out_anew_by_the_next() -> None:
     line = json.loads(entry(off_frame(BOXED)).validation_line())
     again = changed(line, "bb/annotations/0/left", 5)

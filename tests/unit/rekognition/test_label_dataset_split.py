@@ -17,6 +17,7 @@ from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 
 IMAGES = 50
+VERSION = 1
 BOUND = "relook.services.rekognition.distribution._BEFORE_THE_ANSWER"
 
 
@@ -60,7 +61,7 @@ def test_many_images_are_moved_by_a_job(world: World, monkeypatch: pytest.Monkey
         monkeypatch.setattr(BOUND, 3 * IMAGES)
         assert fits_a_transaction(connection, found.id), "each entry counts, and each of its labels"
         monkeypatch.setattr(BOUND, 3 * IMAGES - 1)
-        assert move_test_images(connection, found.project_id, chosen, world.now)
+        assert move_test_images(connection, found.project_id, VERSION, chosen, world.now)
     assert totals(world, project) == {"TRAIN": ("UPDATE_IN_PROGRESS", 50), "TEST": ("UPDATE_IN_PROGRESS", 0)}
     members = {"ProjectArn": project, "VersionName": "v", "OutputConfig": OUTPUT}
     assert world.refused("CreateProjectVersion", **members).code == "ResourceInUseException"
@@ -78,7 +79,7 @@ def test_many_images_are_moved_by_a_job(world: World, monkeypatch: pytest.Monkey
     world.jobs.run(job)
     assert totals(world, project) == {"TRAIN": ("UPDATE_COMPLETE", 40), "TEST": ("UPDATE_COMPLETE", 10)}
     with world.store.write() as connection:
-        assert move_test_images(connection, found.project_id, chosen, world.now), "done already"
+        assert move_test_images(connection, found.project_id, VERSION, chosen, world.now), "done already"
     world.jobs.run_all()
     assert totals(world, project)["TEST"] == ("UPDATE_COMPLETE", 10)
 

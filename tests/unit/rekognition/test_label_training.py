@@ -236,6 +236,35 @@ def test_a_dataset_that_has_changed_since_is_left_alone(world: World) -> None:
     assert any("changed since" in line for line in world.jobs.contexts[-1].lines)
 
 
+def relabelled(world: World, name: str) -> tuple[dict[str, tuple[str, int]], bool]:
+    """Datasets after a training that began before half of the images got this label, and whether that is told."""
+    project = world.project()
+    lines = world.labelled(10, "red", "green")
+    train = world.dataset(project, lines)
+    world.create(project)
+    entries = "".join(json.dumps(label_line(line["source-ref"], name)) + "\n" for line in lines[::2]).encode()
+    world.call("UpdateDatasetEntries", DatasetArn=train, Changes={"GroundTruth": entries})
+    first, second = world.jobs.claim(), world.jobs.claim()
+    assert first is not None
+    assert second is not None
+    world.jobs.run(second)
+    world.jobs.run(first)
+    assert world.describe(project)["Status"] == "TRAINING_COMPLETED"
+    [described] = world.call("DescribeProjects")["ProjectDescriptions"]
+    found = {one["DatasetType"]: world.describe_dataset(one["DatasetArn"]) for one in described["Datasets"]}
+    kinds = {kind: (one["Status"], one["DatasetStats"]["TotalEntries"]) for kind, one in found.items()}
+    return kinds, any("changed since" in line for line in world.jobs.contexts[-1].lines)
+
+
+def test_images_relabelled_since_are_left_where_they_are(world: World) -> None:
+    assert relabelled(world, "blue") == ({"TRAIN": ("UPDATE_COMPLETE", 20)}, True)
+
+
+def test_images_that_got_the_label_they_had_are_moved(world: World) -> None:
+    totals = {"TRAIN": ("UPDATE_COMPLETE", 16), "TEST": ("UPDATE_COMPLETE", 4)}
+    assert relabelled(world, "red") == (totals, False)
+
+
 def test_what_a_version_is_trained_on_is_what_there_was(world: World) -> None:
     project = world.project()
     train = world.dataset(project, world.labelled(6, "red", "green"))

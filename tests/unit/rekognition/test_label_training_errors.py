@@ -177,6 +177,36 @@ def test_images_in_a_bucket_that_cannot_be_read(world: World, bucket: str, code:
     why = "There is no bucket of this name." if bucket == "nowhere" else "The bucket belongs to another account."
     name = where.removesuffix("ing") if where == "testing" else where
     assert told(world) == [f"The images of the {name} set cannot be read: bucket {bucket}: {why}"]
+    statistics = world.document("ManifestSummary")["statistics"]
+    counts = {kind: (one["use_case"], one["total_json_lines"]) for kind, one in statistics.items()}
+    lines = {"training": (4, 6), "testing": (6, 4)}[where]
+    assert counts == {kind: ("NOT_DETERMINED", number) for kind, number in zip(statistics, lines, strict=True)}
+
+
+def test_images_in_a_bucket_that_cannot_be_read_are_not_split(world: World) -> None:
+    found = world.from_manifests([label_line(f"s3://nowhere/{number}.png", "red") for number in range(10)])
+    message = "The permissions for the images S3 bucket are invalid."
+    failed_by_content(world, found, "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET", message, "training")
+    statistics = world.document("ManifestSummary")["statistics"]
+    counts = [(one["use_case"], one["total_json_lines"], one["valid_json_lines"]) for one in statistics.values()]
+    assert counts == [("NOT_DETERMINED", 10, 10), ("NOT_DETERMINED", 0, 0)]
+
+
+def test_beside_a_bucket_that_cannot_be_read_the_lines_keep_their_errors(world: World) -> None:
+    world.blobs.buckets.create(ACCOUNT, REGION, "second")
+    here = [*world.labelled(3, "red", "green"), label_line(world.put("x.png", plain(RED, 1), "second"), "red")]
+    there = [*(label_line(f"s3://nowhere/{number}.png", "red") for number in range(3)), "{"]
+    found = world.from_manifests(here, there)
+    assert found["StatusMessage"] == "The manifest file contains images from multiple S3 buckets."
+    statistics = world.document("ManifestSummary")["statistics"]
+    assert {kind: [error["code"] for error in one["errors"]] for kind, one in statistics.items()} == {
+        "training": ["ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS"],
+        "testing": ["ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET", "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST"],
+    }
+    first, *_, last = told(world)
+    assert first.startswith("The images of the test set cannot be read: bucket nowhere: ")
+    assert last == f"Line 7 of the training set, s3://second/x.png: the images before it are in the bucket {BUCKET}."
+    assert "1 of the 4 lines of the test set is invalid and left out; at most 0 (20%) may be." in told(world)
 
 
 def test_too_few_images_to_split(world: World) -> None:

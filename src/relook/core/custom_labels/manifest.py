@@ -202,12 +202,13 @@ def read_manifest(file: BinaryIO) -> Iterator[tuple[int, Entry | Dropped]]:
 
 
 def read_line(text: str) -> Entry | Dropped:
-    """What one line says. White space around it means nothing; `cl-metadata` and `cl-errors` in it are dropped."""
+    """What one line says. White space around it means nothing; `cl-metadata` and `cl-errors` in it are dropped.
+
+    How long it may be is asked without them: the errors of a dataset's line may be longer than the line.
+    """
     stripped = text.strip(_WHITESPACE)
     if not stripped:
         return Dropped(Drop.BLANK)
-    if len(stripped) > 2 * MAX_LINE_CHARACTERS:
-        return Dropped(Drop.LINE_TOO_LONG)
     document = load_object(stripped)
     if document is None:
         return Dropped(Drop.INVALID_JSON)

@@ -146,6 +146,22 @@ def decide(
     return Outcome(summary, _plan(training, testing, case), tuple(training), tuple(testing))
 
 
+def out_of_reach(
+    training: Sequence[Line],
+    testing: Sequence[Line] | None,
+    *,
+    train_error: ContentError | None,
+    test_error: ContentError | None,
+    limits: TrainingLimits = STANDARD,
+) -> Outcome:
+    """What is told where the images of a set, or of both, cannot be read: these errors, then those of the lines."""
+    train_errors, test_errors = (
+        [*([] if error is None else [error]), *_line_rules(lines, limits)]
+        for lines, error in ((training, train_error), (testing or (), test_error))
+    )
+    return _refused(training, testing or (), train_errors, test_errors)
+
+
 def _line_rules(lines: Sequence[Line], limits: TrainingLimits) -> list[ContentError]:
     """What is wrong with the lines of one set, whatever their labels."""
     errors = []

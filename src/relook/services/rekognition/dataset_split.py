@@ -19,13 +19,16 @@ from relook.services.rekognition.dataset_steps import LANE, SPLIT_JOB
 from relook.services.rekognition.distribution import Distribution, distribute, fits_a_transaction
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
+from relook.store import rekognition_versions as versions
 
 
-def move_test_images(connection: Connection, project_id: int, source_refs: Sequence[str], now: int) -> bool:
+def move_test_images(
+    connection: Connection, project_id: int, version_id: int, source_refs: Sequence[str], now: int
+) -> bool:
     """Move these entries from the train to the test dataset, which is made where there is none; many of them in a job.
 
     Done already counts as done. False, and nothing changed, where the datasets are not as they were: one is busy or
-    gone, or the test dataset has other entries.
+    gone, the test dataset has other entries, or an entry has another line than the version's training began with.
     """
     found = datasets.of_project(connection, project_id)
     train, test = found.get(DatasetType.TRAIN), found.get(DatasetType.TEST)
@@ -33,10 +36,12 @@ def move_test_images(connection: Connection, project_id: int, source_refs: Seque
         return False
     if test is not None and (held := entries.count(connection, test.id)):
         return held == len(source_refs) == len(entries.positions(connection, test.id, source_refs))
+    chosen = sorted(entries.positions(connection, train.id, source_refs).values())
+    if versions.relabelled(connection, version_id, chosen):
+        return False
     if test is None:
         status = DatasetStatus.CREATE_COMPLETE
         test = datasets.create(connection, project_id, DatasetType.TEST, status, DATASET_CREATED_EMPTY, now)
-    chosen = sorted(entries.positions(connection, train.id, source_refs).values())
     updating = DatasetStatus.UPDATE_IN_PROGRESS
     for dataset in (train, test):
         datasets.change_status(connection, dataset.id, updating, DATASET_IN_PROGRESS[updating], now)

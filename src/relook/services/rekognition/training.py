@@ -130,7 +130,7 @@ class Training:
             return
         chosen = [line.source_ref for line in testing if isinstance(line, Entry)]
         with self._store.write() as connection:
-            moved = move_test_images(connection, version.project_id, chosen, self._clock())
+            moved = move_test_images(connection, version.project_id, version.id, chosen, self._clock())
         if not moved:
             context.log("the project's datasets have changed since: the test images stay where they are")
 
@@ -146,7 +146,7 @@ class Training:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, BlobError) and not isinstance(error, NoRoom):
                 gone = f"An image that was there when the images were checked cannot be read any more: {error}"
-                outcome = refused(reviewed.outcome, both=ContentError.FAILED_IMAGES_COPY)
+                outcome = refused(reviewed.outcome, ContentError.FAILED_IMAGES_COPY)
                 raise self._refused(context, version, outcome, [gone]) from error
             raise
         for note in (*reviewed.warnings, *result.notes, *_of_split(version, result)):

@@ -14,7 +14,7 @@ from relook.core.custom_labels.judging import ImageFacts
 from relook.core.custom_labels.manifest import Dropped, Entry, read_line, read_manifest
 from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.snapshots import UsedImage
-from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide
+from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide, out_of_reach
 from relook.jobs.api import JobContext, JobFailed
 from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES, too_large
@@ -76,26 +76,9 @@ class Reviewed:
         return found
 
 
-def refused(
-    outcome: Outcome,
-    *,
-    training: ContentError | None = None,
-    testing: ContentError | None = None,
-    both: ContentError | None = None,
-) -> Outcome:
-    """The outcome with these errors, of one set or of both, and no others."""
-    found = outcome.summary
-    summary = replace(
-        found,
-        training=replace(found.training, errors=_given(training)),
-        testing=replace(found.testing, errors=_given(testing)),
-        errors=_given(both),
-    )
-    return replace(outcome, plan=None, summary=summary)
-
-
-def _given(error: ContentError | None) -> tuple[ContentError, ...]:
-    return () if error is None else (error,)
+def refused(outcome: Outcome, error: ContentError) -> Outcome:
+    """What there was a plan for, with this error of both sets."""
+    return replace(outcome, plan=None, summary=replace(outcome.summary, errors=(error,)))
 
 
 def labelled_boxes(entry: Entry) -> tuple[LabelledBox, ...]:
@@ -130,8 +113,8 @@ class Planner:
             for name, lines in (("training", training), ("test", testing or ()))
         ]
         if any(errors):
-            outcome = self._decide(training, testing, version, {})
-            return Reviewed(refused(outcome, training=errors[0], testing=errors[1]), {})
+            outcome = out_of_reach(training, testing, train_error=errors[0], test_error=errors[1], limits=self._limits)
+            return self._reviewed(outcome, {}, self._left_out(training, testing, {}))
         if any(len(lines) > self._limits.rows for lines in (training, testing or ())):
             return self._reviewed(self._decide(training, testing, version, {}), {})
         entries = [line for line in (*training, *(testing or ())) if isinstance(line, Entry)]
@@ -143,9 +126,14 @@ class Planner:
                 context.progress("checking the images", done, len(wanted))
         training = [looked.checked(line) for line in training]
         testing = None if testing is None else [looked.checked(line) for line in testing]
-        told = left_out("training", training, looked.faults, self._limits.share)
-        told += left_out("test", testing or (), looked.faults, self._limits.share)
+        told = self._left_out(training, testing, looked.faults)
         return self._reviewed(self._decide(training, testing, version, looked.contents), looked.facts, told)
+
+    def _left_out(
+        self, training: Sequence[Line], testing: Sequence[Line] | None, faults: Mapping[str, str]
+    ) -> list[str]:
+        sets = (("training", training), ("test", testing or ()))
+        return [sentence for name, lines in sets for sentence in left_out(name, lines, faults, self._limits.share)]
 
     def _reviewed(self, outcome: Outcome, facts: dict[str, ImageFacts], told: Sequence[str] = ()) -> Reviewed:
         return Reviewed(outcome, facts, tuple(told), tuple(reasons(outcome, self._limits)))

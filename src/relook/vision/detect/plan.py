@@ -123,8 +123,8 @@ def hold_out(
     images: Sequence[LabelledImage], seed: int, copy_of: npt.NDArray[np.int64] | None = None
 ) -> tuple[list[int], list[int]]:
     """Positions to learn from and positions to choose by. No label loses more than a quarter of its images; of fewer
-    than FEWEST_FOR_HOLDING images none is held out. `copy_of` (images,) is the position of the first copy of the same
-    picture: copies stay together, and up to twice as many are held out for that."""
+    than FEWEST_FOR_HOLDING images, or where no box would be held out, none is. `copy_of` (images,) is the position of
+    the first copy of the same picture: copies stay together, and up to twice as many are held out for that."""
     everything = list(range(len(images)))
     if len(images) < FEWEST_FOR_HOLDING:
         return everything, []
@@ -144,6 +144,8 @@ def hold_out(
         if room and all(left[label] - count >= least[label] for label, count in lost.items()):
             held += unit
             left.subtract(lost)
+    if not any(labels[at] for at in held):
+        return everything, []  # by no box all weights are equally good
     chosen = set(held)
     return [at for at in everything if at not in chosen], sorted(held)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,7 @@ def train(
     """
     if task is not LabelTask.DETECTION:
         raise ValueError(f"a detector learns no {task}")
-    if importlib.util.find_spec("torch") is None:
-        raise TrainingError(NEEDS_TORCH)
+    _load_torch()
     if not any(image.boxes for image in training):
         raise TrainingError("none of the training images has a box: there is nothing to learn to find")
     options = options or Options()
@@ -76,6 +76,17 @@ def train(
     outcome = job.learn(seen, begin + plan.training_seconds(seconds, len(test)), progress)
     graph = export(start.architecture(len(labels)), outcome.weights, size)
     return job.finish(graph, outcome, test, seen, output, progress)
+
+
+def _load_torch() -> None:
+    if find_spec("torch") is None:
+        raise TrainingError(NEEDS_TORCH)
+    try:
+        import_module("torch")
+    except (ImportError, OSError) as error:
+        raise TrainingError(
+            f"training an object detector needs PyTorch, which is installed here, but cannot be loaded ({error})"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +213,8 @@ class _Job:
             notes.append("There are too few training images to hold some out: the last step was taken.")
         else:
             notes.append(
-                "No training image could be held out without taking too many of a label or of one picture's copies: "
-                "the last step was taken."
+                "No training image could be held out without taking too many of a label or of one picture's copies, "
+                "or without choosing by images that have no box: the last step was taken."
             )
         return notes
 

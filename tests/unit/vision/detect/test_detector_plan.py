@@ -33,6 +33,12 @@ def test_few_images_are_all_learned_from_and_many_lose_a_few() -> None:
     assert len(plan.hold_out([labelled("a")] * 2000, 0)[1]) == plan.MOST_HELD
 
 
+def test_nothing_is_held_out_where_no_box_would_be() -> None:
+    for seed in range(5):
+        assert plan.hold_out([labelled("once")] + [labelled()] * 39, seed) == (list(range(40)), [])
+        assert plan.hold_out([labelled("a")] * 20 + [labelled()] * 20, seed)[1]
+
+
 def test_copies_are_held_out_together_or_not_at_all() -> None:
     copy_of = np.arange(40)
     copy_of[20:26] = 20  # too many to be held out

@@ -77,25 +77,43 @@ print(answer.width, answer.height)
 
 
 def test_training_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from drawn_boxes import LABELS, pictures
-
     from relook.vision.detect import train as training
-    from relook.vision.label_trainer import label_trainer
-    from relook.vision.labelled import LabelTask
     from relook.vision.samples import TrainingError
 
-    monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
     with pytest.raises(TrainingError, match=r"needs PyTorch, .*relook\[train\]"):
-        label_trainer(tmp_path)(
-            pictures(0, 2),
-            [],
-            task=LabelTask.DETECTION,
-            labels=LABELS,
-            output=tmp_path / "model",
-            seed=1,
-            seconds=60,
-            progress=lambda stage, done, of: None,
-        )
+        _train(tmp_path)
+
+
+def test_training_says_why_pytorch_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from relook.vision.detect import train as training
+    from relook.vision.samples import TrainingError
+
+    def broken(name: str) -> object:
+        raise OSError("libtorch_cpu.so: no such file")
+
+    monkeypatch.setattr(training, "find_spec", lambda name: object())
+    monkeypatch.setattr(training, "import_module", broken)
+    with pytest.raises(TrainingError, match=r"cannot be loaded \(libtorch_cpu\.so: no such file\)"):
+        _train(tmp_path)
+
+
+def _train(folder: Path) -> None:
+    from drawn_boxes import LABELS, pictures
+
+    from relook.vision.label_trainer import label_trainer
+    from relook.vision.labelled import LabelTask
+
+    label_trainer(folder)(
+        pictures(0, 2),
+        [],
+        task=LabelTask.DETECTION,
+        labels=LABELS,
+        output=folder / "model",
+        seed=1,
+        seconds=60,
+        progress=lambda stage, done, of: None,
+    )
 
 
 def _zeros(shape: tuple[int, ...]) -> object:
