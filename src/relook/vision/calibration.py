@@ -19,6 +19,8 @@ than the 16 % of a normal distribution lie beyond it. `python -m bench products`
 LEAST_SPREAD = 0.05
 """Normals that are all but the same leave it at this: the next one is not, and scores must not come too near to 1."""
 _RESAMPLINGS = 100
+_LEAST_STEP = 1e-6
+"""Of a Newton step: where less than this still raises the loss, rounding is all that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,32 @@ class Calibration:
 
 def fit_platt(raw: Floats, anomalous: Labels, shrinkage: float = 1.0) -> Calibration:
     """Logistic regression of the label on the raw score, by Newton steps, with smoothed targets (Platt, 1999) and an
-    L2 penalty of `shrinkage` on the slope of the standardised score."""
+    L2 penalty of `shrinkage` on the slope of the standardised score.
+
+    A step that would raise the loss is halved: where few images have the label and are told well, whole ones run away.
+    """
     centre, spread = float(raw.mean()), float(raw.std()) + 1e-9
     z = (raw - centre) / spread
     positives, negatives = int(anomalous.sum()), int((~anomalous).sum())
     target = np.where(anomalous, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     slope, offset = 1.0, 0.0
+
+    def loss(slope: float, offset: float) -> float:
+        t = slope * z + offset
+        return float((np.logaddexp(0, t) - target * t).sum()) + shrinkage * slope**2 / 2
+
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(slope * z + offset, -30, 30)))
         error, weight = p - target, p * (1 - p) + 1e-9
         gradient = np.array([error @ z + shrinkage * slope, error.sum()])
         curvature = np.array([[(weight * z) @ z + shrinkage, weight @ z], [weight @ z, weight.sum()]])
         step = np.linalg.solve(curvature, gradient)
-        slope, offset = slope - float(step[0]), offset - float(step[1])
+        part, now = 1.0, loss(slope, offset)
+        while loss(slope - part * step[0], offset - part * step[1]) > now and part > _LEAST_STEP:
+            part /= 2
+        if part <= _LEAST_STEP:
+            break
+        slope, offset = slope - part * float(step[0]), offset - part * float(step[1])
     slope = max(slope, 0.1)  # a score that ranks the wrong way round must still be increasing
     return Calibration(slope / spread, offset - slope * centre / spread)
 

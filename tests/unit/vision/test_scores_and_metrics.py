@@ -124,3 +124,12 @@ def test_the_steady_threshold_varies_less_between_draws_than_the_best() -> None:
     steady = [steady_threshold(raw, labels, seed=0) for raw in draws]
     assert np.std(steady) < 0.8 * np.std(best)
     assert np.mean(steady) == pytest.approx(np.mean(best), abs=0.3)
+
+
+@pytest.mark.parametrize(("anomalies", "normals", "apart"), [(4, 100, 10), (6, 200, 12), (10, 390, 20), (5, 145, 16)])
+def test_few_anomalies_told_well_are_calibrated_between_0_and_1(anomalies: int, normals: int, apart: float) -> None:
+    rng = np.random.default_rng(0)
+    raw = np.concatenate([rng.normal(0, 1, normals), rng.normal(apart, 1, anomalies)])
+    found = fit_platt(raw, np.arange(len(raw)) >= normals)
+    assert found.apply(0) < 0.1
+    assert found.apply(apart) > 0.6

@@ -173,19 +173,18 @@ def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernels: Sequence[
     repeats = REPEATS if len(problem.images) <= REPEATED_UP_TO else 1
     held_out = [_held_out(problem, kernel, len(look.flips), repeat) for repeat in range(repeats)]
     best: Candidate | None = None
+    judged = problem.part(problem.judged)
+    truths = np.tile(judged.truths, (repeats, 1))
     for at, strength in enumerate(STRENGTHS):
         logits = np.stack([each[at] for each in held_out])
-        scaling = regression.calibrate(logits.reshape(-1, logits.shape[2]), _repeated(problem, repeats), problem.single)
-        area, information = judge(problem, logits, scaling)
+        asked = logits[:, problem.judged]
+        scaling = regression.calibrate(asked.reshape(len(truths), -1), truths, problem.single, repeats)
+        area, information = judge(judged, asked, scaling)
         found = Candidate(look, recipe, strength, scaling, logits, area, information)
         if best is None or found.quality > best.quality + 1e-9:
             best = found
     assert best is not None
     return best
-
-
-def _repeated(problem: LabelProblem, repeats: int) -> npt.NDArray[np.bool_]:
-    return np.tile(problem.truths, (repeats, 1))
 
 
 def _held_out(problem: LabelProblem, kernel: Matrix, flips: int, repeat: int) -> list[Matrix]:

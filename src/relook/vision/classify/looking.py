@@ -39,30 +39,30 @@ SAMPLED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Memories:
-    """`members` are the positions of the images that each bank was made from, `names` what labels these have."""
+    """`members` are the pictures that each bank was made from, by `copy_of`; `names` what labels these have."""
 
     names: tuple[str, ...]
     projection: Projection
     banks: tuple[MemoryBank, ...]
     members: tuple[Positions, ...]
 
-    def describe(self, patches: Floats, at: int | None) -> Blocks:
+    def describe(self, patches: Floats, picture: int | None) -> Blocks:
         """The evidence of all groups from `patches` (cells, channels).
 
-        For image `at` of the training images every bank goes without one image: its own group's without itself, and
+        For a `picture` of the training images every bank goes without one: its own group's without itself, and
         the others' without another one, or held-out images would be known by what only their own group lacks.
         """
         embedding = patches @ self.projection.weight + self.projection.bias
-        place = self._place(at)
+        place = self._place(picture)
         found: Blocks = {}
         for group, (bank, members) in enumerate(zip(self.banks, self.members, strict=True)):
             known = bank if place is None else bank.without(int(members[place % len(members)]))
             found |= evidence(embedding, known, group)
         return found
 
-    def _place(self, at: int | None) -> int | None:
-        """Where the image stands among those of its group; None when it is in no bank."""
-        places = [np.flatnonzero(members == at) for members in self.members]
+    def _place(self, picture: int | None) -> int | None:
+        """Where the picture stands among those of its group; None when it is in no bank."""
+        places = [np.flatnonzero(members == picture) for members in self.members]
         return next((int(place[0]) for place in places if len(place)), None)
 
 
@@ -100,7 +100,7 @@ def look(
     for at, patches in enumerate(extractor.each(mirrored)):
         blocks = pooled(patches, extractor.grid)
         if memories is not None:
-            blocks |= memories.describe(patches, at // len(flips))
+            blocks |= memories.describe(patches, int(problem.copy_of[at // len(flips)]))
         rows.append(blocks)
         if at % len(flips) == 0:
             step()
@@ -122,7 +122,8 @@ def _remember(problem: LabelProblem, extractor: Extractor, step: Step) -> Memori
     for patches, origin in zip(sampled, source, strict=True):
         embedding = patches @ projection.weight + projection.bias
         banks.append(greedy_coreset(embedding, origin, ROWS // len(members), np.random.default_rng([problem.seed, 53])))
-    return Memories(tuple(_name(problem, group) for group in members), projection, tuple(banks), members)
+    pictures = tuple(problem.copy_of[group] for group in members)
+    return Memories(tuple(_name(problem, group) for group in members), projection, tuple(banks), pictures)
 
 
 def _name(problem: LabelProblem, members: Positions) -> str:
@@ -132,7 +133,7 @@ def _name(problem: LabelProblem, members: Positions) -> str:
 
 
 def _sample(problem: LabelProblem, members: Positions, extractor: Extractor, step: Step) -> tuple[Floats, Positions]:
-    """Patches of the images at `members`, of each as many, and the position of the image that each is from."""
+    """Patches of the images at `members`, of each as many, and the picture that each is from."""
     share = max(1, SAMPLED // len(members))
     parts, source = [], []
     images: Sequence[int] = [int(at) for at in members]
@@ -140,7 +141,7 @@ def _sample(problem: LabelProblem, members: Positions, extractor: Extractor, ste
     for at, patches in zip(images, stream, strict=True):
         drawn = np.random.default_rng([problem.seed, 54, at]).permutation(len(patches))[:share]
         parts.append(patches[drawn])
-        source.append(np.full(len(drawn), at))
+        source.append(np.full(len(drawn), problem.copy_of[at]))
         step()
     return np.concatenate(parts), np.concatenate(source)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision.labelled import LabelledImage, LabelTask
+from relook.vision.samples import TrainingError
 
 Flags = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
@@ -20,6 +21,8 @@ FEWEST_OF_GROUP = 4
 COMPARED = 400
 COMPARED_OF_LABEL = 4
 MOST_COMPARED = 800
+MOST_ALIKE = 0.1
+"""Part of a label's images that has to be left when copies are counted once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,16 @@ class LabelProblem:
         usable = 2 <= len(members) <= MOST_GROUPS and min(len(each) for each in members) >= FEWEST_OF_GROUP
         return members if usable else []
 
+    @property
+    def judged(self) -> Positions:
+        """The images whose held-out answers tell something. Of a label out of many that a single picture has they do
+        not: held out, it is asked of heads that have never seen its label."""
+        pictures = [len(np.unique(self.copy_of[self.truths[:, at]])) for at in range(len(self.labels))]
+        known = np.array(pictures) >= 2
+        if not self.single or known.sum() < 2:
+            return np.arange(len(self.images))
+        return np.flatnonzero(self.truths[:, known].any(1))
+
     def part(self, positions: Positions) -> LabelProblem:
         """Only these images."""
         images = [self.images[int(at)] for at in positions]
@@ -52,9 +65,26 @@ class LabelProblem:
 def problem_of(
     images: Sequence[LabelledImage], labels: Sequence[str], copy_of: Positions, task: LabelTask, seed: int
 ) -> LabelProblem:
-    """With the truths of `images`; a label that is none of `labels` is not looked at."""
+    """With the truths of `images`; a label that is none of `labels` is not looked at. Raises TrainingError where there
+    is only one image."""
+    if len(images) < 2:
+        raise TrainingError("there is only one training image; add others to the training dataset")
     truths = truths_of(images, labels)
+    copy_of = _told_apart(copy_of, truths)
     return LabelProblem(images, tuple(labels), truths, copy_of, task is LabelTask.SINGLE_LABEL, seed)
+
+
+def _told_apart(copy_of: Positions, truths: Flags) -> Positions:
+    """`copy_of`, but where hardly any picture of a label would be left, its images are no copies but things that look
+    alike, such as blank pictures: each is then one of its own."""
+    found = copy_of.copy()
+    for has in (*truths.T, np.ones(len(truths), bool)):
+        members = np.flatnonzero(has)
+        if len(members) >= FOLDS and len(np.unique(copy_of[members])) < max(2, MOST_ALIKE * len(members)):
+            found[members] = members
+    if len(np.unique(found)) < 2:
+        return np.arange(len(found))
+    return found
 
 
 def truths_of(images: Sequence[LabelledImage], labels: Sequence[str]) -> Flags:
@@ -86,6 +116,7 @@ def compared(problem: LabelProblem) -> Positions:
     if len(problem.images) <= wanted:
         return np.arange(len(problem.images))
     order = np.random.default_rng([problem.seed, 51]).permutation(len(problem.images))
+    kept = [] if problem.single else _of_each(problem, order, wanted)
     seen: Counter[bytes] = Counter()
     turn = np.empty(len(order), np.int64)
     for at in order:
@@ -94,4 +125,17 @@ def compared(problem: LabelProblem) -> Positions:
         seen[sort] += 1
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
+    turn[kept] = -1
     return np.sort(np.lexsort((place, turn))[:wanted])
+
+
+def _of_each(problem: LabelProblem, order: Positions, wanted: int) -> list[int]:
+    """Half of those wanted, of each label as many: sets of labels can be so many that each is there once, and a rare
+    label then hardly ever."""
+    share = wanted // (2 * len(problem.labels))
+    kept: set[int] = set()
+    for label in np.argsort(problem.truths.sum(0), kind="stable"):
+        having = [int(at) for at in order if problem.truths[at, label]]
+        missing = share - sum(at in kept for at in having)
+        kept.update([at for at in having if at not in kept][: max(0, missing)])
+    return sorted(kept)

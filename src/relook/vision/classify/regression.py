@@ -19,6 +19,8 @@ Flags = npt.NDArray[np.bool_]
 
 RANK = 1e-9
 """Part of the largest square of a principal axis from which on an axis counts."""
+THIN = 3
+"""Held-out images with a label, or without, below which it is not calibrated by itself."""
 _STEPS = 150
 _TOLERANCE = 1e-4
 _LEAST = 1e-300
@@ -103,12 +105,21 @@ def fit_reduced(values: Matrix, truths: Flags, strength: float, single: bool) ->
     return Linear(values.T @ (axes / roots) @ found.weight, found.bias)
 
 
-def calibrate(logits: Matrix, truths: Flags, single: bool) -> Scaling:
-    """From held-out `logits` (images, labels): one slope for all labels of one decision (Guo et al., 2017), every label
-    its own where they stand apart (Platt, 1999). Targets are smoothed, so that nothing is ever called certain."""
+def calibrate(logits: Matrix, truths: Flags, single: bool, repeats: int = 1) -> Scaling:
+    """From held-out `logits` (images, labels), each image there `repeats` times: one slope for all labels of one
+    decision (Guo et al., 2017), every label its own where they stand apart (Platt, 1999). Targets are smoothed, so that
+    nothing is ever called certain.
+
+    Labels that hardly any of these images has, or lacks, are calibrated by all labels together: of themselves these
+    images tell nothing.
+    """
     labels = truths.shape[1]
     if not single:
         each = [fit_platt(logits[:, at], truths[:, at]) for at in range(labels)]
+        having = truths.sum(0)
+        if (thin := np.minimum(having, len(truths) - having) < repeats * THIN).any():
+            together = fit_platt(logits.ravel(), truths.ravel())
+            each = [together if alone else one for one, alone in zip(each, thin, strict=True)]
         return Scaling(np.array([one.slope for one in each]), np.array([one.offset for one in each]))
     doubt = 1 / (len(truths) + 2)
     target = np.where(truths, 1 - doubt, doubt / max(1, labels - 1))
@@ -129,11 +140,12 @@ def scores(logits: Matrix, scaling: Scaling, single: bool) -> Matrix:
 
 
 def information(logits: Matrix, truths: Flags, scaling: Scaling, single: bool) -> float:
-    """1 - log-loss over that of knowing nothing, every label counting alike; 0 at worst. Labels apart are compared
-    with saying always how frequent they are, and those that all images have or none are left out."""
+    """1 - log-loss over that of knowing nothing, every label that an image has counting alike; 0 at worst. Labels apart
+    are compared with saying always how frequent they are, and those that all images have or none are left out."""
     scaled = scaling.slope * logits + scaling.offset
     if single:
-        loss = -float((balance(truths, single) * truths * log_softmax(scaled, axis=1)).sum()) / len(truths)
+        total = -float((balance(truths, single) * truths * log_softmax(scaled, axis=1)).sum())
+        loss = total / len(truths) * int(truths.shape[1]) / int(truths.any(0).sum())
         return max(0.0, 1 - loss / float(np.log(truths.shape[1])))
     share = truths.mean(0)
     known = (share > 0) & (share < 1)

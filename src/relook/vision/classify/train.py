@@ -44,6 +44,8 @@ FLIPS: tuple[tuple[Flip, ...], ...] = (
 """Ways to show images mirrored too: left and right exchanged; that, top and bottom, and both."""
 MOST_FLIPPED = 1600
 """Images, mirrored ones included, beyond which mirroring is not tried: there are enough, and the time grows."""
+MOST_TAUGHT = 4000
+"""The same of all training images, where candidates are compared on a part of them: the last lesson holds them all."""
 _LEAST_GAIN = 0.001
 """In quality, for which mirrored copies are learned from."""
 _MATH_THREADS = 1
@@ -204,7 +206,7 @@ class _Job:
             images = len(flips) * len(problem.images)
             again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
             foreseen = self.budget.foreseen(images + again, chosen.look.size, alone=self.tests)
-            if images > MOST_FLIPPED or not self.budget.allows(foreseen):
+            if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(foreseen):
                 break
             memories = chosen.look.memories if chosen.recipe.groups else None
             seen = self._look(problem, chosen.look.size, flips, f"mirrored {len(flips)}", False, memories)

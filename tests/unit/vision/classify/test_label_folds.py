@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from labelled_pictures import shapes, striped
 
 from relook.vision.classify import problem as problems
-from relook.vision.classify.problem import FOLDS, LabelProblem, compared, deal
-from relook.vision.labelled import LabelledImage
+from relook.vision.classify.problem import COMPARED, FOLDS, LabelProblem, compared, deal, problem_of
+from relook.vision.labelled import LabelledImage, LabelTask
+from relook.vision.samples import TrainingError
 
 
 def problem(counts: list[int], copies: dict[int, int] | None = None, seed: int = 0) -> LabelProblem:
@@ -82,3 +85,30 @@ def test_a_part_keeps_what_belongs_together() -> None:
     assert [image.labels for image in part.images] == [("cross",), ("ring",)]
     assert part.truths.tolist() == [[False, False, True], [True, False, False]]
     assert part.copy_of.tolist() == [5, 0]
+
+
+def test_a_picture_that_alone_has_its_label_is_not_judged_by() -> None:
+    truths = np.eye(3, dtype=bool)[[0] * 6 + [1] * 6 + [2, 2]]
+    copy_of = np.array([*range(12), 12, 12])
+    images = [LabelledImage(str(at), bytes, ()) for at in range(14)]
+    found = LabelProblem(images, ("a", "b", "c"), truths, copy_of, True, 1)
+    assert found.judged.tolist() == list(range(12))
+    assert len(replace(found, single=False).judged) == 14
+
+
+def test_pictures_that_all_look_alike_are_no_copies() -> None:
+    images = [LabelledImage(str(at), bytes, ("ab"[at % 2],)) for at in range(12)]
+    found = problem_of(images, ("a", "b"), np.zeros(12, np.int64), LabelTask.SINGLE_LABEL, 1)
+    assert len(np.unique(deal(found, 0))) > 1
+    with pytest.raises(TrainingError, match="only one training image"):
+        problem_of(images[:1], ("a", "b"), np.zeros(1, np.int64), LabelTask.MULTI_LABEL, 1)
+
+
+def test_rare_labels_keep_their_images_among_many_sets_of_labels() -> None:
+    rng = np.random.default_rng(3)
+    truths = rng.random((3000, 20)) < 0.3
+    truths[:, 19] = np.arange(3000) % 200 == 0
+    images = [LabelledImage(str(at), bytes, ()) for at in range(3000)]
+    part = compared(LabelProblem(images, tuple(map(str, range(20))), truths, np.arange(3000), False, 1))
+    assert len(part) == COMPARED
+    assert truths[part, 19].sum() >= 10

@@ -103,3 +103,10 @@ def test_labels_that_all_images_have_tell_nothing() -> None:
     truths = np.ones((10, 2), bool)
     scaling = regression.Scaling(np.ones(2), np.zeros(2))
     assert regression.information(np.zeros((10, 2)), truths, scaling, single=False) == 0.0
+
+
+def test_a_label_that_no_judged_image_has_costs_no_information() -> None:
+    truths = np.eye(3, dtype=bool)[[0, 1] * 20]
+    logits = np.where(truths, 4.0, -4.0)
+    scaling = regression.calibrate(logits, truths, single=True)
+    assert regression.information(logits, truths, scaling, single=True) > 0.9

@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
-from relook.vision.calibration import fit_platt
 from relook.vision.classify import candidates, regression
 from relook.vision.classify.candidates import STATISTICS, Candidate
 from relook.vision.classify.exporting import Head
 from relook.vision.classify.looking import Look
-from relook.vision.classify.problem import Flags, LabelProblem, Positions, deal
+from relook.vision.classify.problem import LabelProblem, Positions, deal
 from relook.vision.classify.regression import Scaling
 from relook.vision.classify.tuning import graphs
 from relook.vision.classify.tuning.pictures import Pictures
@@ -43,8 +42,6 @@ MOST_ASKED = 400
 """Images of a fold that are asked, at most."""
 SMALLEST_LONG_SIDE = 128
 """Pixels: images are neither enlarged beyond it nor, where there is little time, shrunk below."""
-THIN = 3
-"""Held-out images with a label, or without, below which it is not calibrated by itself."""
 _TIMED = 3
 
 NEEDS_TORCH = (
@@ -235,26 +232,17 @@ class Trial:
     def _compared(
         self, held: Positions, logits: npt.NDArray[np.float64], before: npt.NDArray[np.float64]
     ) -> _Comparison:
-        asked = self.problem.part(held)
+        known = np.isin(held, self.problem.judged)
+        if not known.any():
+            known[:] = True
+        asked = self.problem.part(held[known])
 
         def judged(values: npt.NDArray[np.float64]) -> tuple[Scaling, _Quality]:
-            scaling = calibrated(values, asked.truths, asked.single)
+            scaling = regression.calibrate(values, asked.truths, asked.single)
             return scaling, _Quality(*candidates.judge(asked, values[None], scaling))
 
-        scaling, now = judged(logits)
-        return _Comparison(scaling, now, judged(before)[1], len(held), str(self.chosen))
-
-
-def calibrated(logits: npt.NDArray[np.float64], truths: Flags, single: bool) -> Scaling:
-    """As `regression.calibrate`, but labels that hardly any of these images has, or lacks, are calibrated by all labels
-    together: of themselves these images tell nothing."""
-    scaling = regression.calibrate(logits, truths, single)
-    having = truths.sum(0)
-    thin = np.minimum(having, len(truths) - having) < THIN
-    if single or not thin.any():
-        return scaling
-    together = fit_platt(logits.ravel(), truths.ravel())
-    return Scaling(np.where(thin, together.slope, scaling.slope), np.where(thin, together.offset, scaling.offset))
+        scaling, now = judged(logits[known])
+        return _Comparison(scaling, now, judged(before[known])[1], len(asked.images), str(self.chosen))
 
 
 def _head(learned: Sequence[npt.NDArray[np.float32]], scaling: Scaling, single: bool) -> Head:
