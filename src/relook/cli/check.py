@@ -33,7 +33,9 @@ _STYLES = {"info": "dim", "warning": "yellow", "error": "bold red"}
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.data
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object, with all images of every finding.")
-@click.option("--seed", type=int, default=7, show_default=True, help="Of what is drawn by lot in large sets.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=7, show_default=True, help="Of what is drawn by lot in large sets."
+)
 @click.option("--strict", is_flag=True, help=f"Exit with {FOUND} on a finding that is a warning or worse.")
 def check(pictures: tuple[Path, ...], data: Path | None, as_json: bool, seed: int, strict: bool) -> None:
     """Look at PICTURES (folders or Lookout manifests, as `relook demo --images` takes them) before training.

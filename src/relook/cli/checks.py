@@ -54,11 +54,11 @@ def run_checks(data: Path) -> list[Check]:
         cpu,
         threads,
         memory,
-        runtime,
+        lambda: runtime(data),
         lambda: weights(data),
         lambda: detectors(data),
         lambda: disk(data),
-        gpu,
+        lambda: gpu(data),
         lambda: containers(data),
     ]
     return [check() for check in checks]
@@ -158,17 +158,28 @@ def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
     return Check("memory", Status.OK, found)
 
 
-def runtime() -> Check:
-    try:
-        from relook.vision.quiet_openvino import ov
-        from relook.vision.runtime import native_precision
+def runtime(data: Path) -> Check:
+    """What computes, and whether new models can have the precision that the settings of `data` name."""
+    from relook.settings import SettingsError, load
 
-        native = native_precision()
+    try:
+        asked = load(data).precision
+    except SettingsError as error:
+        return _unread("runtime", error)
+    try:
+        from relook.vision.able import precision_lacks
+        from relook.vision.quiet_openvino import ov
+        from relook.vision.runtime import Precision, native_precision
+
+        precision = native_precision() if asked == "auto" else Precision(asked)
+        why = precision_lacks(precision)
     except (ImportError, RuntimeError) as error:
         return Check("runtime", Status.FAIL, f"OpenVINO cannot be used: {error}", "Install it again: make clean setup")
     version = ov.__version__.split("-")[0]
-    found = f"OpenVINO {version} on the CPU; new models compute in {native.value}"
-    return Check("runtime", Status.OK, found)
+    found = f"OpenVINO {version} on the CPU"
+    if why:
+        return Check("runtime", Status.FAIL, f"{found}; new models cannot compute in {precision.value} here", why)
+    return Check("runtime", Status.OK, f"{found}; new models compute in {precision.value}")
 
 
 def weights(data: Path) -> Check:
@@ -232,16 +243,31 @@ def disk(data: Path) -> Check:
     return Check("disk", Status.OK, found)
 
 
-def gpu(devices: Path = Path("/dev")) -> Check:
+def gpu(data: Path, devices: Path = Path("/dev")) -> Check:
+    """Whether there is one, and one can be used where the settings of `data` ask for it."""
+    from relook.settings import SettingsError, load
+
+    try:
+        asked = load(data).device
+    except SettingsError as error:
+        return _unread("gpu", error)
     found = sorted(path.name for path in devices.glob("nvidia[0-9]*"))
-    if not found:
-        return Check("gpu", Status.OK, "no NVIDIA device; none is needed")
+    named = f"NVIDIA: {', '.join(found)}" if found else "no NVIDIA device"
+    if not found and asked != "gpu":
+        return Check("gpu", Status.OK, f"{named}; none is needed")
+    if asked == "cpu":
+        return Check("gpu", Status.OK, f"{named}; models are served on the CPU, as the setting device says")
     from relook.vision.engine import gpu_lacks
 
-    devices_named = f"NVIDIA: {', '.join(found)}"
     if why := gpu_lacks():
-        return Check("gpu", Status.WARN, f"{devices_named}; models are served on the CPU all the same", why)
-    return Check("gpu", Status.OK, f"{devices_named}; models are served there unless the setting device is cpu")
+        if asked == "gpu":
+            return Check("gpu", Status.FAIL, f"{named}; the setting device is gpu: the server does not start", why)
+        return Check("gpu", Status.WARN, f"{named}; models are served on the CPU all the same", why)
+    return Check("gpu", Status.OK, f"{named}; models are served there unless the setting device is cpu")
+
+
+def _unread(name: str, error: Exception) -> Check:
+    return Check(name, Status.FAIL, "the settings cannot be read", str(error))
 
 
 def containers(data: Path) -> Check:
@@ -253,7 +279,7 @@ def containers(data: Path) -> Check:
     try:
         setting = load(data).container_engine
     except SettingsError as error:
-        return Check("containers", Status.FAIL, "the settings cannot be read", str(error))
+        return _unread("containers", error)
     if setting == "none":
         return Check("containers", Status.OK, "switched off (container_engine is none); built-in runtimes only")
     try:

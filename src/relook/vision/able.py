@@ -19,13 +19,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", type=Device, default=Device.AUTO, help="where models are to be served")
     parser.add_argument("--precision", type=Precision, help="what models are to be trained in")
     options = parser.parse_args(arguments)
-    found = [engine.gpu_lacks() if options.device is Device.GPU else None, _precision_lacks(options.precision)]
+    found = [engine.gpu_lacks() if options.device is Device.GPU else None, precision_lacks(options.precision)]
     said = [why for why in found if why]
     print("; ".join(said))
     return 1 if said else 0
 
 
-def _precision_lacks(precision: Precision | None) -> str | None:
+def precision_lacks(precision: Precision | None) -> str | None:
+    """Why no model can be trained in `precision` here, and the fix; None if one can."""
     if precision is None:
         return None
     return int8.lacking() if precision is Precision.INT8 else runtime.lacks(precision)

@@ -37,9 +37,9 @@ def decode_mask(
 ) -> ClassMap:
     """The class of each pixel of a mask PNG of any mode.
 
-    Pixels less than half opaque, white ones, and black ones that no class claims in a mask with transparency, are
-    background; every other pixel must have a colour of `colours`. Where drawing programs smoothed edges, a mixture of
-    two of these is what it has more of. Raises TrainingError naming `key` otherwise.
+    Pixels less than half opaque, and white ones that no class claims, are background; every other pixel must have a
+    colour of `colours`. Where drawing programs smoothed edges, a mixture of two of these is what it has more of. Raises
+    TrainingError naming `key` otherwise.
     """
     rgba = _decode_rgba(data, key)
     if rgba.shape[:2] != (size.height, size.width):

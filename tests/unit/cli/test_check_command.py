@@ -154,5 +154,10 @@ def test_a_set_of_damaged_pictures_alone_is_a_finding(tmp_path: Path, data: Path
     assert (done.exit_code, "error: damaged: " in done.stdout) == (0, True), done.output
 
 
+def test_a_seed_below_0_is_a_usage_error(tmp_path: Path, data: Path) -> None:
+    done = run(folder_with(tmp_path / "set"), "--data", data, "--seed", "-1")
+    assert (done.exit_code, "--seed" in done.stderr) == (2, True), done.output
+
+
 def test_nothing_to_look_at_is_a_usage_error() -> None:
     assert run().exit_code == 2

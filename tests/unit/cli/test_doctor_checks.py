@@ -9,7 +9,7 @@ import pytest
 
 from relook.cli import checks
 from relook.cli.checks import GIB, Status
-from relook.vision import resnet18, shipped
+from relook.vision import engine, int8, resnet18, runtime, shipped
 from relook.vision.engine import gpu_lacks
 
 XEON = """processor\t: 0
@@ -110,21 +110,61 @@ def test_a_folder_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_gpu_is_seen_but_not_needed(tmp_path: Path) -> None:
-    assert checks.gpu(tmp_path).found == "no NVIDIA device; none is needed"
+    data, devices = tmp_path / "data", tmp_path
+    assert checks.gpu(data, devices).found == "no NVIDIA device; none is needed"
     (tmp_path / "nvidia0").touch()
     (tmp_path / "nvidiactl").touch()
-    found = checks.gpu(tmp_path)
+    found = checks.gpu(data, devices)
     assert found.found.startswith("NVIDIA: nvidia0;")
     opens = gpu_lacks() is None
     assert (found.status is Status.OK, "served there" in found.found) == (opens, opens)
     assert opens or "device cpu" in found.advice
 
 
-def test_the_runtime_of_this_machine_is_named() -> None:
-    found = checks.runtime()
+def test_a_gpu_that_the_settings_ask_for_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "relook.toml").write_text('device = "gpu"\n')
+    monkeypatch.setattr(engine, "gpu_lacks", lambda: "a GPU needs this and that")
+    found = checks.gpu(tmp_path, tmp_path)
+    assert (found.status, found.advice) == (Status.FAIL, "a GPU needs this and that")
+    assert found.found == "no NVIDIA device; the setting device is gpu: the server does not start"
+    monkeypatch.setattr(engine, "gpu_lacks", lambda: None)
+    assert checks.gpu(tmp_path, tmp_path).status is Status.OK
+
+
+def test_a_gpu_that_the_settings_leave_alone_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nvidia0").touch()
+    (tmp_path / "relook.toml").write_text('device = "cpu"\n')
+    monkeypatch.setattr(engine, "gpu_lacks", lambda: pytest.fail("it was looked at"))
+    found = checks.gpu(tmp_path, tmp_path)
+    assert (found.status, "served on the CPU" in found.found) == (Status.OK, True)
+
+
+def test_the_runtime_of_this_machine_is_named(tmp_path: Path) -> None:
+    found = checks.runtime(tmp_path)
     assert found.status is Status.OK
     assert "OpenVINO 20" in found.found
     assert found.found.endswith(("f32", "bf16"))
+
+
+def test_the_precision_of_the_settings_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "relook.toml").write_text('precision = "f32"\n')
+    monkeypatch.setattr(runtime, "native_precision", lambda: runtime.Precision.BF16)
+    found = checks.runtime(tmp_path)
+    assert (found.status, found.found.endswith("new models compute in f32")) == (Status.OK, True)
+    (tmp_path / "relook.toml").write_text('precision = "int8"\n')
+    monkeypatch.setattr(int8, "lacking", lambda: "precision int8 needs this and that")
+    found = checks.runtime(tmp_path)
+    assert (found.status, found.advice) == (Status.FAIL, "precision int8 needs this and that")
+    assert "cannot compute in int8" in found.found
+    monkeypatch.setattr(int8, "lacking", lambda: None)
+    found = checks.runtime(tmp_path)
+    assert (found.status, found.found.endswith("new models compute in int8")) == (Status.OK, True)
+
+
+def test_settings_that_cannot_be_read_fail(tmp_path: Path) -> None:
+    (tmp_path / "relook.toml").write_text('precision = "int4"\n')
+    for found in (checks.runtime(tmp_path), checks.gpu(tmp_path, tmp_path)):
+        assert (found.status, "precision" in found.advice) == (Status.FAIL, True)
 
 
 def test_a_copy_without_weights_is_warned_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
