@@ -86,6 +86,7 @@ def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]], anomalous
         found[members] = members[0] if members else 0
     for label in (False, True):
         members_of = np.flatnonzero(anomalous == label)
-        if len(np.unique(found[members_of])) < max(FOLDS, MOST_ALIKE * len(members_of)):
+        own = np.isin(found[members_of], members_of)  # a copy that is labelled otherwise goes where that one goes
+        if len(np.unique(found[members_of][own])) < max(FOLDS, MOST_ALIKE * len(members_of)):
             found[members_of] = members_of
     return found

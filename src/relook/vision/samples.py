@@ -133,12 +133,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """`hottest` is where the image is farthest from normal: (x, y) in 0..1 of its width and height."""
+    """`hottest` is where the image is farthest from normal: (x, y) in 0..1 of its width and height. `on_mask` says
+    whether that lies on the image's mask, or not more than a cell beside it; None where the image has no defect drawn.
+    """
 
     key: str
     anomalous: bool
     prediction: Prediction
     hottest: tuple[float, float]
+    on_mask: bool | None = None
 
     @property
     def right(self) -> bool:

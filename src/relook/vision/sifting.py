@@ -1,5 +1,5 @@
-"""What training does with the check of its data: its warnings are told, and normals that look like the labelled
-anomalies are not learned from.
+"""What training does with the check of its data: images that cannot be used are refused, warnings are told, and
+normals that look like the labelled anomalies are not learned from.
 
 Normals that are merely strange are told and kept: without labelled anomalies nobody can say whether such a one is a
 mistake or a rare good part, and the model of a clean set is the worse for having lost the latter.
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from relook.vision.backbones import Backbone
 from relook.vision.check import Kind, Report, Severity, check
 from relook.vision.check.report import told
-from relook.vision.naming import listed
+from relook.vision.naming import NAMED, listed
 from relook.vision.runtime import Precision
-from relook.vision.samples import Progress, Sample
+from relook.vision.samples import Progress, Sample, TrainingError
 from relook.vision.survey import FEWEST_NORMALS
 
 MOST_LEFT_OUT = 0.1
@@ -44,12 +44,16 @@ def sift(
     precision: Precision,
     progress: Progress,
 ) -> Sifted:
-    """Check the data, and leave out normals that are likely mislabelled. Nothing of `test` has a part in which."""
+    """Check the data, and leave out normals that are likely mislabelled. Nothing of `test` has a part in which.
+
+    Raises TrainingError, which names them, where images cannot be used.
+    """
 
     def step(stage: str, done: int, total: int) -> None:
         progress(f"check: {stage}", done, total)
 
     report = check(training, test, backbone, seed=seed, precision=precision, progress=step, teaching=True)
+    _refuse_damaged(report)
     suspects = report.alike
     normals = sum(not sample.anomalous for sample in training)
     notes = tuple(_warnings(report))
@@ -71,6 +75,12 @@ def sift(
         f"other normals: {listed(suspects)}."
     )
     return Sifted(_without(training, set(suspects)), (*notes, gone), suspects, report.copies)
+
+
+def _refuse_damaged(report: Report) -> None:
+    wanted = (entry for entry in report.findings if entry.kind is Kind.DAMAGED)
+    if reasons := [told(entry) for entry in wanted if entry.severity is Severity.ERROR]:
+        raise TrainingError(" ".join(reasons[:NAMED]))
 
 
 def _warnings(report: Report) -> list[str]:

@@ -56,6 +56,14 @@ def image_of(sample: Sample) -> Loaded:
         raise TrainingError(f"{sample.key}: {error}") from error
 
 
+def size_in(sample: Sample) -> Size:
+    """The size that `image_of` tells, from the header alone; TrainingError if that shows a broken rule."""
+    try:
+        return size_of(_load(sample))
+    except ImageError as error:
+        raise TrainingError(f"{sample.key}: {error}") from error
+
+
 def pixels_of(sample: Sample) -> Pixels:
     """Its pixels, perhaps shrunk."""
     return image_of(sample).pixels

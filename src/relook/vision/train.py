@@ -32,6 +32,7 @@ from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
 from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
+from relook.vision.localisation import pointed_at
 from relook.vision.looking import Looking
 from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.metrics import PixelCounts, image_metrics
@@ -140,6 +141,7 @@ def train(
         tests, metrics, overlaps, shown = _evaluate(predictor, test, classes, progress)
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
+    figures += training_report.pointing_notes(tests)
     intervals = training_report.as_record(judged, model.held_out)
     hint = (backbone.hint,) if backbone.hint and problem.planted else ()
     notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, model), *hint)
@@ -336,9 +338,10 @@ def _evaluate(
         image = image_of(sample)
         prediction = predictor.predict_loaded(image)
         heat = predictor.heat_map()
-        results.append(TestResult(sample.key, sample.anomalous, prediction, hottest(heat)))
-        gallery.add(results[-1], image.pixels, heat)
         truth = mask_of(sample, classes, image.size) if classes else None
+        on_mask = pointed_at(heat, truth > 0) if truth is not None and truth.any() else None
+        results.append(TestResult(sample.key, sample.anomalous, prediction, hottest(heat), on_mask))
+        gallery.add(results[-1], image.pixels, heat)
         if truth is not None:
             counts.add(predictor.class_map(image.size), truth)
         progress("evaluate", position + 1, len(test))

@@ -13,6 +13,8 @@ from relook.vision.samples import DefectClass, TestResult
 
 WIDE = 0.2
 """An interval wider than this says too little to compare two models."""
+POINTED = 0.5
+"""Of the images with a mask: with fewer pointed at, the figures say little about defects."""
 FEW = 10
 """With fewer images of a label than this, one image moves the figures by a tenth or more."""
 
@@ -45,6 +47,19 @@ def interval_notes(
     if held_out is not None:
         notes.append(_told(held_out, "training images by cross-validation (the threshold was chosen on them)", ()))
     return notes
+
+
+def pointing_notes(tests: Sequence[TestResult]) -> list[str]:
+    """Whether the model looks at the defects: a label can be told from a tray or a shadow, too. Of the images with a
+    mask: how often the hottest point lies on it (the pointing game, Zhang et al., 2018)."""
+    known = [test.on_mask for test in tests if test.on_mask is not None]
+    if not known:
+        return []
+    hits, many = sum(known), len(known)
+    told = f"The hottest point lies on the mask, or a cell beside it, in {hits} of {many} test images with a mask."
+    if hits < POINTED * many:
+        told += " What the labels are told by may not be the defect: look at the heat maps of the others."
+    return [told]
 
 
 def as_record(test: Intervals | None, held_out: Intervals | None) -> dict[str, Any]:

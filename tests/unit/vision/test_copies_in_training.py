@@ -105,3 +105,12 @@ def test_test_images_have_no_part_in_what_counts_as_a_copy() -> None:
         for others in ([], test)
     ]
     assert found[0] == found[1] == ((training[3].key, training[12].key),)
+
+
+def test_anomalies_that_are_all_copies_of_normals_are_dealt_out_like_others() -> None:
+    keys = [str(at) for at in range(24)]
+    anomalous = np.arange(24) >= 20
+    copy_of = copies_among(keys, [(str(at), str(20 + at)) for at in range(4)], anomalous)
+    assert copy_of[20:].tolist() == [20, 21, 22, 23]
+    fold = assign_folds(anomalous, 1, copy_of=copy_of)
+    assert len(set(fold[20:].tolist())) == FOLDS

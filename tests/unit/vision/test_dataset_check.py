@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw, ImageEnhance
 from relook.vision.check import Finding, Kind, Report, Severity, check, groups, run
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
+from relook.vision.check.probes import probe
 from relook.vision.runtime import Precision
-from relook.vision.samples import Sample
+from relook.vision.samples import Sample, TrainingError
 from relook.vision.sifting import Sifted, sift
 from relook.vision.weights import random_backbone
 
@@ -290,6 +291,38 @@ def test_copies_of_test_images_are_told_in_the_training_report() -> None:
     assert copied.key in note
 
 
+@pytest.mark.parametrize("which", ["training", "test"])
+def test_training_refuses_cut_pictures_before_it_computes_anything(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = {"training": parts.samples(0, 12, 0), "test": parts.samples(50, 3, 3)}
+    cut = sets[which][2]
+    sets[which][2] = with_bytes(cut, cut.load()[:2000])
+    monkeypatch.setattr(run, "_seen", lambda *_: pytest.fail("features were computed"))
+    with pytest.raises(TrainingError, match=r"Cannot be used: the PNG is truncated or damaged") as refused:
+        sifted(sets["training"], sets["test"])
+    assert f"({cut.key})" in str(refused.value)
+
+
+def sixteen_bits(sample: Sample, factor: int) -> Sample:
+    grey = np.asarray(image_of(sample).convert("L")).astype(np.uint16)
+    return with_bytes(sample, parts.png(Image.fromarray(grey * factor)))
+
+
+@pytest.mark.parametrize(("factor", "told"), [(257, False), (64, True), (16, True), (4, True), (1, True)])
+def test_16_bit_pictures_that_use_only_their_low_bits_are_told(factor: int, told: bool) -> None:
+    training = [*parts.samples(0, 6, 0), *(sixteen_bits(sample, factor) for sample in parts.samples(6, 6, 0))]
+    report = report_on(training)
+    images = [finding.images for finding in found(report, Kind.LOW_BITS)]
+    assert images == ([tuple(sample.key for sample in training[6:])] if told else [])
+    assert found(report, Kind.BLANK) == found(report, Kind.LOW_CONTRAST) == []
+
+
+def test_a_black_16_bit_picture_is_blank() -> None:
+    training = parts.samples(0, 6, 0)
+    training[2] = sixteen_bits(training[2], 0)
+    report = report_on(training)
+    assert ([len(found(report, kind)) for kind in (Kind.BLANK, Kind.LOW_BITS)]) == [1, 0]
+
+
 def test_unusable_and_empty_pictures_are_named() -> None:
     training = parts.samples(0, 20, 0)
     training[4] = with_bytes(training[4], training[4].load()[:2000])
@@ -336,9 +369,24 @@ def test_nothing_is_asked_of_an_empty_set() -> None:
 
 
 def test_quartiles_do_not_move_with_a_small_defect() -> None:
-    from relook.vision.check.facts import Facts, gather
-
     plain, marked = gather([parts.sample(7, False), parts.sample(7, True)], parts.ignore)
     assert isinstance(plain, Facts)
     assert isinstance(marked, Facts)
     assert np.abs(plain.colours - marked.colours).max() <= 1.0
+
+
+def test_copies_do_not_make_a_cue_of_noise() -> None:
+    rng = np.random.default_rng(0)
+    normals, anomalies = rng.normal(size=(40, 60)), rng.normal(size=(10, 60))
+    values = np.concatenate([normals, np.repeat(anomalies, 4, axis=0)])
+    anomalous = np.arange(80) >= 40
+    copy_of = np.concatenate([np.arange(40), 40 + 4 * np.repeat(np.arange(10), 4)])
+    assert probe("border", values, anomalous, 0).found, "each is known by its copies"
+    assert not probe("border", values, anomalous, 0, copy_of).found
+
+
+def test_a_cue_that_only_two_pictures_have_tells_nothing() -> None:
+    values = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))]) + np.random.default_rng(1).normal(0, 0.1, (20, 2))
+    copy_of = np.array([*range(10), *[10] * 10])
+    outcome = probe("border", values, np.arange(20) >= 10, 0, copy_of)
+    assert (outcome.probe.auroc, outcome.found) == (0.5, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from relook.vision import samples
 from relook.vision.intervals import Intervals, of_images
 from relook.vision.metrics import auroc
 from relook.vision.samples import DefectClass, Prediction
-from relook.vision.training_report import as_record, interval_notes, of_held_out, of_tests, spread
+from relook.vision.training_report import as_record, interval_notes, of_held_out, of_tests, pointing_notes, spread
 
 CRACK = DefectClass("crack", "#23A436")
 
@@ -152,3 +153,13 @@ def test_the_spread_of_raw_scores_is_by_label() -> None:
     raw, anomalous = np.array([1.0, 2.0, 3.0, 7.0]), np.array([False, False, False, True])
     assert spread(raw, anomalous, planted=True) == {"normal": [1, 1.5, 2, 2.5, 3], "planted": [7] * 5}
     assert list(spread(raw, np.zeros(4, bool), planted=False)) == ["normal"]
+
+
+def test_where_the_hottest_points_lie_is_told_with_a_warning_below_half() -> None:
+    tests = [replace(each, on_mask=at < 3) for at, each in enumerate(answers(0, 5))]
+    assert pointing_notes(tests) == [
+        "The hottest point lies on the mask, or a cell beside it, in 3 of 5 test images with a mask."
+    ]
+    few = [replace(each, on_mask=at < 2) for at, each in enumerate(answers(0, 5))]
+    assert pointing_notes(few)[0].endswith("look at the heat maps of the others.")
+    assert pointing_notes(answers(3, 3)) == []

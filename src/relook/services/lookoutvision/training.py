@@ -184,6 +184,7 @@ def _told(test: TestResult) -> dict[str, Any]:
         "Score": prediction.score,
         "Threshold": prediction.threshold,
         "HottestPoint": {"Left": left, "Top": top},
+        **({} if test.on_mask is None else {"HottestPointOnMask": test.on_mask}),
     }
 
 

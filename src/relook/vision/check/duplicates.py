@@ -20,6 +20,7 @@ from scipy.spatial import cKDTree
 from relook.vision.check.facts import THUMB, Facts, thumb
 from relook.vision.check.report import Finding, Kind, Severity
 from relook.vision.images import Pixels
+from relook.vision.repeated import firsts
 from relook.vision.samples import Sample
 
 Floats = npt.NDArray[np.float32]
@@ -68,6 +69,11 @@ class Look:
 def alike(looks: Sequence[Looks]) -> list[list[int]]:
     """Sets of positions, in order, at which the same picture is."""
     return _groups(len(looks), [*_identical(looks), *_alike(looks)])
+
+
+def first_of(looks: Sequence[Looks]) -> npt.NDArray[np.int64]:
+    """(images,) the position of the first image of the same picture."""
+    return firsts(alike(looks), len(looks))
 
 
 def find(entries: Sequence[Entry]) -> list[Finding]:

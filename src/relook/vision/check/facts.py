@@ -39,7 +39,7 @@ class Header:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """`thumb` (64, 64) grey 0..255; `colours` (9,) quartiles of red, green and blue; `contrast` in grey levels, between
-    the hundredth parts of the darkest and the brightest pixels."""
+    the hundredth parts of the darkest and the brightest pixels; `highest` the largest stored value of 16-bit grey."""
 
     sha256: bytes
     length: int
@@ -48,6 +48,7 @@ class Facts:
     thumb: npt.NDArray[np.float16]
     colours: npt.NDArray[np.float32]
     contrast: float
+    highest: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _facts(sample: Sample) -> Facts | Damaged:
         # Quartiles, because a small defect must not move them: what it does to the picture is no shortcut.
         colours=np.percentile(small, (25, 50, 75), axis=0).T.ravel().astype(np.float32),
         contrast=float(high - low),
+        highest=_highest(data),
     )
 
 
@@ -112,6 +114,14 @@ def _header(data: bytes) -> Header:
                 software=_text(exif, _SOFTWARE),
                 taken=_seconds(_text(exif, _DATE)),
             )
+
+
+def _highest(data: bytes) -> int | None:
+    """None for all but 16-bit grey: only there do cameras leave the high bits empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data)) as image:
+            return int(np.asarray(image).max()) if image.mode.startswith("I") else None
 
 
 def _exif(image: Image.Image) -> dict[int, object]:

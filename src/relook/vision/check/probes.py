@@ -15,6 +15,7 @@ from relook.vision.metrics import auroc
 Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.int64]
 
 FEWEST = 8
 """Of each label: with fewer no AUROC says anything."""
@@ -44,17 +45,26 @@ def can_tell(anomalous: Flags) -> bool:
     return min(int(anomalous.sum()), int((~anomalous).sum())) >= FEWEST
 
 
-def probe(cue: str, values: Matrix, anomalous: Flags, seed: int) -> Outcome:
-    """A logistic regression on the leading principal axes of `values` (n, k), in 5 folds, 5 times over."""
+def probe(cue: str, values: Matrix, anomalous: Flags, seed: int, copy_of: Positions | None = None) -> Outcome:
+    """A logistic regression on the leading principal axes of `values` (n, k), in 5 folds, 5 times over.
+
+    Images of one `copy_of` (n,) and label are one picture: held out together, and with one label when these are
+    shuffled. What tells too few pictures apart is taken to tell nothing.
+    """
     rows = _reduced(values)
-    runs = [_out_of_fold(rows, anomalous, seed + repeat) for repeat in range(_REPEATS)]
+    own = np.arange(len(rows)) if copy_of is None else copy_of
+    _, first, picture = np.unique(2 * own + anomalous, return_index=True, return_inverse=True)
+    labels = anomalous[first]
+    if min(int(labels.sum()), int((~labels).sum())) < 2:
+        return Outcome(Probe(cue, 0.5), np.zeros(len(rows)))
+    runs = [_out_of_fold(rows, labels, picture, seed + repeat) for repeat in range(_REPEATS)]
     scores = np.mean(runs, axis=0)
     area = float(np.mean([_area(run, anomalous) for run in runs]))
     if area < HIGH:
         return Outcome(Probe(cue, area), scores)
     rng = np.random.default_rng([seed, 21])
-    shuffled = [rng.permutation(anomalous) for _ in range(_SHUFFLES)]
-    chance = np.array([_area(_out_of_fold(rows, labels, seed), labels) for labels in shuffled])
+    shuffled = [rng.permutation(labels) for _ in range(_SHUFFLES)]
+    chance = np.array([_area(_out_of_fold(rows, some, picture, seed), some[picture]) for some in shuffled])
     deviation = float(chance.std())
     return Outcome(Probe(cue, area, deviation, (area - float(chance.mean())) / max(deviation, 1e-6)), scores)
 
@@ -74,12 +84,14 @@ def _reduced(values: Matrix) -> Matrix:
     return rows
 
 
-def _out_of_fold(rows: Matrix, anomalous: Flags, seed: int) -> Vector:
-    folds = min(_FOLDS, int(anomalous.sum()), int((~anomalous).sum()))
-    scores = np.zeros(len(rows))
-    for fitted, held in StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(rows, anomalous):
+def _out_of_fold(rows: Matrix, labels: Flags, picture: Positions, seed: int) -> Vector:
+    """(n,) scores of `rows` (n, k), which show `picture` (n,); `labels` are the pictures'."""
+    folds = min(_FOLDS, int(labels.sum()), int((~labels).sum()))
+    scores, anomalous = np.zeros(len(rows)), labels[picture]
+    for _, pictures in StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(labels, labels):
+        held = np.isin(picture, pictures)
         model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500)
-        scores[held] = model.fit(rows[fitted], anomalous[fitted]).decision_function(rows[held])
+        scores[held] = model.fit(rows[~held], anomalous[~held]).decision_function(rows[held])
     return scores
 
 

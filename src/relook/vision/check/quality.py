@@ -1,4 +1,4 @@
-"""Images that cannot be used, show nothing, or differ in size."""
+"""Images that cannot be used, show nothing, leave most of their range empty, or differ in size."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ BLANK = 4.0
 FLAT, FLAT_SHARE = 24.0, 1 / 3
 """Little contrast: fewer grey levels than this, and than this share of what is usual in the set."""
 
+SHALLOW = 1 << 14
+"""Values of 16-bit grey: below, less than 64 of the 256 grey levels are left, as of cameras of 10, 12 or 14 bits."""
+
 
 def damaged(samples: Sequence[Sample], looked: Sequence[Facts | Damaged]) -> list[Finding]:
     """One finding for each reason."""
@@ -31,12 +34,13 @@ def damaged(samples: Sequence[Sample], looked: Sequence[Facts | Damaged]) -> lis
 
 
 def flat(samples: Sequence[Sample], facts: Sequence[Facts]) -> list[Finding]:
-    """Blank images, and such of far less contrast than the others."""
+    """Blank images, and such of far less contrast than the others; not those that `shallow` tells of."""
     contrast = np.array([entry.contrast for entry in facts])
     if not len(contrast):
         return []
-    blank = contrast < BLANK
-    low = ~blank & (contrast < min(FLAT, FLAT_SHARE * float(np.median(contrast))))
+    full = np.array([not _is_shallow(entry) for entry in facts])
+    blank = full & (contrast < BLANK)
+    low = full & ~blank & (contrast < min(FLAT, FLAT_SHARE * float(np.median(contrast))))
     findings = []
     for kind, flags, words in (
         (Kind.BLANK, blank, "show nothing: all of the picture has one brightness; take them out"),
@@ -49,6 +53,22 @@ def flat(samples: Sequence[Sample], facts: Sequence[Facts]) -> list[Finding]:
                 Finding(kind, severity, f"Of the images, {len(keys)} {words}.", {"images": len(keys)}, keys)
             )
     return findings
+
+
+def shallow(samples: Sequence[Sample], facts: Sequence[Facts]) -> list[Finding]:
+    """16-bit images of which few grey levels are left, for the high 8 bits are what is looked at."""
+    keys = tuple(sample.key for sample, entry in zip(samples, facts, strict=True) if _is_shallow(entry))
+    if not keys:
+        return []
+    sentence = (
+        f"Of the images, {len(keys)} are 16-bit pictures that use only their low bits: scale them to the full range, "
+        "for training and detection alike."
+    )
+    return [Finding(Kind.LOW_BITS, Severity.WARNING, sentence, {"images": len(keys)}, keys)]
+
+
+def _is_shallow(entry: Facts) -> bool:
+    return entry.highest is not None and 0 < entry.highest < SHALLOW
 
 
 def sizes(samples: Sequence[Sample], facts: Sequence[Facts]) -> list[Finding]:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     DAMAGED = "damaged"
     BLANK = "blank"
     LOW_CONTRAST = "low-contrast"
+    LOW_BITS = "low-bits"
     SIZES = "sizes"
     DUPLICATE = "duplicate"
     LEAKAGE = "leakage"

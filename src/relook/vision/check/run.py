@@ -41,7 +41,7 @@ def check(
     train without the suspects: nothing of `test` has then a part in who they are, MOST_JUDGED normals are judged at
     most, and the report has the copies. Deterministic; time grows with the number of images, memory by some 10 KB an
     image. Shortcuts are looked for in `groups.MOST` images of each label, wrong labels among all normals.
-    Damaged images are findings, not errors.
+    Damaged images are findings, not errors; where there are any, `teaching` computes no features.
     """
     samples = [*training, *test]
     looked = gather(samples, progress)
@@ -51,18 +51,25 @@ def check(
         if isinstance(facts, Facts)
     ]
     with threadpool_limits(limits=1):  # sums over another number of threads differ in the last bit
-        findings = [*quality.damaged(samples, looked), *_of_files(entries)]
+        damaged = quality.damaged(samples, looked)
+        findings = [*damaged, *_of_files(entries)]
         report = Report(len(training), len(test), tuple(findings), copies=_copies(entries) if teaching else ())
-        some = groups.first(entries, seed, not teaching)
-        others = groups.others(entries, some, seed, MOST_JUDGED - groups.MOST if teaching else None)
-        report = _seen(report, some, others, backbone, precision, seed, progress)
+        if not (teaching and damaged):  # they are refused in any case: no time is lost on features
+            some = groups.first(entries, seed, not teaching)
+            others = groups.others(entries, some, seed, MOST_JUDGED - groups.MOST if teaching else None)
+            report = _seen(report, some, others, backbone, precision, seed, progress)
     return replace(report, findings=ordered(report.findings))
 
 
 def _of_files(entries: Sequence[Entry]) -> list[Finding]:
     """What all images are asked, without the backbone."""
     samples, facts = [entry.sample for entry in entries], [entry.facts for entry in entries]
-    return [*quality.flat(samples, facts), *quality.sizes(samples, facts), *duplicates.find(entries)]
+    return [
+        *quality.flat(samples, facts),
+        *quality.shallow(samples, facts),
+        *quality.sizes(samples, facts),
+        *duplicates.find(entries),
+    ]
 
 
 def _copies(entries: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
@@ -100,7 +107,8 @@ def _seen(
 
     def judge_alone(some: Sequence[Entry]) -> dict[str, Suspicion]:
         seen = look(some, border=False)
-        return judge(some, seen, probe(shortcuts.WHOLE, seen.whole, _labels(some), seed) if cues else None)
+        copy_of = duplicates.first_of([entry.facts for entry in some])
+        return judge(some, seen, probe(shortcuts.WHOLE, seen.whole, _labels(some), seed, copy_of) if cues else None)
 
     seen = look(entries, border)
     keys, facts = [entry.sample.key for entry in entries], [entry.facts for entry in entries]

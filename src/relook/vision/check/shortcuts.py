@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.check import probes
+from relook.vision.check import duplicates, probes
 from relook.vision.check.facts import Facts
 from relook.vision.check.probes import Flags, Matrix, Outcome
 from relook.vision.check.report import Finding, Kind, Severity
@@ -39,12 +39,13 @@ def find(
     """The cues that were found, and how all did, the whole picture first. Empty with too few images of a label."""
     if not probes.can_tell(anomalous):
         return [], []
-    whole = probes.probe(WHOLE, views.whole, anomalous, seed)
+    copy_of = duplicates.first_of(facts)
+    whole = probes.probe(WHOLE, views.whole, anomalous, seed, copy_of)
     outcomes, findings = [whole], []
     for cue in _cues(facts, views):
         if not (cue.values.std(0) > 1e-9).any():
             continue  # the same in all images
-        outcome = probes.probe(cue.name, cue.values, anomalous, seed)
+        outcome = probes.probe(cue.name, cue.values, anomalous, seed, copy_of)
         outcomes.append(outcome)
         if outcome.found:
             findings.append(_finding(cue, outcome, whole, keys, anomalous))

@@ -15,7 +15,7 @@ from relook.vision.mask_views import MaskViews, Truth, truth_of
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
 from relook.vision.samples import Sample, Task
-from relook.vision.survey import image_of, mask_of
+from relook.vision.survey import mask_of, size_in
 
 SUSPECT_SHARE = 0.01
 """Part of an anomalous image's cells that is taken for the defect."""
@@ -54,7 +54,7 @@ class LabelledHead:
 
 
 def _drawn(problem: Problem, sample: Sample, grid: Size) -> Truth | None:
-    mask = mask_of(sample, problem.classes, image_of(sample).size)
+    mask = mask_of(sample, problem.classes, size_in(sample))
     return None if mask is None else truth_of(mask, grid, len(problem.classes))
 
 

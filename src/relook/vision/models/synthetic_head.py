@@ -13,7 +13,7 @@ from relook.vision.mask_views import MaskViews, truth_of
 from relook.vision.models.base import Cells, Learned, Step
 from relook.vision.planted import PLANTED
 from relook.vision.problem import Problem
-from relook.vision.survey import image_of, mask_of
+from relook.vision.survey import mask_of, size_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SyntheticHead:
         masks = MaskViews(problem.anomalous, problem.fold, 1, problem.seed)
         for at, fine, coarse in cells.each():
             sample = problem.samples[at]
-            mask = mask_of(sample, (PLANTED,), image_of(sample).size)
+            mask = mask_of(sample, (PLANTED,), size_in(sample))
             assert mask is not None
             masks.add(at, truth_of(mask, cells.grid, 1), fine, coarse)
             step()
