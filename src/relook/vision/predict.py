@@ -119,6 +119,8 @@ class Predictor:
         winner = np.zeros(best.shape, np.uint8)
         for at in range(1, logits.shape[1]):
             over = (logits[:, at] - logits[:, 0]).reshape(grid.height, grid.width)
+            if over.max() <= 0:
+                continue  # nor is anything between its cells
             plane = np.asarray(Image.fromarray(over).resize(smooth, Image.Resampling.BILINEAR))
             better = plane > best
             winner[better] = at
