@@ -51,6 +51,20 @@ def test_without_torch_it_says_what_to_install_and_leaves_nothing(teacher: Path,
     assert not (tmp_path / "out").exists()
 
 
+def test_a_torch_that_cannot_be_loaded_is_named(teacher: Path, tmp_path: Path) -> None:
+    broken = """
+from relook.vision import torch_there
+def fail(name):
+    raise OSError("libtorch_cpu.so: no such file")
+torch_there.find_spec = lambda name: object()
+torch_there.import_module = fail
+"""
+    done = relook(teacher, tmp_path / "out", before=broken)
+    assert done.returncode == 1
+    assert "cannot be loaded (libtorch_cpu.so: no such file)" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.torch
 @needs_torch
 def test_stopped_and_gone_on_with_it_makes_the_same_weights(teacher: Path, tmp_path: Path) -> None:

@@ -6,14 +6,12 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import relook
-from relook.vision import label_artifact, runtime
+from relook.vision import label_artifact, runtime, torch_there
 from relook.vision.detect import plan
 from relook.vision.detect.exporting import LOWEST_SCORE, MOST_BOXES, OVERLAP, export
 from relook.vision.detect.geometry import CELL
@@ -79,14 +77,12 @@ def train(
 
 
 def _load_torch() -> None:
-    if find_spec("torch") is None:
+    if not torch_there.installed():
         raise TrainingError(NEEDS_TORCH)
-    try:
-        import_module("torch")
-    except (ImportError, OSError) as error:
+    if (why := torch_there.fault()) is not None:
         raise TrainingError(
-            f"training an object detector needs PyTorch, which is installed here, but cannot be loaded ({error})"
-        ) from error
+            f"training an object detector needs PyTorch, which is installed here, but cannot be loaded ({why})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

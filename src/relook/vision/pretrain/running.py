@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relook.vision import resnet18, shipped
+from relook.vision import resnet18, shipped, torch_there
 from relook.vision.pretrain import pool, teachers
 from relook.vision.pretrain.finishing import finish
 from relook.vision.pretrain.recipe import PretrainError, Recipe
@@ -100,11 +99,13 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _can_train() -> None:
-    if importlib.util.find_spec("torch") is None:
+    if not torch_there.installed():
         raise PretrainError(
             "pretraining needs PyTorch, which is not installed here; in a clone: make torch; elsewhere: "
             "pip install 'relook[train]'"
         )
+    if (why := torch_there.fault()) is not None:
+        raise PretrainError(f"pretraining needs PyTorch, which is installed here, but cannot be loaded ({why})")
 
 
 def _fits(recipe: Recipe) -> None:

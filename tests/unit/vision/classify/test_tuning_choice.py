@@ -12,7 +12,7 @@ from labelled_pictures import FAINT, SHAPES, ignore, shapes
 from onnx import helper
 from tunable_graphs import CHANNELS, backbone, convolution, mobile, stem
 
-from relook.vision import shipped
+from relook.vision import shipped, torch_there
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
 from relook.vision.classify import candidates, regression
@@ -45,7 +45,7 @@ def enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch_there, "find_spec", lambda name: None)
 
 
 def perfect(chosen: Candidate) -> Candidate:
@@ -74,8 +74,8 @@ def test_a_pytorch_that_cannot_be_loaded_costs_no_training(trial: Trial, monkeyp
     def broken(name: str) -> object:
         raise OSError("libtorch_cpu.so: no such file")
 
-    monkeypatch.setattr(choice, "find_spec", lambda name: object())
-    monkeypatch.setattr(choice, "import_module", broken)
+    monkeypatch.setattr(torch_there, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch_there, "import_module", broken)
     tuned, notes = trial.run(ignore)
     assert tuned is None
     assert notes == [

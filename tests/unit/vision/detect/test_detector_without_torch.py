@@ -77,23 +77,23 @@ print(answer.width, answer.height)
 
 
 def test_training_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from relook.vision.detect import train as training
+    from relook.vision import torch_there
     from relook.vision.samples import TrainingError
 
-    monkeypatch.setattr(training, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch_there, "find_spec", lambda name: None)
     with pytest.raises(TrainingError, match=r"needs PyTorch, .*relook\[train\]"):
         _train(tmp_path)
 
 
 def test_training_says_why_pytorch_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from relook.vision.detect import train as training
+    from relook.vision import torch_there
     from relook.vision.samples import TrainingError
 
     def broken(name: str) -> object:
         raise OSError("libtorch_cpu.so: no such file")
 
-    monkeypatch.setattr(training, "find_spec", lambda name: object())
-    monkeypatch.setattr(training, "import_module", broken)
+    monkeypatch.setattr(torch_there, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch_there, "import_module", broken)
     with pytest.raises(TrainingError, match=r"cannot be loaded \(libtorch_cpu\.so: no such file\)"):
         _train(tmp_path)
 

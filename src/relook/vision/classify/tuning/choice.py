@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from relook.vision import torch_there
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
 from relook.vision.classify import candidates, regression
@@ -122,12 +121,10 @@ class Trial:
             return None, []
         if (reason := graphs.why_not(self.backbone)) is not None:
             return None, [f"{self.backbone.name} was not fine-tuned: {reason}."]
-        if find_spec("torch") is None:
+        if not torch_there.installed():
             return None, [NEEDS_TORCH]
-        try:
-            import_module("torch")
-        except (ImportError, OSError) as error:
-            return None, [f"The backbone was not fine-tuned: PyTorch is installed, but cannot be loaded ({error})."]
+        if (why := torch_there.fault()) is not None:
+            return None, [f"The backbone was not fine-tuned: PyTorch is installed, but cannot be loaded ({why})."]
         from relook.vision.torch_threads import torch_threads
 
         # not torch's own number, which is that to which linear algebra was limited, if torch was there already
