@@ -385,8 +385,10 @@ def test_copies_do_not_make_a_cue_of_noise() -> None:
     assert not probe("border", values, anomalous, 0, copy_of).found
 
 
-def test_a_cue_that_only_two_pictures_have_tells_nothing() -> None:
-    values = np.concatenate([np.zeros((10, 2)), np.ones((10, 2))]) + np.random.default_rng(1).normal(0, 0.1, (20, 2))
-    copy_of = np.array([*range(10), *[10] * 10])
-    outcome = probe("border", values, np.arange(20) >= 10, 0, copy_of)
-    assert (outcome.probe.auroc, outcome.found) == (0.5, False)
+@pytest.mark.parametrize(("pictures", "found"), [(7, False), (8, True)])
+def test_a_cue_of_too_few_pictures_tells_nothing_however_often_they_are_there(pictures: int, found: bool) -> None:
+    values = np.concatenate([np.zeros((10, 2)), np.ones((20, 2))]) + np.random.default_rng(1).normal(0, 0.1, (30, 2))
+    copy_of = np.array([*range(10), *(10 + np.arange(20) % pictures)])
+    outcome = probe("border", values, np.arange(30) >= 10, 0, copy_of)
+    assert outcome.found is found
+    assert outcome.probe.auroc == (1.0 if found else 0.5)

@@ -18,7 +18,7 @@ Flags = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 
 FEWEST = 8
-"""Of each label: with fewer no AUROC says anything."""
+"""Pictures of each label: with fewer no AUROC says anything."""
 HIGH = 0.80
 """AUROC from which a cue matters."""
 CLEAR = 3.0
@@ -49,13 +49,13 @@ def probe(cue: str, values: Matrix, anomalous: Flags, seed: int, copy_of: Positi
     """A logistic regression on the leading principal axes of `values` (n, k), in 5 folds, 5 times over.
 
     Images of one `copy_of` (n,) and label are one picture: held out together, and with one label when these are
-    shuffled. What tells too few pictures apart is taken to tell nothing.
+    shuffled. With fewer than FEWEST pictures of a label nothing is told.
     """
     rows = _reduced(values)
     own = np.arange(len(rows)) if copy_of is None else copy_of
     _, first, picture = np.unique(2 * own + anomalous, return_index=True, return_inverse=True)
     labels = anomalous[first]
-    if min(int(labels.sum()), int((~labels).sum())) < 2:
+    if not can_tell(labels):
         return Outcome(Probe(cue, 0.5), np.zeros(len(rows)))
     runs = [_out_of_fold(rows, labels, picture, seed + repeat) for repeat in range(_REPEATS)]
     scores = np.mean(runs, axis=0)
