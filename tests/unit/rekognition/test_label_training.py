@@ -219,6 +219,15 @@ def test_copies_of_an_image_stay_on_one_side(world: World) -> None:
     assert len(copies & tested) in (0, 4)
 
 
+def run_swapped(world: World) -> None:
+    """The two jobs that wait, the later one first."""
+    first, second = world.jobs.claim(), world.jobs.claim()
+    assert first is not None
+    assert second is not None
+    world.jobs.run(second)
+    world.jobs.run(first)
+
+
 def test_a_dataset_that_has_changed_since_is_left_alone(world: World) -> None:
     project = world.project()
     world.dataset(project, world.labelled(10, "red", "green"))
@@ -226,11 +235,7 @@ def test_a_dataset_that_has_changed_since_is_left_alone(world: World) -> None:
     other = world.labelled(1, "blue", prefix="other/")
     source = {"DatasetSource": world.manifest(other, "other.manifest")}
     test = world.call("CreateDataset", ProjectArn=project, DatasetType="TEST", **source)["DatasetArn"]
-    first, second = world.jobs.claim(), world.jobs.claim()
-    assert first is not None
-    assert second is not None
-    world.jobs.run(second)
-    world.jobs.run(first)
+    run_swapped(world)
     assert world.describe(project)["Status"] == "TRAINING_COMPLETED"
     assert world.describe_dataset(test)["DatasetStats"]["TotalEntries"] == 1
     assert any("changed since" in line for line in world.jobs.contexts[-1].lines)
@@ -244,11 +249,7 @@ def relabelled(world: World, name: str) -> tuple[dict[str, tuple[str, int]], boo
     world.create(project)
     entries = "".join(json.dumps(label_line(line["source-ref"], name)) + "\n" for line in lines[::2]).encode()
     world.call("UpdateDatasetEntries", DatasetArn=train, Changes={"GroundTruth": entries})
-    first, second = world.jobs.claim(), world.jobs.claim()
-    assert first is not None
-    assert second is not None
-    world.jobs.run(second)
-    world.jobs.run(first)
+    run_swapped(world)
     assert world.describe(project)["Status"] == "TRAINING_COMPLETED"
     [described] = world.call("DescribeProjects")["ProjectDescriptions"]
     found = {one["DatasetType"]: world.describe_dataset(one["DatasetArn"]) for one in described["Datasets"]}

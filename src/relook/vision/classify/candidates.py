@@ -173,11 +173,12 @@ def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernels: Sequence[
     repeats = REPEATS if len(problem.images) <= REPEATED_UP_TO else 1
     held_out = [_held_out(problem, kernel, len(look.flips), repeat) for repeat in range(repeats)]
     best: Candidate | None = None
-    judged = problem.part(problem.judged)
+    rows = problem.judged
+    judged = problem.part(rows)
     truths = np.tile(judged.truths, (repeats, 1))
     for at, strength in enumerate(STRENGTHS):
         logits = np.stack([each[at] for each in held_out])
-        asked = logits[:, problem.judged]
+        asked = logits[:, rows]
         scaling = regression.calibrate(asked.reshape(len(truths), -1), truths, problem.single, repeats)
         area, information = judge(judged, asked, scaling)
         found = Candidate(look, recipe, strength, scaling, logits, area, information)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision.labelled import LabelledImage, LabelTask
+from relook.vision.problem import MOST_ALIKE
 from relook.vision.samples import TrainingError
 
 Flags = npt.NDArray[np.bool_]
@@ -21,8 +22,6 @@ FEWEST_OF_GROUP = 4
 COMPARED = 400
 COMPARED_OF_LABEL = 4
 MOST_COMPARED = 800
-MOST_ALIKE = 0.1
-"""Part of a label's images that has to be left when copies are counted once."""
 
 
 @dataclass(frozen=True, slots=True)
