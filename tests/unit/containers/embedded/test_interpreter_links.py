@@ -13,12 +13,12 @@ pytestmark = needs_sandbox
 
 INSIDE = """
 import subprocess, sys
-from relook.containers.embedded.sandbox import View, arguments, command, python_links
+from relook.containers.embedded.sandbox import SEARCHED, View, arguments, command, python_links
 view = View("here", (), {}, False, 1 << 20)
 print(python_links())
 sandbox = [*command("bwrap"), *arguments("bwrap", view)]
 told = "import json, sys; print(sys.prefix != sys.base_prefix, json.__name__)"
-sys.exit(subprocess.run([*sandbox, "--", sys.executable, "-I", "-c", told]).returncode)
+sys.exit(subprocess.run([*sandbox, "--", sys.executable, "-I", "-c", told], env=SEARCHED).returncode)
 """
 
 
