@@ -60,6 +60,7 @@ def run_checks(data: Path) -> list[Check]:
         lambda: disk(data),
         lambda: gpu(data),
         lambda: containers(data),
+        sandbox,
     ]
     return [check() for check in checks]
 
@@ -268,6 +269,16 @@ def gpu(data: Path, devices: Path = Path("/dev")) -> Check:
 
 def _unread(name: str, error: Exception) -> Check:
     return Check(name, Status.FAIL, "the settings cannot be read", str(error))
+
+
+def sandbox() -> Check:
+    """What SageMaker's built-in runtimes and training scripts run in; the other services do without."""
+    from relook.containers.embedded.sandbox import why_not
+
+    if reason := why_not("bwrap"):
+        advice = f"SageMaker's built-in runtimes cannot run, all else can: {reason}"
+        return Check("sandbox", Status.WARN, "no sandbox for models and scripts of others", advice)
+    return Check("sandbox", Status.OK, "bubblewrap builds one for models and scripts of others")
 
 
 def containers(data: Path) -> Check:

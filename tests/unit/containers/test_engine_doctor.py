@@ -7,6 +7,8 @@ import pytest
 from podman_service import PodmanService
 from relook.cli import checks
 from relook.cli.checks import Status
+from relook.containers.embedded import sandbox
+from sandboxes import needs_sandbox
 
 
 def _found(tmp_path: Path, setting: str) -> checks.Check:
@@ -35,6 +37,21 @@ def test_without_an_engine_the_rest_goes_on(tmp_path: Path) -> None:
     assert found.status is Status.WARN
     assert f"{tmp_path}/none.sock" in found.advice
     assert _found(tmp_path, "none").status is Status.OK
+
+
+@needs_sandbox
+def test_a_sandbox_that_works_is_told() -> None:
+    assert checks.sandbox().status is Status.OK
+
+
+def test_a_machine_without_bubblewrap_is_told_what_cannot_run_and_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SEARCHED", {"PATH": "/nonexistent"})
+    sandbox._help.cache_clear()
+    found = checks.sandbox()
+    sandbox._help.cache_clear()
+    assert found.status is Status.WARN
+    assert "built-in runtimes cannot run" in found.advice
+    assert "apt-get install bubblewrap" in found.advice
 
 
 def test_settings_that_cannot_be_read_fail(tmp_path: Path) -> None:
