@@ -204,6 +204,11 @@ def _check(settings: Settings) -> None:
     for name, fine, rule in rules:
         if not fine:
             raise SettingsError(f"{name} is {getattr(settings, name)!r}: it takes {rule}")
+    if (settings.device, settings.precision) == ("gpu", "int8"):
+        raise SettingsError(
+            "device is 'gpu' and precision 'int8': no GPU serves int8 models; take device auto or cpu, or another "
+            "precision"
+        )
 
 
 def _is_engine(value: str) -> bool:

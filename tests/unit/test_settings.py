@@ -88,3 +88,9 @@ def test_a_misspelt_variable_is_refused_with_the_one_meant(tmp_path: Path, monke
     with pytest.raises(SettingsError, match=r"MINUTES\?; RELOOK_QUUX .*: settings are host, port, "):
         refuse_unknown()
     assert load(tmp_path).detector_minutes == 3  # commands other than serve go on
+
+
+def test_int8_models_and_a_gpu_for_all_contradict_each_other(tmp_path: Path) -> None:
+    (tmp_path / "relook.toml").write_text('device = "gpu"\nprecision = "int8"\n')
+    with pytest.raises(SettingsError, match="no GPU serves int8 models; take device auto or cpu"):
+        load(tmp_path)
