@@ -6,6 +6,7 @@ They teach a head and choose between candidates; no threshold is set by them.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from relook.vision.images import LARGEST_FILE, Pixels, load
+from relook.vision.images import LARGEST_FILE, Pixels, Size, load, resize
 from relook.vision.samples import DefectClass, MaskSource, Sample
 
 PLANTED = DefectClass("planted", "#FF0000")
@@ -56,10 +57,13 @@ class _Pair:
 
 
 def _acceptable(pixels: Pixels) -> Pixels:
-    """Halved until its PNG cannot be larger than an image may be: a JPEG within the limit need not be so as a PNG."""
-    while pixels.nbytes > _LARGEST_PIXELS:
-        pixels = np.asarray(Image.fromarray(pixels).reduce(2))
-    return pixels
+    """Shrunk so that its PNG cannot be larger than an image may be: a JPEG within the limit need not be so as a PNG. No
+    more than that, or it would be blurred at the working size."""
+    scale = math.sqrt(_LARGEST_PIXELS / pixels.nbytes)
+    if scale >= 1:
+        return pixels
+    height, width = (math.floor(side * scale) for side in pixels.shape[:2])
+    return resize(pixels, Size(height, width))
 
 
 def plant(sample: Sample, seed: int, at: int) -> Sample:

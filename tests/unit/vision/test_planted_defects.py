@@ -98,5 +98,5 @@ def test_a_large_noisy_jpeg_stays_within_what_an_image_may_weigh() -> None:
     planted = plant(Sample("s3://parts/noise.jpg", lambda: data, False), 1, 0)
     assert planted.mask is not None
     size = load(planted.load()).size
-    assert (size.height, size.width) == (950, 950)
-    assert Image.open(io.BytesIO(planted.mask.load())).size == (950, 950)
+    assert (size.height, size.width) == (1586, 1586)
+    assert Image.open(io.BytesIO(planted.mask.load())).size == (1586, 1586)
