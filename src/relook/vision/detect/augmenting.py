@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.detect.geometry import GREY, Boxes
+from relook.vision.detect.geometry import GREY, SMALLEST_BOX, Boxes
 from relook.vision.detect.pictures import Picture
 from relook.vision.images import Pixels, Size, resize
 
 KEPT_PART = 0.3
 """A box of which less is left in the cut-out is no example of its label."""
-SMALLEST_BOX = 2.0
-"""Pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ Boxes = npt.NDArray[np.float32]
 """(n, 4) left, top, right, bottom in pixels."""
 
 CELL = 32
+SMALLEST_BOX = 2.0
+"""Pixels: of a box that is shorter or narrower at the working size nothing is learned."""
 GREY = 114
 """What is left over of the working size is filled with it."""
 SMALLEST_LONG_SIDE = 320

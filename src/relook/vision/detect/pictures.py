@@ -12,9 +12,10 @@ import numpy.typing as npt
 from relook.vision import repeated
 from relook.vision.check import duplicates
 from relook.vision.detect import copies
-from relook.vision.detect.geometry import Boxes, fit, working_size
+from relook.vision.detect.geometry import SMALLEST_BOX, Boxes, fit, working_size
 from relook.vision.images import Loaded, Pixels, Size, load_upright
 from relook.vision.labelled import LabelledImage, Rectangle
+from relook.vision.naming import listed
 from relook.vision.samples import ImageError, Progress, TrainingError
 
 CACHE_BYTES = 1 << 30
@@ -66,12 +67,13 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
     ]
     keys, count = [image.key for image in everything], len(training)
     groups = copies.found(everything, sizes, looks)
+    size = working_size(sizes[:count], boxes)
     return Look(
-        size=working_size(sizes[:count], boxes),
+        size=size,
         data_sha256=digest.hexdigest(),
         copy_of=repeated.firsts(groups, count),
         leaked=tuple(keys[at] for at in repeated.leaked(groups, count)),
-        warnings=tuple(repeated.leakage(keys, groups, count)),
+        warnings=(*repeated.leakage(keys, groups, count), *_of_narrow(training, sizes, size)),
         notes=(*repeated.repetition(keys, groups, count), *_of_backgrounds(training)),
     )
 
@@ -120,6 +122,22 @@ def _decoded(image: LabelledImage, data: bytes) -> Loaded:
         return load_upright(data)
     except ImageError as error:
         raise TrainingError(f"{image.key}: {error}") from error
+
+
+def _of_narrow(training: Sequence[LabelledImage], sizes: Sequence[Size], size: Size) -> Iterator[str]:
+    scales = [min(size.height / each.height, size.width / each.width) for each in sizes]
+    sides = [
+        (scale * min(each.box.width, each.box.height), image.key)
+        for image, scale in zip(training, scales, strict=False)
+        for each in image.boxes
+    ]
+    narrow = [key for side, key in sides if side < SMALLEST_BOX]
+    if narrow:
+        yield (
+            f"{len(narrow)} of {len(sides)} training boxes are less than {SMALLEST_BOX:g} pixels wide or high where "
+            f"images are looked at in {size.width}x{size.height} pixels, and hardly anything is learned from them "
+            f"({listed(list(dict.fromkeys(narrow)))}): draw them larger, or cut the images into parts."
+        )
 
 
 def _of_backgrounds(training: Sequence[LabelledImage]) -> Iterator[str]:

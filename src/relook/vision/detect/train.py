@@ -26,6 +26,7 @@ from relook.vision.few_images import too_few
 from relook.vision.images import Size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTest
+from relook.vision.naming import listed
 from relook.vision.samples import ImageError, Progress, TrainingError
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def train(
     """
     if task is not LabelTask.DETECTION:
         raise ValueError(f"a detector learns no {task}")
+    found = dict.fromkeys(box.label for image in (*training, *test) for box in image.boxes)
+    if unknown := [label for label in found if label not in labels]:
+        raise ValueError(f"boxes have labels that are none of `labels`: {listed(unknown)}")
     _load_torch()
     if not any(image.boxes for image in training):
         raise TrainingError("none of the training images has a box: there is nothing to learn to find")

@@ -55,6 +55,16 @@ def test_none_is_told_of_where_there_is_none() -> None:
     assert told.notes == ("2 training images have no box; the model learns from them what not to find.",)
 
 
+def test_boxes_too_narrow_to_be_learned_are_counted_and_their_images_named() -> None:
+    training = pictures(0, 4)
+    thin = replace(training[1].boxes[0], box=Rectangle(10, 10, 40, 0.5))
+    training[1] = replace(training[1], boxes=(*training[1].boxes, thin))
+    [warning] = seen(training).warnings
+    number = sum(len(each.boxes) for each in training)
+    assert warning.startswith(f"1 of {number} training boxes are less than 2 pixels wide or high")
+    assert f"({training[1].key})" in warning
+
+
 def test_copies_within_the_test_set_are_no_leak() -> None:
     told = seen(pictures(0, 24), [picture(100), encoded_anew(picture(100), f"{BUCKET}/copy.jpg")])
     assert (told.leaked, told.warnings) == ((), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,12 @@ def test_training_says_why_pytorch_cannot_be_loaded(tmp_path: Path, monkeypatch:
         _train(tmp_path)
 
 
-def _train(folder: Path) -> None:
+def test_labels_that_are_not_to_be_learned_are_named_before_anything_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none of `labels`: square$"):
+        _train(tmp_path, ("disc",))
+
+
+def _train(folder: Path, labels: Sequence[str] | None = None) -> None:
     from drawn_boxes import LABELS, pictures
 
     from relook.vision.label_trainer import label_trainer
@@ -108,7 +114,7 @@ def _train(folder: Path) -> None:
         pictures(0, 2),
         [],
         task=LabelTask.DETECTION,
-        labels=LABELS,
+        labels=LABELS if labels is None else labels,
         output=folder / "model",
         seed=1,
         seconds=60,
