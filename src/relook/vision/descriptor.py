@@ -18,6 +18,12 @@ def worst_count(patches: int) -> int:
     return max(1, patches // 100)
 
 
+def peak(distance: Floats) -> float:
+    """The mean of the largest 0.3 %, at least of one."""
+    few = max(1, len(distance) // 300)
+    return float(np.sort(distance)[-few:].mean())
+
+
 def describe(distance: Floats, residual: Floats, logits: Floats | None) -> Vector:
     """(6 + 2 * dims [+ 1],): statistics of `distance` (n,), mean absolute and mean signed `residual` (k, dims) of the
     worst patches, and with a head the mean logit of any defect over as many patches, the likeliest."""

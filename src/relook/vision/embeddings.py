@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
 from relook.vision.features import Extractor
 from relook.vision.graph import Projection
-from relook.vision.images import Pixels, Size
-from relook.vision.memory_bank import SAMPLED_PATCHES, MemoryBank, fit_projection, greedy_coreset
+from relook.vision.images import Pixels, Size, resize
+from relook.vision.memory_bank import SAMPLED_PATCHES, MemoryBank, fit_projection, greedy_coreset, remote
 from relook.vision.samples import Sample
 from relook.vision.survey import pixels_of
+from relook.vision.turns import Turn
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -20,6 +22,8 @@ Positions = npt.NDArray[np.int64]
 
 KEPT_BYTES = 512 * 1024 * 1024
 """Embeddings beyond this are not kept: memory then no longer grows with the number of images, and time by a third."""
+DRAWN_PATCHES = 4 * SAMPLED_PATCHES
+"""The bank's patches are sampled from so many, drawn evenly."""
 _PROJECTED_FROM = 40
 
 
@@ -69,26 +73,35 @@ class Embeddings:
                     self._kept[at] = halves
             yield at, halves.astype(np.float32)
 
-    def mirrored(self, at: int, flips: Sequence[tuple[bool, bool]]) -> Iterator[Floats]:
-        """(cells, dims) of one image mirrored by rows, columns or both; never kept."""
-        pixels = pixels_of(self._samples[at])
-        turned = (pixels[:: -1 if rows else 1, :: -1 if columns else 1] for rows, columns in flips)
-        for patches in self._extractor.each(np.ascontiguousarray(each) for each in turned):
-            yield patches @ self._projection.weight + self._projection.bias
+    def turned(self, shown: Sequence[tuple[int, Turn]]) -> Iterator[Floats]:
+        """(cells, dims) of images turned, those that lie `sideways` last; never kept."""
+        for sideways, some in groupby(shown, lambda each: each[1].sideways):
+            extractor = self._extractor.sideways() if sideways else self._extractor
+            for patches in extractor.each(self._shown(some)):
+                yield patches @ self._projection.weight + self._projection.bias
+
+    def _shown(self, shown: Iterable[tuple[int, Turn]]) -> Iterator[Pixels]:
+        """An image that is turned several times in a row is read once."""
+        for at, turns in groupby(shown, lambda each: each[0]):
+            pixels = resize(pixels_of(self._samples[at]), self._extractor.size)
+            for _, turn in turns:
+                yield turn.apply(pixels)
 
     def _pixels(self, positions: Sequence[int]) -> Iterator[Pixels]:
         return (pixels_of(self._samples[at]) for at in positions)
 
 
 def remember(
-    embeddings: Iterable[tuple[int, Floats]], normals: int, rows: int, seed: int, source: Positions
+    embeddings: Iterable[tuple[int, Floats]], images: int, rows: int, seed: int, source: Positions
 ) -> MemoryBank:
-    """The bank of `normals` normal images, picked from an equal number of patches of each; `source` is the number under
-    which each position is left out."""
-    share = max(1, SAMPLED_PATCHES // normals)
+    """The bank of so many normal images, picked from an equal number of patches of each, of which the `remote` ones;
+    `source` is the number under which each position is left out."""
+    share = max(1, DRAWN_PATCHES // images)
     parts, sources = [], []
-    for at, embedding in embeddings:
-        picked = np.random.default_rng([seed, 4, at]).permutation(len(embedding))[:share]
+    for number, (at, embedding) in enumerate(embeddings):
+        picked = np.random.default_rng([seed, 4, number]).permutation(len(embedding))[:share]
         parts.append(embedding[picked])
         sources.append(np.full(len(picked), source[at]))
-    return greedy_coreset(np.concatenate(parts), np.concatenate(sources), rows, np.random.default_rng([seed, 5]))
+    patches, origins = np.concatenate(parts), np.concatenate(sources)
+    some = remote(patches, SAMPLED_PATCHES, np.random.default_rng([seed, 15]))
+    return greedy_coreset(patches[some], origins[some], rows, np.random.default_rng([seed, 5]))

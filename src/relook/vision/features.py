@@ -23,10 +23,16 @@ class Extractor:
 
     def __init__(self, backbone: Backbone, size: Size, precision: runtime.Precision) -> None:
         self.size = size
+        self._backbone, self._precision = backbone, precision
         self.grid = graph.grid(backbone, size)
         self._streams = streams = max(1, min(4, len(os.sched_getaffinity(0))))
         model = runtime.read(graph.feature_model(backbone, size).SerializeToString())
         self._compiled = runtime.compile_model(model, precision, threads=streams, streams=streams)
+
+    def sideways(self) -> Extractor:
+        """For images whose height and width have changed places."""
+        height, width = self.size.height, self.size.width
+        return self if height == width else Extractor(self._backbone, Size(width, height), self._precision)
 
     def each(self, images: Iterable[Pixels]) -> Iterator[Patches]:
         """The patches of every image, in order. The next images are computed while the caller uses the last."""

@@ -17,15 +17,14 @@ from relook.vision.graph import CellNet
 from relook.vision.images import Size
 from relook.vision.mask_net import CellView
 from relook.vision.masks import ClassMap
+from relook.vision.turns import Turn
 
 Floats = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 Truth = npt.NDArray[np.float16]
 """(rows, columns, classes): the share that each class covers, on the grid or on one a whole number of times finer."""
-Flip = tuple[bool, bool]
-"""Whether rows and columns are mirrored."""
 
-FLIPS: tuple[Flip, ...] = ((True, False), (False, True), (True, True))
+FLIPS = (Turn(0, mirrored=True), Turn(2, mirrored=True), Turn(2))
 FLIPPED_IMAGES = 64
 """So many defective images are shown mirrored too; where there are many more, there is no need."""
 TOUCHED_CELLS = 50_000
@@ -84,22 +83,22 @@ class MaskViews:
         self._shares: list[Floats] = []
         self._folds: list[Positions] = []
 
-    def flips(self, at: int) -> tuple[Flip, ...]:
+    def flips(self, at: int) -> tuple[Turn, ...]:
         """How image `at` is to be mirrored and added again; the backbone sees mirrored images as other ones."""
         return FLIPS if at in self._flipped else ()
 
     def add(
-        self, at: int, truth: Truth, fine: CellView, coarse: CellView | None = None, flip: Flip = (False, False)
+        self, at: int, truth: Truth, fine: CellView, coarse: CellView | None = None, flip: Turn | None = None
     ) -> None:
         """Image `at`, or its mirror image by `flip`, with held-out distances; `truth` is that of the image unflipped.
 
         Images whose truth is not known are left out.
         """
-        if flip == (False, False) and at in self._levelled:
+        if flip is None and at in self._levelled:
             self._truths[at] = truth
-        turned = truth[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+        turned = truth if flip is None else flip.apply(truth)
         shares = _on_grid(turned, fine.grid)
-        rng = np.random.default_rng([self._seed, 7, at, 2 * flip[0] + flip[1]])
+        rng = np.random.default_rng([self._seed, 7, at, 0 if flip is None else 1 + FLIPS.index(flip)])
         cells = rng.permutation(np.flatnonzero(shares.sum(1) == 0))
         if self._defective[at]:
             touched = rng.permutation(np.flatnonzero(shares.sum(1)))[: max(1, TOUCHED_CELLS // self._views)]

@@ -17,6 +17,9 @@ DIMS = 96
 BANK_ROWS = 1500
 SAMPLED_PATCHES = 30_000
 """The coreset is picked from at most this many: its time is rows x patches."""
+_NEAR = 300
+"""Patches that all others are measured from when they are sampled."""
+_TINY = 1e-9
 _CHUNK = 1024
 _ROWS_AT_ONCE = 64
 
@@ -97,6 +100,22 @@ def fit_projection(patches: Floats, dims: int = DIMS) -> Projection:
     leading = leading * np.where(leading[np.abs(leading).argmax(0), np.arange(leading.shape[1])] < 0, -1, 1)
     weight = (leading / deviation[:, None]).astype(np.float32)
     return Projection(np.ascontiguousarray(weight), (-(mean @ weight)).astype(np.float32))
+
+
+def remote(patches: Floats, count: int, rng: np.random.Generator) -> Positions:
+    """Positions of `count` patches, or of all, drawn without repetition in proportion to the square of their distance
+    from a few (D2 sampling, Arthur and Vassilvitskii, 2007; weighted drawing after Efraimidis and Spirakis, 2006): a
+    small part on a wide background has few patches, and an even draw leaves most of them out. In order.
+
+    Time: `_NEAR` x len(patches).
+    """
+    if len(patches) <= count:
+        return np.arange(len(patches))
+    few = rng.permutation(len(patches))[:_NEAR]
+    distance = MemoryBank(patches[few], few).distances(patches)
+    # the logarithm of a uniform number, which is negative, over the weight
+    keys = np.log1p(-rng.random(len(patches))) / np.maximum(np.square(distance, dtype=np.float64), _TINY)
+    return np.sort(np.argpartition(-keys, count)[:count])
 
 
 def greedy_coreset(patches: Floats, source: Positions, rows: int, rng: np.random.Generator) -> MemoryBank:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.samples import DefectClass, Sample, Task
 from relook.vision.scorers.base import Labels
+from relook.vision.turns import Turn
 
 Positions = npt.NDArray[np.int64]
 
@@ -28,7 +29,7 @@ class Problem:
     `source` is the position of the image a sample was made from: its own, for a synthetic defect the normal's, and for
     copies of one picture the first one's. `copy_of` is the same but for synthetic defects, which have their own.
     `planted` says that the anomalies among the samples are synthetic: they may choose, but set no threshold. Memory
-    banks keep `bank_rows` patches.
+    banks keep `bank_rows` patches. Normal images turned by `turns` look like normal ones.
     """
 
     samples: Sequence[Sample]
@@ -42,6 +43,7 @@ class Problem:
     copy_of: Positions | None = None
     """None: no picture is there twice."""
     bank_rows: int = BANK_ROWS
+    turns: tuple[Turn, ...] = ()
 
     @property
     def normal(self) -> Positions:

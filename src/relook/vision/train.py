@@ -53,6 +53,7 @@ from relook.vision.samples import (
 )
 from relook.vision.sifting import Sifted, sift
 from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, image_of, mask_of, survey
+from relook.vision.turns import Turn
 
 LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
@@ -131,6 +132,8 @@ def train(
         problem = pose(choose_compared(sifted.samples, seed))
         sizes = options.sizes(seen.size)
         where = view.product(problem, backbone, sizes[0], precision)
+        turns = view.alike(problem, backbone, sizes[0], precision, where)
+        problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
         problem, model = _learn(problem, pose, sifted.samples, looking, sizes, len(test), options.scorer)
         progress("fit", 1, 1)
@@ -144,7 +147,7 @@ def train(
     figures += training_report.pointing_notes(tests)
     intervals = training_report.as_record(judged, model.held_out)
     hint = (backbone.hint,) if backbone.hint and problem.planted else ()
-    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, model), *hint)
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, turns, model), *hint)
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),
@@ -164,6 +167,7 @@ def _problem(
     seed: int,
     copies: Sequence[Sequence[str]] = (),
     rows: int = BANK_ROWS,
+    turns: tuple[Turn, ...] = (),
 ) -> Problem:
     """With too few anomalies to learn from, defects are planted into normal images instead. `copies` are keys of those
     that show the same picture: none is judged by what was learned from another."""
@@ -183,7 +187,7 @@ def _problem(
     anomalous = np.array([sample.anomalous for sample in samples], bool)
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
-    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows)
+    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows, turns)
 
 
 def _learn(
@@ -257,16 +261,21 @@ def _row(each: Candidate) -> str:
     )
 
 
-def _notes(backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, model: _Model) -> tuple[str, ...]:
+def _notes(
+    backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, turns: Sequence[Turn], model: _Model
+) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
         "The pictures have a background: what lies there counts for less, a quarter or so, "
         "so that it cannot decide in the product's place."
     )
+    ways = listed([str(turn) for turn in turns], len(turns))
+    lying = f"Normal pictures look normal as well when they are {ways}: such copies of them are learned from, too."
     return (
         weights,
         *((backbone.warning,) if backbone.warning else ()),
         *((rim,) if background else ()),
+        *((lying,) if turns else ()),
         *seen.notes,
         *sifted.notes,
         *model.notes,
@@ -305,6 +314,7 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "code_sha256": provenance.code_sha256(),
         "seed": problem.seed,
         "sizes_tried": list(model.tried),
+        "turns": [str(turn) for turn in problem.turns],
         "score": {"name": model.chosen.scorer.name, "views": model.chosen.sizes},
         "raw_threshold": model.raw_threshold,
         "threshold_basis": model.basis,

@@ -8,21 +8,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision import foreground, graph
+from relook.vision import descriptor, foreground, graph, turns
 from relook.vision.backbones import Backbone
-from relook.vision.embeddings import Embeddings, project
+from relook.vision.embeddings import Embeddings, project, remember
 from relook.vision.features import Extractor
 from relook.vision.images import Size
-from relook.vision.memory_bank import MemoryBank
+from relook.vision.memory_bank import BANK_ROWS, MemoryBank
+from relook.vision.metrics import auroc
 from relook.vision.models import Cells, Learned, Model
 from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
 from relook.vision.scorers.base import ViewLayout
 from relook.vision.survey import pixels_of
+from relook.vision.turns import Turn
 
 Floats = npt.NDArray[np.float32]
 
+ASKED_IMAGES, FEWEST_ASKED = 40, 4
+"""Normal images that are turned to see whether they look alike; with fewer nothing is said."""
+TOLD_APART = 0.65
+"""AUROC of telling turned pictures from others, above which they are not alike. On fifteen products, 20 to 40 normal
+images each, it was .23 to .55 for turns that leave them alike, and .72 (a pill's imprint, mirrored) to 1 for others."""
 HEAT_FROM = 200
 """Normal images whose distances say what a heat map's zero and unit are."""
 
@@ -82,6 +89,35 @@ def product(problem: Problem, backbone: Backbone, size: Size, precision: Precisi
     inside = foreground.within((each for _, each in embeddings.each(some)), source, extractor.grid, problem.seed)
     height, width = inside.shape
     return np.minimum(inside, foreground.spread(found, Size(height, width)).reshape(height, width))
+
+
+def alike(
+    problem: Problem, backbone: Backbone, size: Size, precision: Precision, where: Floats | None
+) -> tuple[Turn, ...]:
+    """The turns after which normal images look no stranger than normal ones, seen at `size`; `where` is `product`'s.
+
+    No turn where there are too few images to tell, or so many that they show the product as it lies.
+    """
+    normal = problem.normal[np.unique(problem.source[problem.normal], return_index=True)[1]]
+    if not FEWEST_ASKED <= len(normal) < turns.MOST_SEEN:
+        return ()
+    some = np.sort(np.random.default_rng([problem.seed, 13]).permutation(normal)[:ASKED_IMAGES])
+    extractor = Extractor(backbone, size, precision)
+    embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
+    bank = remember(embeddings.each(some), len(some), BANK_ROWS, problem.seed, problem.source)
+    weight = foreground.spread(where, extractor.grid)
+
+    placed = weight.reshape(extractor.grid.height, extractor.grid.width)
+    weights = {turn: turn.apply(placed).ravel() for turn in turns.TURNS}
+    others = {int(at): bank.without(int(problem.source[at])) for at in some}
+    plain = [descriptor.peak(others[at].distances(each) * weight) for at, each in embeddings.each(some)]
+    strangest: dict[Turn, list[float]] = {turn: [] for turn in turns.TURNS}
+    shown = turns.in_order((at, turn) for at in others for turn in turns.TURNS)
+    for (at, turn), each in zip(shown, embeddings.turned(shown), strict=True):
+        strangest[turn].append(descriptor.peak(others[at].distances(each) * weights[turn]))
+    labels = np.arange(2 * len(plain)) >= len(plain)
+    told = {turn: auroc(np.array([*plain, *found]), labels) or 0.0 for turn, found in strangest.items()}
+    return tuple(turn for turn in turns.TURNS if told[turn] <= TOLD_APART)
 
 
 def look(

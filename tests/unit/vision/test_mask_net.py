@@ -57,7 +57,7 @@ def _trial(classes: int, masks: list[ClassMap], coarse: bool = True, skipped: in
         truth = truth_of(mask, GRID, classes)
         views.add(at, truth, *seen(at, mask))
         for flip in views.flips(at):
-            turned = mask[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1]
+            turned = flip.apply(mask)
             views.add(at, truth, *seen(at + 100, turned), flip)
     return views.run(((at, *seen(at, mask)) for at, mask in enumerate(masks)), lambda: None)
 
@@ -87,7 +87,7 @@ def _overlap_of_flips(masks: list[ClassMap], turned: bool) -> float:
     views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
     for at, mask in enumerate(masks):
         for flip in views.flips(at):
-            shown = mask[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1] if turned else mask
+            shown = flip.apply(mask) if turned else mask
             views.add(at, truth_of(mask, GRID, 2), _view(at, shown, GRID), None, flip)
         if not views.flips(at):
             views.add(at, truth_of(mask, GRID, 2), _view(at, mask, GRID))

@@ -21,6 +21,7 @@ from relook.vision.models.memory import Memory
 from relook.vision.problem import FEWEST_ANOMALIES, Problem, assign_folds
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
+from relook.vision.turns import Turn
 from relook.vision.weights import random_backbone
 
 SIZE, COARSE = Size(112, 144), Size(80, 96)
@@ -43,6 +44,7 @@ def problems() -> dict[str, Problem]:
     return {
         "labelled": posed(samples(0, NORMALS, ANOMALIES)),
         "masked": posed(samples(0, NORMALS, ANOMALIES, masked=True), Task.SEGMENTATION),
+        "turned": replace(posed(samples(0, NORMALS, ANOMALIES)), turns=(Turn(1), Turn(2, mirrored=True))),
         "planted": training_module._problem(samples(0, NORMALS, 0), Task.CLASSIFICATION, (), 0),
     }
 
@@ -183,6 +185,16 @@ def test_an_images_own_patches_do_not_lower_its_distance() -> None:
     assert own[1].max() > 0.8 * own[0].max()
     normal = [misled.learned.values[at, 0] for at in problem.normal]
     assert misled.learned.values[wrong, 0] > max(normal)
+
+
+def test_a_memory_knows_turned_copies_but_no_image_by_its_own() -> None:
+    plain, turned = (kept(Memory(), problems()[name]) for name in ("labelled", "turned"))
+    assert plain.learned.bank is not None
+    assert turned.learned.bank is not None
+    [lying] = plain.cells.embeddings.turned([(0, Turn(1))])
+    banks = (turned.learned.bank, turned.learned.bank.without(0), plain.learned.bank)
+    known, held_out, strange = (float(np.median(bank.distances(lying))) for bank in banks)
+    assert known < held_out < strange
 
 
 def test_a_planted_defect_is_not_compared_with_the_image_it_was_made_from() -> None:

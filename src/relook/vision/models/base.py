@@ -14,9 +14,9 @@ from relook.vision.embeddings import Embeddings
 from relook.vision.images import Size
 from relook.vision.levels import Levels
 from relook.vision.mask_net import CellView
-from relook.vision.mask_views import Flip
 from relook.vision.memory_bank import MemoryBank
 from relook.vision.problem import Problem
+from relook.vision.turns import Turn
 
 Floats = npt.NDArray[np.float32]
 Step = Callable[[], None]
@@ -53,14 +53,14 @@ class Cells:
                 next(rough)[1] if rough is not None else None,
             )
 
-    def mirrored(self, at: int, flips: Sequence[Flip]) -> Iterator[tuple[Flip, CellView, CellView | None]]:
+    def mirrored(self, at: int, flips: Sequence[Turn]) -> Iterator[tuple[Turn, CellView, CellView | None]]:
         """The same of image `at` mirrored."""
         rough = self.coarse.mirrored(at, flips) if self.coarse is not None else None
         assert self.bank is not None
         assert self.levels is not None
         source = int(self.problem.source[at])
         bank, weight = self.bank.without(source), self.levels.without(source)
-        for flip, embedding in zip(flips, self.embeddings.mirrored(at, flips), strict=True):
+        for flip, embedding in zip(flips, self.embeddings.turned([(at, flip) for flip in flips]), strict=True):
             distance, _ = bank.nearest(embedding, weight)
             yield (
                 flip,

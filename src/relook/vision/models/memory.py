@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from relook.vision.levels import Levels
 from relook.vision.memory_bank import MemoryBank
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
+from relook.vision.turns import Turn, turned_copies
 
 LEVELLED_FROM = 40
 """Normal images whose distances say how much a place varies."""
@@ -28,13 +30,18 @@ class Memory:
         return len(problem.normal) >= 2
 
     def steps(self, problem: Problem) -> int:
-        return len(problem.normal) + len(problem.samples)
+        return len(problem.normal) + len(_turned(problem)) + len(problem.samples)
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
         normal = problem.normal
-        images = _stepping(cells.embeddings.each(normal), step)
-        bank = remember(images, len(normal), problem.bank_rows, problem.seed, problem.source)
+        turned = _turned(problem)
+        images = chain(
+            cells.embeddings.each(normal),
+            zip((at for at, _ in turned), cells.embeddings.turned(turned), strict=True),
+        )
+        number = len(normal) + len(turned)
+        bank = remember(_stepping(images, step), number, problem.bank_rows, problem.seed, problem.source)
         cells.bank = bank
         some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(normal)[:LEVELLED_FROM])
         known = {at: self._others(cells, at).distances(each) for at, each in cells.embeddings.each(some)}
@@ -52,6 +59,10 @@ class Memory:
     def _others(self, cells: Cells, at: int) -> MemoryBank:
         assert cells.bank is not None
         return cells.bank.without(int(cells.problem.source[at]))
+
+
+def _turned(problem: Problem) -> list[tuple[int, Turn]]:
+    return turned_copies(problem.normal, problem.turns, problem.seed)
 
 
 def _stepping(images: Iterator[tuple[int, Floats]], step: Step) -> Iterator[tuple[int, Floats]]:
