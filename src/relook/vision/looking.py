@@ -43,6 +43,7 @@ class Looking:
         self._budget = budget
         self._progress = progress
         self._heads = _HEADS
+        self._copies = 0
 
     def views(
         self, problem: Problem, sizes: Sequence[Size], later: int, tests: int
@@ -92,7 +93,7 @@ class Looking:
         return sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
 
     def _foreseen(self, images: int, size: Size, tests: int, heads: bool) -> float:
-        return self._budget.foreseen(images, size, alone=tests) * (self._heads if heads else 1.0)
+        return self._budget.foreseen(images + self._copies, size, alone=tests) * (self._heads if heads else 1.0)
 
     def _look(
         self, problem: Problem, sizes: Sequence[Size], headed: int | None, stage: str, fits: Callable[[int], bool]
@@ -120,7 +121,8 @@ class Looking:
     ) -> tuple[view.View, Cells]:
         began = time.monotonic()
         found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, step)
-        seconds, images = time.monotonic() - began, len(problem.samples)
+        self._copies = len(problem.turned)  # no more of them for more images
+        seconds, images = time.monotonic() - began, len(problem.samples) + self._copies
         if len(models) == 1:
             self._budget.learned(images, size, seconds)
         elif plain := self._budget.foreseen(images, size):

@@ -103,18 +103,18 @@ def fit_projection(patches: Floats, dims: int = DIMS) -> Projection:
 
 
 def remote(patches: Floats, count: int, rng: np.random.Generator) -> Positions:
-    """Positions of `count` patches, or of all, drawn without repetition in proportion to the square of their distance
-    from a few (D2 sampling, Arthur and Vassilvitskii, 2007; weighted drawing after Efraimidis and Spirakis, 2006): a
-    small part on a wide background has few patches, and an even draw leaves most of them out. In order.
-
-    Time: `_NEAR` x len(patches).
+    """Positions of `count` patches, or of all, in order: some at random, the others without repetition in proportion to
+    the square of their distance from these (D2 sampling, Arthur and Vassilvitskii, 2007; weighted drawing after
+    Efraimidis and Spirakis, 2006). A small part on a wide background has few patches, and an even draw leaves most of
+    them out. Time: `_NEAR` x len(patches).
     """
     if len(patches) <= count:
         return np.arange(len(patches))
-    few = rng.permutation(len(patches))[:_NEAR]
+    few = rng.permutation(len(patches))[: min(_NEAR, count)]
     distance = MemoryBank(patches[few], few).distances(patches)
     # the logarithm of a uniform number, which is negative, over the weight
     keys = np.log1p(-rng.random(len(patches))) / np.maximum(np.square(distance, dtype=np.float64), _TINY)
+    keys[few] = 0.0
     return np.sort(np.argpartition(-keys, count)[:count])
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from relook.vision.memory_bank import BANK_ROWS
 from relook.vision.samples import DefectClass, Sample, Task
 from relook.vision.scorers.base import Labels
-from relook.vision.turns import Turn
+from relook.vision.turns import Turn, turned_copies
 
 Positions = npt.NDArray[np.int64]
 
@@ -49,6 +49,16 @@ class Problem:
     def normal(self) -> Positions:
         """Positions of the normal samples."""
         return np.flatnonzero(~self.anomalous)
+
+    @property
+    def distinct(self) -> Positions:
+        """Positions of the normal samples, of the copies of a picture one."""
+        return self.normal[np.unique(self.source[self.normal], return_index=True)[1]]
+
+    @property
+    def turned(self) -> list[tuple[int, Turn]]:
+        """Normal samples that are learned from once more, turned so."""
+        return turned_copies(self.distinct, self.turns, self.seed)
 
     @property
     def ranked(self) -> bool:

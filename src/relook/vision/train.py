@@ -132,7 +132,7 @@ def train(
         problem = pose(choose_compared(sifted.samples, seed))
         sizes = options.sizes(seen.size)
         where = view.product(problem, backbone, sizes[0], precision)
-        turns = view.alike(problem, backbone, sizes[0], precision, where)
+        turns = view.alike(problem, backbone, sizes[0], precision, where, progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
         problem, model = _learn(problem, pose, sifted.samples, looking, sizes, len(test), options.scorer)
@@ -225,8 +225,7 @@ def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tup
         scaled = "logistic regression of the label on the held-out raw scores (Platt)"
         held_out = training_report.of_held_out(raw, raw_threshold, labels, problem.seed)
     else:
-        _, once = np.unique(problem.source[problem.normal], return_index=True)  # copies must not narrow the spread
-        calibration, raw_threshold = from_normals(raw[problem.normal[once]])
+        calibration, raw_threshold = from_normals(raw[problem.distinct])  # copies must not narrow the spread
         scaled = "the threshold's score is 0.5, and a robust deviation of the held-out normals is the unit"
         unit = f"robust deviations (at least {LEAST_SPREAD} each)"
         basis = f"{NORMAL_DEVIATIONS} {unit} above the median of the held-out normal training images"

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from relook.vision import descriptor, foreground, graph, turns
 from relook.vision.backbones import Backbone
+from relook.vision.check.duplicates import turned_copy_among
+from relook.vision.check.facts import thumb
 from relook.vision.embeddings import Embeddings, project, remember
 from relook.vision.features import Extractor
 from relook.vision.images import Size
@@ -19,6 +21,7 @@ from relook.vision.models import Cells, Learned, Model
 from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
+from relook.vision.samples import Progress, counted
 from relook.vision.scorers.base import ViewLayout
 from relook.vision.survey import pixels_of
 from relook.vision.turns import Turn
@@ -92,13 +95,20 @@ def product(problem: Problem, backbone: Backbone, size: Size, precision: Precisi
 
 
 def alike(
-    problem: Problem, backbone: Backbone, size: Size, precision: Precision, where: Floats | None
+    problem: Problem,
+    backbone: Backbone,
+    size: Size,
+    precision: Precision,
+    where: Floats | None,
+    progress: Progress,
 ) -> tuple[Turn, ...]:
     """The turns after which normal images look no stranger than normal ones, seen at `size`; `where` is `product`'s.
 
-    No turn where there are too few images to tell, or so many that they show the product as it lies.
+    No turn where there are too few images to tell, or so many that they show the product as it lies; and none after
+    which one of them is another, as where somebody has added mirrored copies: these would be learned from twice, and
+    no image would be held out from itself.
     """
-    normal = problem.normal[np.unique(problem.source[problem.normal], return_index=True)[1]]
+    normal = problem.distinct
     if not FEWEST_ASKED <= len(normal) < turns.MOST_SEEN:
         return ()
     some = np.sort(np.random.default_rng([problem.seed, 13]).permutation(normal)[:ASKED_IMAGES])
@@ -113,11 +123,17 @@ def alike(
     plain = [descriptor.peak(others[at].distances(each) * weight) for at, each in embeddings.each(some)]
     strangest: dict[Turn, list[float]] = {turn: [] for turn in turns.TURNS}
     shown = turns.in_order((at, turn) for at in others for turn in turns.TURNS)
+    step = counted(progress, "turns", len(shown))
     for (at, turn), each in zip(shown, embeddings.turned(shown), strict=True):
         strangest[turn].append(descriptor.peak(others[at].distances(each) * weights[turn]))
+        step()
     labels = np.arange(2 * len(plain)) >= len(plain)
     told = {turn: auroc(np.array([*plain, *found]), labels) or 0.0 for turn, found in strangest.items()}
-    return tuple(turn for turn in turns.TURNS if told[turn] <= TOLD_APART)
+    found = [turn for turn in turns.TURNS if told[turn] <= TOLD_APART]
+    if not found:
+        return ()
+    thumbs = np.stack([thumb(pixels_of(problem.samples[int(at)])) for at in normal])
+    return tuple(turn for turn in found if not turned_copy_among(thumbs, turn.apply))
 
 
 def look(

@@ -28,6 +28,13 @@ def test_all_are_taken_where_there_are_no_more_and_equal_ones_may_be_drawn() -> 
     assert len(remote(np.ones((500, 8), np.float32), 100, np.random.default_rng(0))) == 100
 
 
+def test_where_many_are_equal_some_of_these_are_drawn_too() -> None:
+    some = patches()
+    some[:5_000] = 0.5
+    chosen = remote(some, 2000, np.random.default_rng(0))
+    assert 50 < (chosen < 5_000).sum() < 400
+
+
 def test_the_draw_hangs_on_its_seed_alone() -> None:
     first, again, other = (remote(patches(), 500, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.tolist() == again.tolist() != other.tolist()

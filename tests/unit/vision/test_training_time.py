@@ -10,7 +10,7 @@ import pytest
 from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.train as training_module
-from relook.vision import artifact, survey
+from relook.vision import artifact, survey, turns
 from relook.vision.budget import Budget
 from relook.vision.candidates import MARGIN
 from relook.vision.images import Size
@@ -112,6 +112,7 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     for module in (survey, training_module):
         monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
     monkeypatch.setattr(Budget, "foreseen", foreseen)
+    monkeypatch.setattr(turns, "MOST_SEEN", 0)  # no turned copies: they are foreseen as images are
     result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert views(result) == [SMALL]
     left = [note for note in result.notes if "candidates out" in note]

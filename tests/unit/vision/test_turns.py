@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from relook.vision import artifact, turns, view
+from relook.vision.check.duplicates import turned_copy_among
 from relook.vision.embeddings import Embeddings, Floats, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size, resize
@@ -26,20 +28,30 @@ SIZE = Size(96, 128)
 
 
 def picture(seed: int, quarters: int = 0) -> npt.NDArray[np.uint8]:
-    """A hook on a noisy ground, here and there a little, turned."""
+    """A hook on a blotchy ground, here and there a little, turned."""
     rng = np.random.default_rng(seed)
     image = Image.new("L", (160, 160), 90)
     draw = ImageDraw.Draw(image)
     x, y = rng.integers(-4, 5, 2).tolist()
     draw.line([(50 + x, 110 + y), (50 + x, 40 + y), (110 + x, 40 + y), (110 + x, 70 + y)], fill=220, width=14)
-    grey = np.asarray(image, np.float32) + rng.normal(0, 6, (160, 160))
-    return np.rot90(np.clip(grey, 0, 255).astype(np.uint8), quarters)
+    blotches = Image.fromarray(rng.normal(0, 10, (10, 10)).astype(np.float32)).resize((160, 160), 2)
+    grey = np.asarray(image, np.float32) + np.asarray(blotches) + rng.normal(0, 6, (160, 160))
+    whole: npt.NDArray[np.uint8] = np.clip(grey, 0, 255).astype(np.uint8)
+    return np.rot90(whole, quarters)
 
 
 def sample(seed: int, quarters: int) -> Sample:
+    return with_pixels(f"{seed}.png", np.ascontiguousarray(picture(seed, quarters)))
+
+
+def with_pixels(key: str, grey: npt.NDArray[np.uint8]) -> Sample:
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture(seed, quarters))).convert("RGB").save(file, "PNG")
-    return Sample(f"{seed}.png", file.getvalue, False)
+    Image.fromarray(grey).convert("RGB").save(file, "PNG")
+    return Sample(key, file.getvalue, False)
+
+
+def pixels(made: Sample) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(made.load())).convert("L"))
 
 
 def posed(count: int, anyhow: bool) -> Problem:
@@ -50,7 +62,7 @@ def posed(count: int, anyhow: bool) -> Problem:
 
 
 def found(problem: Problem, size: Size = SIZE) -> tuple[Turn, ...]:
-    return view.alike(problem, random_backbone(), size, native_precision(), None)
+    return view.alike(problem, random_backbone(), size, native_precision(), None, lambda stage, done, total: None)
 
 
 def test_a_part_that_lies_anyhow_is_alike_when_turned_and_not_when_mirrored() -> None:
@@ -67,10 +79,10 @@ def test_nothing_is_asked_of_too_few_pictures_or_of_enough(count: int, monkeypat
     assert found(posed(count, anyhow=True)) == ()
 
 
-def test_copies_of_a_picture_are_not_counted() -> None:
+def test_copies_of_a_picture_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(view, "Extractor")  # none is made
     problem = posed(8, anyhow=True)
-    object.__setattr__(problem, "source", np.zeros(8, np.int64))
-    assert found(problem) == ()
+    assert found(replace(problem, source=np.zeros(8, np.int64))) == ()
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -104,6 +116,33 @@ def test_copies_fill_what_is_left_of_the_room_and_each_is_there_once() -> None:
     assert chosen == turned_copies(many, TURNS, 0) != turned_copies(many, TURNS, 1)
     assert [turn.sideways for _, turn in turned_copies(few, TURNS, 0)] == [False] * 30 + [True] * 40
     assert turned_copies(np.arange(turns.MOST_SEEN + 1), TURNS, 0) == []
+
+
+def test_no_image_that_is_another_turned_is_learned_from_twice() -> None:
+    """As where somebody has added mirrored copies to the pictures of a part that lies anyhow."""
+    problem = posed(24, anyhow=True)
+    doubles = [with_pixels(f"{at}-180.png", Turn(2).apply(pixels(problem.samples[at]))) for at in range(12)]
+    made = [*problem.samples, *doubles]
+    labels = np.zeros(len(made), bool)
+    augmented = Problem(made, labels, assign_folds(labels, 0), np.arange(len(made)), Task.CLASSIFICATION, (), 0)
+    assert found(augmented, Size(112, 112)) == (Turn(1), Turn(3))
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_one_turned_copy_is_found_among_pictures_and_none_where_there_is_none(turn: Turn) -> None:
+    rng = np.random.default_rng(3)
+    thumbs = rng.normal(100, 20, (20, 64, 64)).astype(np.float16)
+    assert not turned_copy_among(thumbs, turn.apply)
+    thumbs[7] = 1.1 * turn.apply(thumbs[12]) + rng.normal(0, 0.05, (64, 64))
+    assert turned_copy_among(thumbs, turn.apply)
+    assert turned_copy_among(thumbs[[7, 12, 3]], turn.apply)
+    assert not turned_copy_among(np.delete(thumbs, 12, 0), turn.apply)
+
+
+def test_of_copies_of_a_picture_one_is_turned_and_the_memory_leaves_all_out_together() -> None:
+    problem = replace(posed(6, anyhow=True), source=np.array([0, 1, 0, 3, 3, 5]), turns=(Turn(2),))
+    assert problem.distinct.tolist() == [0, 1, 3, 5]
+    assert problem.turned == [(at, Turn(2)) for at in (0, 1, 3, 5)]
 
 
 def test_training_learns_turned_copies_of_a_part_that_lies_anyhow_and_says_so(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -24,6 +24,7 @@ from relook.vision.repeated import firsts
 from relook.vision.samples import Sample
 
 Floats = npt.NDArray[np.float32]
+Thumb = npt.NDArray[np.float16]
 
 CLOSE = 0.3
 """Of the distance that is usual around the pair: from below this, two pictures are one."""
@@ -74,6 +75,20 @@ def alike(looks: Sequence[Looks]) -> list[list[int]]:
 def first_of(looks: Sequence[Looks]) -> npt.NDArray[np.int64]:
     """(images,) the position of the first image of the same picture."""
     return firsts(alike(looks), len(looks))
+
+
+def turned_copy_among(thumbs: npt.NDArray[np.float16], turn: Callable[[Thumb], Thumb]) -> bool:
+    """Whether one of `thumbs` (n, 64, 64) is another one after `turn`: as near to it as a copy is, which is far nearer
+    than pictures that were not turned are to one another."""
+    plain = _normal(thumbs.reshape(len(thumbs), -1))
+    turned = _normal(np.stack([turn(each) for each in thumbs]).reshape(len(thumbs), -1))
+    between, across = (np.sqrt(np.maximum(0, 2 - 2 * plain @ each.T)) for each in (plain, turned))
+    np.fill_diagonal(between, np.inf)
+    np.fill_diagonal(across, np.inf)
+    usual = np.sort(between, axis=1)[:, min(_USUAL, len(thumbs)) - 1]
+    enough = len(thumbs) > 2 * _USUAL
+    limit = CLOSE * np.minimum(usual[:, None], usual[None]) if enough else np.full_like(across, ALWAYS_CLOSE)
+    return bool((across <= limit).any())
 
 
 def find(entries: Sequence[Entry]) -> list[Finding]:

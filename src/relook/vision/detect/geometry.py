@@ -16,7 +16,7 @@ Boxes = npt.NDArray[np.float32]
 
 CELL = 32
 SMALLEST_BOX = 2.0
-"""Pixels: of a box that is shorter or narrower at the working size nothing is learned."""
+"""Pixels: of a box that is shorter or narrower at the working size hardly anything is learned."""
 GREY = 114
 """What is left over of the working size is filled with it."""
 SMALLEST_LONG_SIDE = 320

@@ -14,7 +14,6 @@ from relook.vision.levels import Levels
 from relook.vision.memory_bank import MemoryBank
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
-from relook.vision.turns import Turn, turned_copies
 
 LEVELLED_FROM = 40
 """Normal images whose distances say how much a place varies."""
@@ -30,12 +29,12 @@ class Memory:
         return len(problem.normal) >= 2
 
     def steps(self, problem: Problem) -> int:
-        return len(problem.normal) + len(_turned(problem)) + len(problem.samples)
+        return len(problem.normal) + len(problem.turned) + len(problem.samples)
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
         normal = problem.normal
-        turned = _turned(problem)
+        turned = problem.turned
         images = chain(
             cells.embeddings.each(normal),
             zip((at for at, _ in turned), cells.embeddings.turned(turned), strict=True),
@@ -59,10 +58,6 @@ class Memory:
     def _others(self, cells: Cells, at: int) -> MemoryBank:
         assert cells.bank is not None
         return cells.bank.without(int(cells.problem.source[at]))
-
-
-def _turned(problem: Problem) -> list[tuple[int, Turn]]:
-    return turned_copies(problem.normal, problem.turns, problem.seed)
 
 
 def _stepping(images: Iterator[tuple[int, Floats]], step: Step) -> Iterator[tuple[int, Floats]]:
