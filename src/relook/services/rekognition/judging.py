@@ -28,12 +28,12 @@ class Judged:
     average_recall: float
 
 
-def judge(result: LabelResult, labels: Sequence[str], task: LabelTask, seed: int) -> Judged:
+def judge(result: LabelResult, labels: Sequence[str], task: LabelTask) -> Judged:
     """Everything at the thresholds that the model was given."""
     if not result.tests:
         untested = [LabelScores(label, 0, 0.0, 0.0, 0.0, result.thresholds[label]) for label in labels]
         return Judged([], untested, None, 0.0, 0.0)
-    evaluation = _evaluate(result.tests, labels, task, [result.thresholds[label] for label in labels], seed)
+    evaluation = _evaluate(result.tests, labels, task, [result.thresholds[label] for label in labels])
     judge_one = _boxes if task is LabelTask.DETECTION else _labels
     verdicts = [judge_one(test, result.thresholds) for test in result.tests]
     scores = [
@@ -48,16 +48,16 @@ def judge(result: LabelResult, labels: Sequence[str], task: LabelTask, seed: int
 
 
 def _evaluate(
-    tests: Sequence[LabelTest], labels: Sequence[str], task: LabelTask, thresholds: Sequence[float], seed: int
+    tests: Sequence[LabelTest], labels: Sequence[str], task: LabelTask, thresholds: Sequence[float]
 ) -> Evaluation:
     if task is LabelTask.DETECTION:
         images = [(test.image.boxes, test.prediction.found) for test in tests]
-        return evaluate_detector(images, labels, seed=seed, thresholds=thresholds)
+        return evaluate_detector(images, labels, seed=None, thresholds=thresholds)
     truths = np.array([[label in test.image.labels for label in labels] for test in tests])
     found = [{one.name: one.score for one in test.prediction.found} for test in tests]
     scores = np.array([[each[label] for label in labels] for each in found])
     single = task is LabelTask.SINGLE_LABEL
-    return evaluate_classifier(truths, scores, labels, single=single, seed=seed, thresholds=thresholds)
+    return evaluate_classifier(truths, scores, labels, single=single, seed=None, thresholds=thresholds)
 
 
 def _labels(test: LabelTest, thresholds: Mapping[str, float]) -> list[Verdict]:

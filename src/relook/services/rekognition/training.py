@@ -194,7 +194,7 @@ def _results(
     task = LabelTask(plan.learning.value)
     from relook.services.rekognition.judging import judge  # in the job's process: the server does without numpy
 
-    judged = judge(result, plan.labels, task, version.seed)
+    judged = judge(result, plan.labels, task)
     detection = task is LabelTask.DETECTION
     summary = Summary(
         version_arn=str(version.name),

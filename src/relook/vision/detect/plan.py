@@ -17,6 +17,8 @@ STEADY_PART = 0.65
 time that has gone, and what was done until then is the same however many steps are to follow."""
 STEADY_TIME = 0.58
 """Of the time, after which falling begins: a little less, for looks are more frequent then."""
+LEEWAY = 0.05
+"""Of the time, kept where looks take so long that falling has to begin earlier."""
 STEP_GRID = 25
 """Falling begins at a multiple of this: two runs at nearly the same speed then often take the same number of steps."""
 WARM_UP = 60
@@ -29,6 +31,7 @@ PLAIN_PART = 0.15
 RESERVED = 0.06
 """Of the time, for what comes after the last step; beside it:"""
 SECONDS_PER_TEST = 0.05
+"""At least; what answering held-out images takes is counted where it is more."""
 LOOK_EPOCHS = 8
 """Between looks at held-out images at the full rate."""
 FEWEST_BETWEEN = 20
@@ -86,9 +89,14 @@ class Schedule:
         return step >= self.total * (1 - PLAIN_PART)
 
 
-def training_seconds(seconds: float, tests: int) -> float:
-    """Of all the time, what may go to steps, and looks at held-out images."""
-    return max(0.5 * seconds, seconds * (1 - RESERVED) - SECONDS_PER_TEST * tests)
+def training_seconds(seconds: float, tests: int, answering: float = 0.0) -> float:
+    """Of all the time, what may go to steps, and looks at held-out images; `answering` one image takes so many."""
+    return max(0.5 * seconds, seconds * (1 - RESERVED) - max(SECONDS_PER_TEST, answering) * tests)
+
+
+def to_fall(gone: float, looking: float) -> bool:
+    """Whether to begin falling now, when so much of the time has `gone`; a look at held-out images takes `looking`."""
+    return gone >= STEADY_TIME or gone / STEADY_PART + FALLING_LOOKS * looking >= 1 - LEEWAY
 
 
 def most_steady(images: int, batch: int) -> int:

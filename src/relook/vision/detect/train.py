@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -59,7 +59,8 @@ def train(
 
     The same images, labels, seed, start, number of steps and threads give the same model. Unless `options.steps` says
     how many, there are as many as the time allows, which depends on how fast and how busy the machine is; the record
-    has the number, and given as `options.steps` it makes the same model again. (A number foretold from a short trial
+    has the number, and given as `options.steps` it makes the same model again, unless time ended it before its last
+    step. (A number foretold from a short trial
     would depend on the machine as well, and miss the time where its load changes.)
     """
     if task is not LabelTask.DETECTION:
@@ -75,7 +76,16 @@ def train(
     seen = look(training, test, progress)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
     job = _Job(training, tuple(labels), start, size, seed, options)
-    outcome = job.learn(seen, begin + plan.training_seconds(seconds, len(test)), progress)
+
+    def deadline(answering: float) -> float:
+        return begin + plan.training_seconds(seconds, len(test), answering)
+
+    outcome = job.learn(seen, deadline, progress)
+    if not outcome.taken:
+        raise TrainingError(
+            f"there was no time for a single step of training within {seconds / 60:.3g} minutes: reading "
+            f"{len(training) + len(test)} images took too long; allow more minutes, or give fewer images"
+        )
     graph = export(start.architecture(len(labels)), outcome.weights, size)
     return job.finish(graph, outcome, test, seen, output, progress)
 
@@ -100,17 +110,24 @@ class _Job:
     seed: int
     options: Options
 
-    def learn(self, seen: Look, deadline: float, progress: Progress) -> Outcome:
+    def learn(self, seen: Look, deadline: Callable[[float], float], progress: Progress) -> Outcome:
+        """`deadline` hangs on how long an image takes to be answered."""
         from relook.vision.detect import training as gradient
 
         learnt, held = plan.hold_out(self.training, self.seed, seen.copy_of)
         images = [self.training[at] for at in learnt]
         chosen_by = [self.training[at] for at in held]
 
-        def score(weights: Weights) -> float:
-            return self._score(weights, chosen_by)
+        answering = 0.0
 
-        judge = gradient.Judge(score if held else None, lambda done, of: progress("train", done, of))
+        def score(weights: Weights) -> float:
+            nonlocal answering
+            found, answering = self._score(weights, chosen_by)
+            return found
+
+        judge = gradient.Judge(
+            score if held else None, lambda done, of: progress("train", done, of), lambda: deadline(answering)
+        )
         return gradient.learn(
             Pictures(images, self.labels, self.size),
             plan.order(images),
@@ -119,7 +136,6 @@ class _Job:
             judge,
             self.options,
             self.seed,
-            deadline,
         )
 
     def finish(
@@ -155,13 +171,15 @@ class _Job:
         told = {"warnings": warnings, "leaked": list(seen.leaked), "training": chosen, "speed": speed}
         return LabelResult(output, thresholds, tuple(tests), notes, evaluated | told)
 
-    def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> float:
-        """How good held-out images are answered by the graph that would be served."""
+    def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> tuple[float, float]:
+        """How good held-out images are answered by the graph that would be served, and seconds for an answer."""
         graph = export(self.start.architecture(len(self.labels)), weights, self.size)
         detector = Detector.of(graph, self._card(graph, {}), _ANSWERING_THREADS)
+        began = time.monotonic()
         pairs = [(image.boxes, _answered(detector, image).prediction.found) for image in images]
+        answering = (time.monotonic() - began) / len(images)
         loose = mean_average_precision(pairs, self.labels, (RIGHT_OVERLAP,))
-        return (loose + mean_average_precision(pairs, self.labels)) / 2
+        return (loose + mean_average_precision(pairs, self.labels)) / 2, answering
 
     def _card(self, graph: bytes, record: dict[str, Any]) -> LabelCard:
         return LabelCard(

@@ -33,10 +33,12 @@ MEASURED_IMAGES = 16
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`score` gives how good (higher is better) folded weights are on held-out images; None: the last are taken."""
+    """`score` gives how good (higher is better) folded weights are on held-out images; None: the last are taken.
+    `deadline` of time.monotonic for the last step: it may come nearer as scores tell how long answers take."""
 
     score: Callable[[Weights], float] | None
     progress: Callable[[int, int], None]
+    deadline: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -63,26 +65,25 @@ def learn(
     judge: Judge,
     options: Options,
     seed: int,
-    deadline: float,
 ) -> Outcome:
-    """Until `options.steps` are taken or, without them, until about `deadline` (of time.monotonic) or until nothing was
-    gained for long. At the deadline it ends in any case."""
+    """Until `options.steps` are taken or, without them, until about the judge's deadline or until nothing was gained
+    for long. At the deadline it ends in any case."""
     with torch_threads(options.threads) as threads:
         torch.manual_seed(seed)
         run = _Run(pictures, chances, labels, start, options, seed)
         outcome = Outcome(run.folded(), threads, len(pictures))
-        return _Course(run, judge, outcome, options, deadline).follow()
+        return _Course(run, judge, outcome, options).follow()
 
 
 class _Course:
     """One training from its first step to its last: when the rate begins to fall, which weights are taken."""
 
-    def __init__(self, run: _Run, judge: Judge, outcome: Outcome, options: Options, deadline: float) -> None:
+    def __init__(self, run: _Run, judge: Judge, outcome: Outcome, options: Options) -> None:
         self._run, self._judge, self._outcome, self._batch = run, judge, outcome, options.batch
-        self._images, self._begin, self._deadline = outcome.images, time.monotonic(), deadline
+        self._images, self._begin, self._deadline = outcome.images, time.monotonic(), judge.deadline()
         self._given = options.steps is not None
         self._schedule = None if options.steps is None else plan.Schedule.of(options.steps)
-        self._best, self._since = -1.0, 0
+        self._best, self._since, self._looking = -1.0, 0, 0.0
 
     def follow(self) -> Outcome:
         outcome = self._outcome
@@ -117,10 +118,12 @@ class _Course:
         taken = self._outcome.taken
         if self._judge.score is None:
             return
+        began = time.monotonic()
         weights = self._run.folded()
         score = self._judge.score(weights)
+        self._looking, self._deadline = time.monotonic() - began, self._judge.deadline()
         self._outcome.scores.append((taken, score))
-        self._since = 0 if score > self._best else self._since + 1
+        self._since = 0 if score > self._best or self._best <= 0 else self._since + 1  # 0: nothing is found yet
         if score >= self._best:
             self._best, self._outcome.weights, self._outcome.chosen_step = score, weights, taken
 
@@ -129,9 +132,10 @@ class _Course:
         taken = self._outcome.taken
         if self._schedule is not None or taken % plan.STEP_GRID:
             return
-        gone = (time.monotonic() - self._begin) / (self._deadline - self._begin)
+        given = max(1e-9, self._deadline - self._begin)
+        gone = (time.monotonic() - self._begin) / given
         enough = taken >= plan.most_steady(self._images, self._batch) or self._since > plan.PATIENCE
-        if gone >= plan.STEADY_TIME or enough:
+        if plan.to_fall(gone, self._looking / given) or enough:
             self._schedule = plan.Schedule.after(taken)
 
     def _progress(self) -> tuple[int, int]:

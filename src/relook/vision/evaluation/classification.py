@@ -18,10 +18,11 @@ def evaluate_classifier(
     labels: Sequence[str],
     *,
     single: bool,
-    seed: int,
+    seed: int | None,
     thresholds: Sequence[float] | None = None,
 ) -> Evaluation:
-    """`truths` and `scores` are (images, labels), scores in 0..1. Deterministic for a seed.
+    """`truths` and `scores` are (images, labels), scores in 0..1. Deterministic for a seed; None:
+    no intervals.
 
     `single` says that each image has one label: the confusion then counts the surest label of each image, otherwise
     every label at or above its threshold. Off its diagonal are labels that an image does not have, said of it.

@@ -19,6 +19,8 @@ COCO_OVERLAPS = tuple(0.5 + 0.05 * step for step in range(10))
 Floats = npt.NDArray[np.float64]
 Image = tuple[Sequence[LabelledBox], Sequence[FoundLabel]]
 """What is truly on an image, and what was found on it."""
+_Said = tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.int64]]
+"""Of one image and label: scores, whether right, and the image's position again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,15 @@ class _Side:
 
 
 def evaluate_detector(
-    images: Sequence[Image], labels: Sequence[str], *, seed: int, thresholds: Sequence[float] | None = None
+    images: Sequence[Image], labels: Sequence[str], *, seed: int | None, thresholds: Sequence[float] | None = None
 ) -> Evaluation:
-    """Of each test image its true boxes and what was found. Deterministic for a seed.
+    """Of each test image its true boxes and what was found. Deterministic for a seed; None: no intervals.
 
     `thresholds` are those of the best F1 on these images unless given. ValueError without an image, or where a box has
     a label that is not in `labels`.
     """
     sides = _sides(images, labels)
-    evidence = [_evidence(sides, at, OVERLAP) for at in range(len(labels))]
+    evidence = _evidence(sides, len(labels), OVERLAP)
     chosen = [each.threshold() for each in evidence] if thresholds is None else list(thresholds)
     return evaluation(labels, evidence, chosen, _confusion(sides, np.array(chosen)), seed)
 
@@ -49,7 +51,7 @@ def mean_average_precision(
 ) -> float:
     """The mean over labels that are on some image, and over `overlaps`; 0 if none is."""
     sides = _sides(images, labels)
-    areas = [_evidence(sides, at, overlap).average_precision() for overlap in overlaps for at in range(len(labels))]
+    areas = [each.average_precision() for overlap in overlaps for each in _evidence(sides, len(labels), overlap)]
     known = [area for area in areas if area is not None]
     return float(np.mean(known)) if known else 0.0
 
@@ -90,20 +92,23 @@ def _side(boxes: Sequence[Rectangle], label: Sequence[int], scores: Sequence[flo
     return _Side(np.array(corners, np.float64).reshape(-1, 4), np.array(label, np.int64), np.array(scores, np.float64))
 
 
-def _evidence(sides: Sequence[tuple[_Side, _Side]], label: int, overlap: float) -> Evidence:
-    scores, hits, image, truths = [], [], [], []
-    for at, (true, said) in enumerate(sides):
-        mine, theirs = said.label == label, true.label == label
-        order = np.argsort(-said.scores[mine], kind="stable")
-        found = said.corners[mine][order]
-        taken = matched(found, true.corners[theirs], overlap)
-        scores.append(said.scores[mine][order])
-        hits.append(taken >= 0)
-        image.append(np.full(len(found), at, np.int64))
-        truths.append(int(theirs.sum()))
-    return Evidence.ordered(
-        np.concatenate(scores), np.concatenate(hits), np.concatenate(image), np.array(truths, np.int64)
-    )
+def _evidence(sides: Sequence[tuple[_Side, _Side]], labels: int, overlap: float) -> list[Evidence]:
+    """Of each label. Time goes with what is on the images, not with labels times images."""
+    said: list[list[_Said]] = [[] for _ in range(labels)]
+    truths = np.zeros((labels, len(sides)), np.int64)
+    for at, (true, found) in enumerate(sides):
+        np.add.at(truths[:, at], true.label, 1)
+        for label in np.unique(found.label):
+            mine = np.flatnonzero(found.label == label)
+            mine = mine[np.argsort(-found.scores[mine], kind="stable")]
+            taken = matched(found.corners[mine], true.corners[true.label == label], overlap)
+            said[label].append((found.scores[mine], taken >= 0, np.full(len(mine), at, np.int64)))
+    return [_gathered(each, counts) for each, counts in zip(said, truths, strict=True)]
+
+
+def _gathered(said: Sequence[_Said], truths: npt.NDArray[np.int64]) -> Evidence:
+    scores, hits, image = zip((np.empty(0), np.empty(0, bool), np.empty(0, np.int64)), *said, strict=True)
+    return Evidence.ordered(np.concatenate(scores), np.concatenate(hits), np.concatenate(image), truths)
 
 
 def matched(found: Floats, true: Floats, overlap: float = OVERLAP) -> npt.NDArray[np.int64]:

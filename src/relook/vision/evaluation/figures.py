@@ -70,12 +70,15 @@ def evaluation(
     evidence: Sequence[Evidence],
     thresholds: Sequence[float],
     confusion: npt.NDArray[np.int64],
-    seed: int,
+    seed: int | None,
 ) -> Evaluation:
-    """Everything that follows from `evidence`, one for each label, over the same images, at least one."""
+    """Everything that follows from `evidence`, one for each label, over the same images, at least one; without a seed
+    there are no intervals."""
     images = len(evidence[0].truths)
-    drawn = draws(images, seed)
-    resampled = [each.resampled(at, drawn) for each, at in zip(evidence, thresholds, strict=True)]
+    resampled = [(np.empty(0), np.empty(0))] * len(evidence)
+    if seed is not None:
+        drawn = draws(images, seed)
+        resampled = [each.resampled(at, drawn) for each, at in zip(evidence, thresholds, strict=True)]
     rows = tuple(
         _of_label(label, each, threshold, f1, areas)
         for label, each, threshold, (f1, areas) in zip(labels, evidence, thresholds, resampled, strict=True)
@@ -168,12 +171,18 @@ def _of_means(resampled: Sequence[npt.NDArray[np.float64]]) -> Span:
 
 def _warnings(rows: Sequence[LabelFigures]) -> tuple[str, ...]:
     untested = [row.label for row in rows if not row.images]
+    never = [row.label for row in rows if row.images and not row.average_precision]
     few = [f"{row.label} ({row.images})" for row in rows if 0 < row.images < FEW_IMAGES]
     found = []
     if untested:
         found.append(
             f"No test image has the label {listed(untested)}: no threshold could be chosen for it (0.5 is taken) and "
             "nothing is known of how good it is."
+        )
+    if never:
+        found.append(
+            f"On no test image was the label {listed(never)} found where it is: no threshold could be chosen for it "
+            "(0.5 is taken)."
         )
     if few:
         found.append(

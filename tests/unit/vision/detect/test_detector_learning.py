@@ -145,21 +145,64 @@ def test_when_nothing_is_gained_falling_begins_early_and_the_best_is_kept(monkey
 
     images = pictures(0, 4)
     told: list[tuple[int, int]] = []
+    end = time.monotonic() + 600
     outcome = training.learn(
         Pictures(images, LABELS, Size(64, 64)),
         plan.order(images),
         len(LABELS),
         starts.own(),
-        training.Judge(worse, lambda done, of: told.append((done, of))),
+        training.Judge(worse, lambda done, of: told.append((done, of)), lambda: end),
         replace(QUICK, steps=None),
         1,
-        time.monotonic() + 600,
     )
     assert [step for step, _ in outcome.scores[:3]] == [2, 4, 6]
     assert (outcome.steps, outcome.taken) == (16, 16)  # ten at the full rate
     assert outcome.chosen_step == 2
     assert outcome.weights is seen[0]
     assert told[-1] == (16, 16)
+
+
+def test_looks_that_find_nothing_do_not_end_a_training_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    from relook.vision.detect import training
+
+    for name, value in (("FEWEST_BETWEEN", 2), ("LOOK_EPOCHS", 1), ("STEP_GRID", 5), ("PATIENCE", 1)):
+        monkeypatch.setattr(plan, name, value)
+    monkeypatch.setattr(plan, "most_steady", lambda images, batch: 20)
+    images, end = pictures(0, 4), time.monotonic() + 600
+    outcome = training.learn(
+        Pictures(images, LABELS, Size(64, 64)),
+        plan.order(images),
+        len(LABELS),
+        starts.own(),
+        training.Judge(lambda weights: 0.0, lambda done, of: None, lambda: end),
+        replace(QUICK, steps=None),
+        1,
+    )
+    assert outcome.taken == plan.Schedule.after(20).total
+
+
+def test_answers_that_take_long_bring_the_end_nearer() -> None:
+    from relook.vision.detect import training
+
+    images, begin = pictures(0, 4), time.monotonic()
+    ends = iter([begin + 600, *[begin] * 1000])
+    outcome = training.learn(
+        Pictures(images, LABELS, Size(64, 64)),
+        plan.order(images),
+        len(LABELS),
+        starts.own(),
+        training.Judge(lambda weights: 0.5, lambda done, of: None, lambda: next(ends)),
+        replace(QUICK, steps=None),
+        1,
+    )
+    assert outcome.out_of_time
+    assert outcome.taken == outcome.scores[0][0]
+
+
+def test_without_time_for_a_single_step_there_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no time for a single step .* reading 11 images"):
+        run(tmp_path / "model", replace(QUICK, steps=None), seconds=0.0)
+    assert not (tmp_path / "model").exists()
 
 
 def test_progress_is_told_and_can_cancel(tmp_path: Path) -> None:

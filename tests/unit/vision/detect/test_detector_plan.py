@@ -115,6 +115,12 @@ def test_looks_at_the_full_rate_are_some_passes_apart() -> None:
 def test_time_is_kept_for_the_test_images_but_not_all() -> None:
     assert plan.training_seconds(1800, 72) == pytest.approx(1800 * 0.94 - 3.6)
     assert plan.training_seconds(60, 100_000) == 30
+    assert plan.training_seconds(1800, 1000, answering=0.4) == pytest.approx(1800 * 0.94 - 400)
+
+
+def test_the_rate_falls_earlier_where_looks_at_held_out_images_take_long() -> None:
+    assert [plan.to_fall(gone, 0.001) for gone in (0.57, 0.59)] == [False, True]
+    assert [plan.to_fall(gone, 0.05) for gone in (0.38, 0.40)] == [False, True]
 
 
 def test_the_average_begins_at_once_and_then_remembers_a_part_of_the_run() -> None:

@@ -189,6 +189,7 @@ class Trial:
             part = size.height * size.width / (small.height * small.width)
             again = BATCH * pictures.seconds_to_read * (1 - min(1.0, Pictures.room(size) / images))
             looks = (ASKED + 1) * (min(images, PROBED) + MOST_ASKED) * part * looking
+            looks += min(images, Pictures.room(size)) * pictures.seconds_to_read  # each is read once in any case
             fitting = (most for most in LESSONS if self._allows((ASKED + 1) * most * (part * each + again) + looks))
             found.append((next(fitting, 0), size))
         return max(found, key=lambda one: one[0])  # of equals the first

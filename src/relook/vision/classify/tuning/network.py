@@ -108,6 +108,8 @@ class Trunk(nn.Module):
             self._run(range(len(self._steps)), {self._source: torch.zeros(1, 3, _PROBE, _PROBE)}, made)
         learns = [step.convolves and made[step.output] * FROZEN_STRIDE < _PROBE for step in self._steps]
         free = [name for step, does in zip(self._steps, learns, strict=True) if does for name in step.inputs[1:]]
+        if not any(learns):
+            raise RuntimeError("none of its convolutions comes late enough to be fine-tuned")
         return learns.index(True), list(dict.fromkeys(free))
 
     def _run(
