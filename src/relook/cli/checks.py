@@ -15,6 +15,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
+from relook import control_groups
+
 GIB = 1024**3
 _FEATURES = {
     "avx2": "avx2",
@@ -95,7 +97,7 @@ def parse_cpuinfo(text: str) -> tuple[str, list[str]]:
 
 
 def threads() -> Check:
-    usable, quota = len(os.sched_getaffinity(0)), cpu_quota()
+    usable, quota = len(os.sched_getaffinity(0)), control_groups.cpu_quota()
     found = f"{usable} of {os.cpu_count()} usable"
     if quota is not None:
         found += f", limited to {quota:g} by the control group"
@@ -103,35 +105,6 @@ def threads() -> Check:
         advice = "Training and hosting share one thread and slow each other down; give it at least two."
         return Check("threads", Status.WARN, found, advice)
     return Check("threads", Status.OK, found)
-
-
-def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """The least number of CPUs that this process's control group and those above it grant; None: no limit."""
-    limits = [_ratio(text) for text in _group_files(root, own, "cpu.max")]
-    v1_quota, v1_period = root / "cpu/cpu.cfs_quota_us", root / "cpu/cpu.cfs_period_us"
-    if v1_quota.is_file() and v1_period.is_file():
-        limits.append(_ratio(f"{v1_quota.read_text().strip()} {v1_period.read_text().strip()}"))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _ratio(text: str) -> float | None:
-    quota, _, period = text.strip().partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None
-
-
-def _group_files(root: Path, own: Path, name: str) -> list[str]:
-    """A control file of this process's group (version 2) and of every group above it, where it can be read."""
-    line = next((text for text in _lines(own) if text.startswith("0::")), None)
-    if line is None:
-        return []
-    group = root / line.removeprefix("0::").strip("/")
-    found = []
-    for folder in (group, *group.parents):
-        if (folder / name).is_file():
-            found.append((folder / name).read_text())
-        if folder == root:
-            break
-    return found
 
 
 def _lines(path: Path) -> list[str]:
@@ -142,11 +115,7 @@ def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
     amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in _lines(meminfo) if line.endswith("kB")}
     if "MemTotal" not in amounts:
         return Check("memory", Status.WARN, f"unknown: {meminfo} does not say", "Have at least 2 GiB free.")
-    limits = [
-        int(text)
-        for text in _group_files(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), "memory.max")
-        if text.strip().isdigit()
-    ]
+    limits = [int(text) for text in control_groups.files("memory.max") if text.strip().isdigit()]
     total = min([amounts["MemTotal"], *limits])
     free = min(amounts.get("MemAvailable", total), total)
     found = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB"

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from relook.cli.failing import fail
+from relook.control_groups import usable_cpus
 from relook.processes import die_with
 
 EARLY = 3
@@ -73,7 +74,7 @@ def pretrain(
     from relook.vision.pretrain.running import pretrain as run
 
     recipe = Recipe(steps, batch, width=width, seed=seed)
-    workers = Processes(threads or len(os.sched_getaffinity(0)), partial(die_with, os.getpid()))
+    workers = Processes(threads or usable_cpus(), partial(die_with, os.getpid()))
     try:
         with _interruptible(minutes) as (stop, interrupted), _progress() as told:
             path = run(teacher, out, recipe, pictures, notes, workers, Observer(told, stop))

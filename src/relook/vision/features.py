@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from relook.control_groups import usable_cpus
 from relook.vision import graph, runtime
 from relook.vision.backbones import Backbone
 from relook.vision.images import Pixels, Size, resize
@@ -25,7 +25,7 @@ class Extractor:
         self.size = size
         self._backbone, self._precision = backbone, precision
         self.grid = graph.grid(backbone, size)
-        self._streams = streams = max(1, min(4, len(os.sched_getaffinity(0))))
+        self._streams = streams = max(1, min(4, usable_cpus()))
         model = runtime.read(graph.feature_model(backbone, size).SerializeToString())
         self._compiled = runtime.compile_model(model, precision, threads=streams, streams=streams)
 

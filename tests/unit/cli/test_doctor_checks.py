@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from relook import control_groups
 from relook.cli import checks
 from relook.cli.checks import GIB, Status
 from relook.vision import engine, int8, resnet18, runtime, shipped
@@ -47,34 +48,11 @@ def test_a_cpu_without_avx2_is_warned_about(tmp_path: Path, monkeypatch: pytest.
     assert checks.cpu(tmp_path / "absent").status is Status.WARN
 
 
-def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.write_text("0::/a/b\n")
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    assert checks.cpu_quota(tmp_path, own) is None
-    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
-    assert checks.cpu_quota(tmp_path, own) is None
-    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
-    (tmp_path / "cpu.max").write_text("400000 100000\n")
-    assert checks.cpu_quota(tmp_path, own) == 1.5
-
-
-def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
-    own = tmp_path / "own"
-    own.write_text("4:cpu,cpuacct:/x\n")
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert checks.cpu_quota(tmp_path, own) is None
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000\n")
-    assert checks.cpu_quota(tmp_path, own) == 2
-
-
 def test_one_thread_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "cpu_quota", lambda: None)
+    monkeypatch.setattr(control_groups, "cpu_quota", lambda: None)
     monkeypatch.setattr(checks.os, "sched_getaffinity", lambda process: {0, 1, 2})
     assert checks.threads().status is Status.OK
-    monkeypatch.setattr(checks, "cpu_quota", lambda: 1.0)
+    monkeypatch.setattr(control_groups, "cpu_quota", lambda: 1.0)
     limited = checks.threads()
     assert limited.status is Status.WARN
     assert "limited to 1 by the control group" in limited.found

@@ -47,7 +47,7 @@ FEWEST_STEPS, FEWEST_PASSES = 300, 5
 class Options:
     """What may be chosen. `steps` None: as many as the time allows, which depends on the machine's speed; the number
     taken is in the artifact's record, and given as `steps` it makes the same model.
-    `threads` None: one for each core; sums, and with them the last bits, depend on it, so it is recorded, too.
+    `threads` None: one for each usable CPU; sums, and with them the last bits, depend on it, so it is recorded, too.
     `size` None: chosen from the images and boxes; else the longer side in pixels.
     `upside_down`: whether images are mirrored top to bottom, too; left to right they always are.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -127,8 +126,7 @@ class Trial:
             return None, [f"The backbone was not fine-tuned: PyTorch is installed, but cannot be loaded ({why})."]
         from relook.vision.torch_threads import torch_threads
 
-        # not torch's own number, which is that to which linear algebra was limited, if torch was there already
-        with torch_threads(len(os.sched_getaffinity(0))) as threads:
+        with torch_threads(None) as threads:
             try:
                 return self._tried(progress, threads)
             except _OutOfTimeError:

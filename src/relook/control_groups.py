@@ -1,0 +1,49 @@
+"""What the kernel grants this process: CPUs and memory, as control groups of version 2 and 1 limit them.
+
+Linux only. This module imports nothing of ours, so that every process can load it before anything heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+def usable_cpus() -> int:
+    """How many threads can compute at a time, at least 1: the CPUs that this process may run on, or fewer where its
+    control group grants fewer. Of 1.5 CPUs one counts: threads that wait for each other wait for the half one too."""
+    usable, quota = len(os.sched_getaffinity(0)), cpu_quota()
+    return usable if quota is None else max(1, min(usable, int(quota)))
+
+
+def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
+    """The least number of CPUs that this process's control group and those above it grant; None: no limit."""
+    limits = [_ratio(text) for text in files("cpu.max", root, own)]
+    v1_quota, v1_period = root / "cpu/cpu.cfs_quota_us", root / "cpu/cpu.cfs_period_us"
+    if v1_quota.is_file() and v1_period.is_file():
+        limits.append(_ratio(f"{v1_quota.read_text().strip()} {v1_period.read_text().strip()}"))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def files(name: str, root: Path = ROOT, own: Path = OWN) -> list[str]:
+    """A control file of this process's group (version 2) and of every group above it, where it can be read."""
+    lines = own.read_text().splitlines() if own.is_file() else []
+    line = next((text for text in lines if text.startswith("0::")), None)
+    if line is None:
+        return []
+    group = root / line.removeprefix("0::").strip("/")
+    found = []
+    for folder in (group, *group.parents):
+        if (folder / name).is_file():
+            found.append((folder / name).read_text())
+        if folder == root:
+            break
+    return found
+
+
+def _ratio(text: str) -> float | None:
+    quota, _, period = text.strip().partition(" ")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else None

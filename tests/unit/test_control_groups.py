@@ -1,0 +1,42 @@
+"""How much a container or a service manager lets this process compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relook import control_groups
+from relook.control_groups import cpu_quota, usable_cpus
+
+
+def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("0::/a/b\n")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert cpu_quota(tmp_path, own) is None
+    (tmp_path / "a" / "b" / "cpu.max").write_text("max 100000\n")
+    assert cpu_quota(tmp_path, own) is None
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")
+    (tmp_path / "cpu.max").write_text("400000 100000\n")
+    assert cpu_quota(tmp_path, own) == 1.5
+
+
+def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("4:cpu,cpuacct:/x\n")
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert cpu_quota(tmp_path, own) is None
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000\n")
+    assert cpu_quota(tmp_path, own) == 2
+
+
+@pytest.mark.parametrize(("quota", "usable"), [(None, 3), (8.0, 3), (2.0, 2), (1.5, 1), (0.2, 1)])
+def test_no_more_threads_than_the_control_group_grants(
+    monkeypatch: pytest.MonkeyPatch, quota: float | None, usable: int
+) -> None:
+    monkeypatch.setattr(control_groups.os, "sched_getaffinity", lambda process: {0, 1, 2})
+    monkeypatch.setattr(control_groups, "cpu_quota", lambda: quota)
+    assert usable_cpus() == usable
