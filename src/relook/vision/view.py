@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from relook.vision import descriptor, foreground, graph, turns
 from relook.vision.backbones import Backbone
-from relook.vision.check.duplicates import turned_copy_among
-from relook.vision.check.facts import thumb
 from relook.vision.embeddings import Embeddings, project, remember
 from relook.vision.features import Extractor
 from relook.vision.images import Size
@@ -104,9 +102,7 @@ def alike(
 ) -> tuple[Turn, ...]:
     """The turns after which normal images look no stranger than normal ones, seen at `size`; `where` is `product`'s.
 
-    No turn where there are too few images to tell, or so many that they show the product as it lies; and none after
-    which one of them is another, as where somebody has added mirrored copies: these would be learned from twice, and
-    no image would be held out from itself.
+    No turn where there are too few images to tell, or so many that they show the product as it lies.
     """
     normal = problem.distinct
     if not FEWEST_ASKED <= len(normal) < turns.MOST_SEEN:
@@ -129,11 +125,7 @@ def alike(
         step()
     labels = np.arange(2 * len(plain)) >= len(plain)
     told = {turn: auroc(np.array([*plain, *found]), labels) or 0.0 for turn, found in strangest.items()}
-    found = [turn for turn in turns.TURNS if told[turn] <= TOLD_APART]
-    if not found:
-        return ()
-    thumbs = np.stack([thumb(pixels_of(problem.samples[int(at)])) for at in normal])
-    return tuple(turn for turn in found if not turned_copy_among(thumbs, turn.apply))
+    return tuple(turn for turn in turns.TURNS if told[turn] <= TOLD_APART)
 
 
 def look(

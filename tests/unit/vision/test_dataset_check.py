@@ -18,6 +18,7 @@ from relook.vision.check.probes import probe
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, TrainingError
 from relook.vision.sifting import Sifted, sift
+from relook.vision.turns import TURNS, Turn
 from relook.vision.weights import random_backbone
 
 Change = Callable[[Image.Image], Image.Image]
@@ -149,6 +150,37 @@ def test_copies_in_training_and_test_are_leakage(copy: Callable[[Image.Image], b
     [leak] = found(report_on(training, test), Kind.LEAKAGE)
     assert leak.groups == ((training[5].key, "s3://parts/again.png"),)
     assert leak.severity is Severity.WARNING
+    assert "turned" not in leak.sentence
+
+
+def turned(sample: Sample, turn: Turn, key: str) -> Sample:
+    return with_bytes(sample, jpeg(Image.fromarray(turn.apply(np.asarray(image_of(sample)))), 70), key)
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=str)
+def test_turned_copies_in_training_and_test_are_leakage(turn: Turn) -> None:
+    training, test = parts.samples(0, 20, 10), parts.samples(200, 10, 10)
+    test[3] = turned(training[5], turn, "s3://parts/again.png")
+    [leak] = found(report_on(training, test), Kind.LEAKAGE)
+    assert leak.groups == ((training[5].key, "s3://parts/again.png"),)
+    assert "as copies (2 of them turned or mirrored)" in leak.sentence
+
+
+def test_a_set_enlarged_with_mirrored_copies_has_half_as_many_pictures() -> None:
+    training = parts.samples(0, 20, 10)
+    mirrored = [turned(sample, Turn(0, mirrored=True), f"{sample.key}-mirrored") for sample in training]
+    report = run.check(
+        [*training, *mirrored], [], random_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore,
+        teaching=True,
+    )  # fmt: skip
+    assert set(report.copies) == {(sample.key, f"{sample.key}-mirrored") for sample in training}
+
+
+def test_a_part_that_lies_wrongly_contradicts_nothing() -> None:
+    training = parts.samples(0, 20, 10)
+    training.append(replace(turned(training[2], Turn(2), "s3://parts/other.png"), anomalous=True))
+    kinds = {finding.kind for finding in report_on(training).findings}
+    assert not kinds & {Kind.CONTRADICTION, Kind.DUPLICATE, Kind.LEAKAGE}
 
 
 def test_one_picture_with_both_labels_is_a_contradiction() -> None:

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from relook.vision import artifact, turns, view
-from relook.vision.check.duplicates import turned_copy_among
 from relook.vision.embeddings import Embeddings, Floats, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size, resize
@@ -41,17 +40,9 @@ def picture(seed: int, quarters: int = 0) -> npt.NDArray[np.uint8]:
 
 
 def sample(seed: int, quarters: int) -> Sample:
-    return with_pixels(f"{seed}.png", np.ascontiguousarray(picture(seed, quarters)))
-
-
-def with_pixels(key: str, grey: npt.NDArray[np.uint8]) -> Sample:
     file = io.BytesIO()
-    Image.fromarray(grey).convert("RGB").save(file, "PNG")
-    return Sample(key, file.getvalue, False)
-
-
-def pixels(made: Sample) -> npt.NDArray[np.uint8]:
-    return np.asarray(Image.open(io.BytesIO(made.load())).convert("L"))
+    Image.fromarray(np.ascontiguousarray(picture(seed, quarters))).convert("RGB").save(file, "PNG")
+    return Sample(f"{seed}.png", file.getvalue, False)
 
 
 def posed(count: int, anyhow: bool) -> Problem:
@@ -116,27 +107,6 @@ def test_copies_fill_what_is_left_of_the_room_and_each_is_there_once() -> None:
     assert chosen == turned_copies(many, TURNS, 0) != turned_copies(many, TURNS, 1)
     assert [turn.sideways for _, turn in turned_copies(few, TURNS, 0)] == [False] * 30 + [True] * 40
     assert turned_copies(np.arange(turns.MOST_SEEN + 1), TURNS, 0) == []
-
-
-def test_no_image_that_is_another_turned_is_learned_from_twice() -> None:
-    """As where somebody has added mirrored copies to the pictures of a part that lies anyhow."""
-    problem = posed(24, anyhow=True)
-    doubles = [with_pixels(f"{at}-180.png", Turn(2).apply(pixels(problem.samples[at]))) for at in range(12)]
-    made = [*problem.samples, *doubles]
-    labels = np.zeros(len(made), bool)
-    augmented = Problem(made, labels, assign_folds(labels, 0), np.arange(len(made)), Task.CLASSIFICATION, (), 0)
-    assert found(augmented, Size(112, 112)) == (Turn(1), Turn(3))
-
-
-@pytest.mark.parametrize("turn", TURNS)
-def test_one_turned_copy_is_found_among_pictures_and_none_where_there_is_none(turn: Turn) -> None:
-    rng = np.random.default_rng(3)
-    thumbs = rng.normal(100, 20, (20, 64, 64)).astype(np.float16)
-    assert not turned_copy_among(thumbs, turn.apply)
-    thumbs[7] = 1.1 * turn.apply(thumbs[12]) + rng.normal(0, 0.05, (64, 64))
-    assert turned_copy_among(thumbs, turn.apply)
-    assert turned_copy_among(thumbs[[7, 12, 3]], turn.apply)
-    assert not turned_copy_among(np.delete(thumbs, 12, 0), turn.apply)
 
 
 def test_of_copies_of_a_picture_one_is_turned_and_the_memory_leaves_all_out_together() -> None:

@@ -95,7 +95,7 @@ def thumb(pixels: Pixels) -> npt.NDArray[np.float16]:
     """(THUMB, THUMB) grey, 0..255, in fractions of a level: rounding would drown what little differs between pictures
     of an aligned part."""
     grey = Image.fromarray(pixels).convert("L").convert("F")
-    return np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.BOX)).astype(np.float16)
+    return np.asarray(grey.resize((THUMB, THUMB), Image.Resampling.HAMMING)).astype(np.float16)
 
 
 def _header(data: bytes) -> Header:
