@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from relook.vision.calibration import fit_platt
 from relook.vision.metrics import auroc, best_f1
 from relook.vision.problem import Positions, Problem, assign_folds
-from relook.vision.samples import Task, TrainingError
+from relook.vision.samples import Progress, Task, TrainingError, counted
 from relook.vision.scorers import SCORERS
 from relook.vision.scorers.base import Descriptors, Layout, Score, Scorer
 from relook.vision.view import View
@@ -74,13 +74,15 @@ def combinations(views: Sequence[View], masks: bool) -> list[tuple[View, ...]]:
     return sorted(distinct.values(), key=lambda entry: sum(view.cost for view in entry))
 
 
-def compare(problem: Problem, views: Sequence[View]) -> list[Candidate]:
+def compare(problem: Problem, views: Sequence[View], progress: Progress) -> list[Candidate]:
     """All candidates, those of the cheapest views first."""
-    return [
-        tried(problem, together, scorer)
+    wanted = [
+        (together, scorer)
         for together in combinations(views, problem.task is Task.SEGMENTATION)
         for scorer in _usable(problem, Layout(tuple(view.layout for view in together)))
     ]
+    step = counted(progress, "compare", sum(repeats(scorer) for _, scorer in wanted))
+    return [tried(problem, together, scorer, step) for together, scorer in wanted]
 
 
 def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
@@ -109,10 +111,15 @@ def _usable(problem: Problem, layout: Layout) -> list[Scorer]:
     ]
 
 
-def tried(problem: Problem, views: tuple[View, ...], scorer: Scorer) -> Candidate:
+def repeats(scorer: Scorer) -> int:
+    """How often `tried` calls its `step`."""
+    return REPEATS if scorer.supervised else 1
+
+
+def tried(problem: Problem, views: tuple[View, ...], scorer: Scorer, step: Callable[[], None]) -> Candidate:
     """These views with this scorer, on images held out from it."""
     descriptors = np.concatenate([view.descriptors for view in views], axis=1)
-    raws, score = _held_out(problem, descriptors, Layout(tuple(view.layout for view in views)), scorer)
+    raws, score = _held_out(problem, descriptors, Layout(tuple(view.layout for view in views)), scorer, step)
     labels = problem.anomalous
     both = bool(labels.any() and not labels.all())
     area = float(np.mean([auroc(raw, labels) or 0.0 for raw in raws])) if both else 0.0
@@ -127,13 +134,16 @@ def _overlap(views: Sequence[View]) -> float | None:
     return max((view.overlap for view in views if view.overlap is not None), default=None)
 
 
-def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer: Scorer) -> tuple[list[Raw], Score]:
+def _held_out(
+    problem: Problem, descriptors: Descriptors, layout: Layout, scorer: Scorer, step: Callable[[], None]
+) -> tuple[list[Raw], Score]:
     """Raw scores of images the scorer was not fitted on, once for each way to deal out the folds; and the score to
     serve: the mean of all that were fitted (bagging by cross-validation), because a threshold chosen on their
     held-out scores is right for them, and not for a score fitted on all images, which is steeper.
     """
     if not scorer.supervised:
         score = scorer.fit(descriptors, problem.anomalous, layout)
+        step()
         return [score.apply(descriptors)], score
     raws, fitted = [], []
     for repeat in range(REPEATS):
@@ -144,6 +154,7 @@ def _held_out(problem: Problem, descriptors: Descriptors, layout: Layout, scorer
             fitted.append(scorer.fit(descriptors[rest], problem.anomalous[rest], layout))
             raw[~rest] = fitted[-1].apply(descriptors[~rest])
         raws.append(raw)
+        step()
     weights = np.mean([score.weights for score in fitted], axis=0)
     return raws, Score(weights, np.mean([score.bias for score in fitted], axis=0))
 

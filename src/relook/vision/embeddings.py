@@ -11,7 +11,7 @@ import numpy.typing as npt
 from relook.vision.features import Extractor
 from relook.vision.graph import Projection
 from relook.vision.images import Pixels, Size, resize
-from relook.vision.memory_bank import SAMPLED_PATCHES, MemoryBank, fit_projection, greedy_coreset, remote
+from relook.vision.memory_bank import DIMS, SAMPLED_PATCHES, MemoryBank, fit_projection, greedy_coreset, remote
 from relook.vision.samples import Sample
 from relook.vision.survey import pixels_of
 from relook.vision.turns import Turn
@@ -21,7 +21,8 @@ Halves = npt.NDArray[np.float16]
 Positions = npt.NDArray[np.int64]
 
 KEPT_BYTES = 512 * 1024 * 1024
-"""Embeddings beyond this are not kept: memory then no longer grows with the number of images, and time by a third."""
+"""Embeddings beyond this are not kept: memory then no longer grows with the number of images, but each is computed
+twice, and for a head four times."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
 _PROJECTED_FROM = 40
@@ -39,6 +40,11 @@ def project(samples: Sequence[Sample], normal: Positions, extractor: Extractor, 
     )
 
 
+def kept(images: int, grid: Size, dims: int = DIMS, budget: int = KEPT_BYTES) -> bool:
+    """Whether the embeddings of so many images fit into memory."""
+    return 2 * images * grid.height * grid.width * dims <= budget
+
+
 class Embeddings:
     """(cells, dims) of each of `samples`, at the extractor's grid."""
 
@@ -48,8 +54,8 @@ class Embeddings:
         self._samples = samples
         self._extractor = extractor
         self._projection = projection
-        needed = 2 * len(samples) * self.grid.height * self.grid.width * projection.weight.shape[1]
-        self._kept: dict[int, Halves] | None = {} if needed <= (KEPT_BYTES if budget is None else budget) else None
+        keep = kept(len(samples), self.grid, projection.weight.shape[1], KEPT_BYTES if budget is None else budget)
+        self._kept: dict[int, Halves] | None = {} if keep else None
 
     @property
     def grid(self) -> Size:

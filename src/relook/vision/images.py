@@ -44,6 +44,7 @@ MOST_SCANS = 64
 _FORMATS = ("JPEG", "PNG")
 _PNG = b"\x89PNG"
 _ORIENTATION = 0x0112
+_SAME_ASPECT = math.log(1.1)
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
 _MOST_SEGMENTS = 4096
@@ -261,18 +262,34 @@ def _decode_pillow(image: Image.Image) -> Pixels:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip instead of scaling
-        grey: npt.NDArray[Any] = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+    return eight_bits(image).convert("RGB")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """The upper half of 16-bit grey, which Pillow's own conversions would clip instead; others as they are."""
+    if not image.mode.startswith("I"):
+        return image
+    grey: npt.NDArray[Any] = np.asarray(image).astype(np.int64) >> 8
+    return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
 
 
 def common_size(sizes: list[Size]) -> Size:
-    """The size most images have; of equally frequent ones the larger."""
-    counts = Counter(sizes)
-    return max(counts, key=lambda size: (counts[size], size.height * size.width, size.width))
+    """Of the shape that most images have, the size that most of these have; of equally frequent ones the larger.
+
+    Sizes are of one shape as far as `aspect_differs` says so."""
+    counts = sorted(Counter(sizes).items(), key=lambda each: each[0].width / each[0].height)
+    aspects = np.log([size.width / size.height for size, _ in counts])
+    until = np.cumsum([0, *(count for _, count in counts)])
+    first = np.searchsorted(aspects, aspects - _SAME_ASPECT, "left")
+    last = np.searchsorted(aspects, aspects + _SAME_ASPECT, "right")
+    alike = until[last] - until[first]
+    ranked = [
+        (shaped, count, size.height * size.width, size.width)
+        for shaped, (size, count) in zip(alike.tolist(), counts, strict=True)
+    ]
+    return counts[ranked.index(max(ranked))][0]
 
 
 def aspect_differs(one: Size, other: Size) -> bool:
     """Whether the two aspect ratios differ by more than a tenth."""
-    return abs(math.log((one.width * other.height) / (one.height * other.width))) > math.log(1.1)
+    return abs(math.log((one.width * other.height) / (one.height * other.width))) > _SAME_ASPECT

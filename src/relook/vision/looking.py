@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision import view
+from relook.vision import graph, view
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
-from relook.vision.candidates import Candidate, tried
+from relook.vision.candidates import Candidate, compare, repeats, tried
+from relook.vision.embeddings import kept
 from relook.vision.images import Size
 from relook.vision.models import MODELS, Cells, Model
 from relook.vision.problem import Problem
@@ -58,7 +59,13 @@ class Looking:
             heads = at == headed or (at < headed and problem.task is Task.SEGMENTATION)
             return self._budget.allows(self._foreseen(len(problem.samples) + later, sizes[at], tests, heads))
 
-        found = self._look(problem, sizes, headed, "candidates", fits)
+        def heads_fit(at: int) -> bool:
+            """Looked at again, with heads, in place of the size that heads were due at."""
+            return problem.supervised and self._budget.allows(
+                self._foreseen(len(problem.samples) + later, sizes[at], tests, heads=True)
+            )
+
+        found = self._look(problem, sizes, headed, "candidates", fits, heads_fit)
         if len(found) == len(sizes):
             return found, []
         last = found[-1].size
@@ -66,6 +73,14 @@ class Looking:
             f"There was no time for sizes above {last.width}x{last.height}: learning from larger images would not have "
             f"fitted into {self._allowed}."
         ]
+
+    def compared(self, problem: Problem, views: Sequence[view.View], later: int) -> list[Candidate]:
+        """All candidates, those of the cheapest views first; one of them will be tried on `later` images once more."""
+        began = time.monotonic()
+        found = compare(problem, views, self._progress)
+        each = (time.monotonic() - began) / len(found)
+        self._budget.comparing = each * later / len(problem.samples)
+        return found
 
     def affordable(self, found: Sequence[Candidate], images: int, tests: int) -> tuple[list[Candidate], list[str]]:
         """Those of `found`, cheapest first, that can be learned once more from `images` in time; at least those of the
@@ -82,8 +97,11 @@ class Looking:
     def again(self, chosen: Candidate, problem: Problem) -> Candidate:
         """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
         headed = next((at for at, each in enumerate(chosen.views) if each.head is not None), None)
-        views = self._look(problem, [each.size for each in chosen.views], headed, "fit", lambda at: True)
-        return tried(problem, tuple(views), chosen.scorer)
+        views = self._look(
+            problem, [each.size for each in chosen.views], headed, "fit", lambda at: True, lambda at: True
+        )
+        step = counted(self._progress, "compare", repeats(chosen.scorer))
+        return tried(problem, tuple(views), chosen.scorer, step)
 
     @property
     def _allowed(self) -> str:
@@ -93,13 +111,21 @@ class Looking:
         return sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
 
     def _foreseen(self, images: int, size: Size, tests: int, heads: bool) -> float:
-        return self._budget.foreseen(images + self._copies, size, alone=tests) * (self._heads if heads else 1.0)
+        images += self._copies
+        passes = 1 if kept(images, graph.grid(self._backbone, size)) else 2
+        return self._budget.foreseen(passes * images, size, alone=tests) * (self._heads if heads else 1.0)
 
     def _look(
-        self, problem: Problem, sizes: Sequence[Size], headed: int | None, stage: str, fits: Callable[[int], bool]
+        self,
+        problem: Problem,
+        sizes: Sequence[Size],
+        headed: int | None,
+        stage: str,
+        fits: Callable[[int], bool],
+        heads_fit: Callable[[int], bool],
     ) -> list[view.View]:
-        """The first always, then while the next one `fits`. Where that ends it before `headed` and there are masks to
-        learn, the last one is looked at again for them."""
+        """The first always, then while the next one `fits`. Where that ends it before `headed`, the last one is looked
+        at again for heads, if there are masks to learn or these fit."""
         usable = [model for model in MODELS if model.usable(problem)]
         models = [usable if at == headed else usable[:1] for at in range(len(sizes))]
         step = counted(self._progress, stage, sum(view.steps(problem, each) for each in models))
@@ -112,7 +138,8 @@ class Looking:
             found.append(one)
             coarse = coarse or cells
             del cells  # or this size's would lie beside the next one's
-        if headed is not None and len(found) <= headed and problem.task is Task.SEGMENTATION:
+        masks = problem.task is Task.SEGMENTATION
+        if headed is not None and len(found) <= headed and (masks or heads_fit(len(found) - 1)):
             found[-1] = self._timed(problem, found[-1].size, usable, coarse if len(found) > 1 else None, step)[0]
         return found
 

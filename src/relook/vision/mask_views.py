@@ -125,9 +125,17 @@ class MaskViews:
             if truth is not None:
                 counts.add(logits, fine.grid, truth)
             step()
+        self._level(values, [fold for fold in nets if not shares[group != fold].any()])
         bias, overlap = counts.best()
         net = mask_net.with_background(mask_net.fit(seen, shares, self._seed), bias)
         return ViewTrial(net, values - bias, overlap)
+
+    def _level(self, values: npt.NDArray[np.float64], blind: Sequence[int]) -> None:
+        """Images of the folds `blind`, all of whose masked images were held out together, get the usual value: their
+        network knows no defect, and what it says has another level."""
+        unseen = np.isin(self._fold, blind)
+        if unseen.any() and not unseen.all():
+            values[unseen] = np.median(values[~unseen])
 
 
 def _on_grid(truth: Truth, grid: Size) -> Floats:

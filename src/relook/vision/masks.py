@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL.PngImagePlugin import PngImageFile
 
-from relook.vision.images import LARGEST_SIDE, Size
+from relook.vision.images import LARGEST_SIDE, Size, eight_bits
 from relook.vision.samples import DefectClass, TrainingError
 
 ClassMap = npt.NDArray[np.uint8]
@@ -102,7 +102,7 @@ def _decode_rgba(data: bytes, key: str) -> npt.NDArray[np.uint8]:
             if max(image.size) > LARGEST_SIDE:
                 raise TrainingError(f"the mask of {key} is {image.width}x{image.height} pixels; at most 4096 a side")
             image.load()
-            return np.array(image.convert("RGBA"))
+            return np.array(eight_bits(image).convert("RGBA"))
     except (TrainingError, MemoryError):
         raise
     except Exception as error:  # damaged files make Pillow raise anything: AssertionError, struct.error, KeyError, ...

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from relook.vision.images import LARGEST_FILE, Pixels, Size, load, resize
+from relook.vision.images import LARGEST_FILE, SMALLEST_SIDE, Pixels, Size, decode, load, resize
 from relook.vision.samples import DefectClass, MaskSource, Sample
 
 PLANTED = DefectClass("planted", "#FF0000")
@@ -43,7 +43,7 @@ class _Pair:
     def files(self) -> tuple[bytes, bytes]:
         """PNGs of the image and of its mask."""
         rng = np.random.default_rng(self._seed)
-        pixels = _acceptable(load(self._load()).pixels)
+        pixels = _acceptable(self._load())
         changed = pixels
         defect = np.zeros(pixels.shape[:2], bool)
         while defect.sum() < _FEWEST_PIXELS:
@@ -56,9 +56,13 @@ class _Pair:
         return _png(changed), _png(colours)
 
 
-def _acceptable(pixels: Pixels) -> Pixels:
-    """Shrunk so that its PNG cannot be larger than an image may be: a JPEG within the limit need not be so as a PNG. No
-    more than that, or it would be blurred at the working size."""
+def _acceptable(data: bytes) -> Pixels:
+    """Pixels of which the PNG is an image that may be used: a strip as large as it is, because half a narrow one would
+    be too narrow; and shrunk so that the PNG cannot be too large, as that of a JPEG within the limit can. No more than
+    that, or it would be blurred at the working size."""
+    pixels = load(data).pixels
+    if min(pixels.shape[:2]) < SMALLEST_SIDE:
+        pixels = decode(data)
     scale = math.sqrt(_LARGEST_PIXELS / pixels.nbytes)
     if scale >= 1:
         return pixels

@@ -83,6 +83,11 @@ def assign_folds(anomalous: Labels, seed: int, repeat: int = 0, copy_of: Positio
     return fold[first]
 
 
+def too_alike(pictures: int, images: int) -> bool:
+    """Whether images of a label show so few different pictures that each is held out by itself all the same."""
+    return pictures < max(FOLDS, MOST_ALIKE * images)
+
+
 def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]], anomalous: Labels) -> Positions:
     """(samples,) the position of the first sample of the same picture, by `groups` of keys.
 
@@ -99,6 +104,6 @@ def copies_among(keys: Sequence[str], groups: Sequence[Sequence[str]], anomalous
     for label in (False, True):
         members_of = np.flatnonzero(anomalous == label)
         own = np.isin(found[members_of], members_of)  # a copy that is labelled otherwise goes where that one goes
-        if len(np.unique(found[members_of][own])) < max(FOLDS, MOST_ALIKE * len(members_of)):
+        if too_alike(len(np.unique(found[members_of][own])), len(members_of)):
             found[members_of] = members_of
     return found

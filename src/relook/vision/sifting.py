@@ -7,13 +7,14 @@ mistake or a rare good part, and the model of a clean set is the worse for havin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from relook.vision.backbones import Backbone
 from relook.vision.check import Kind, Report, Severity, check
 from relook.vision.check.report import told
 from relook.vision.naming import NAMED, listed
+from relook.vision.problem import FOLDS, too_alike
 from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, Sample, TrainingError
 from relook.vision.survey import FEWEST_NORMALS
@@ -56,7 +57,7 @@ def sift(
     _refuse_damaged(report)
     suspects = report.alike
     normals = sum(not sample.anomalous for sample in training)
-    notes = tuple(_warnings(report))
+    notes = (*_warnings(report), *_repeated(training, report.copies))
     if 0 < report.judged < normals:
         notes += (
             f"Wrong labels were looked for among {report.judged} of the {normals} normal images, drawn by the seed; "
@@ -86,6 +87,26 @@ def _refuse_damaged(report: Report) -> None:
 def _warnings(report: Report) -> list[str]:
     wanted = (entry for entry in report.findings if entry.kind not in _TOLD_ELSEWHERE)
     return [told(entry) for entry in wanted if entry.severity is not Severity.INFO]
+
+
+def _repeated(training: Sequence[Sample], copies: Sequence[Sequence[str]]) -> Iterator[str]:
+    """What copies among the training images do to the figures."""
+    for word, anomalous in (("normal", False), ("anomalous", True)):
+        keys = {sample.key for sample in training if sample.anomalous == anomalous}
+        inside = [count for count in (len(keys.intersection(group)) for group in copies) if count > 1]
+        pictures = len(keys) - sum(inside) + len(inside)
+        if inside and len(keys) >= FOLDS and too_alike(pictures, len(keys)):
+            yield (
+                f"The {len(keys)} {word} training images show only {pictures} different pictures. Each is judged by "
+                "what was learned from its copies, so the figures of held-out images are too good, and the threshold "
+                "may be wrong: add different ones."
+            )
+        elif inside:
+            shown = "one picture" if len(inside) == 1 else f"{len(inside)} pictures"
+            yield (
+                f"{sum(inside)} {word} training images are copies of {shown}; they count several times, but none is "
+                "judged by what was learned from its copy."
+            )
 
 
 def _without(training: Sequence[Sample], suspects: Collection[str]) -> list[Sample]:

@@ -28,8 +28,11 @@ class Survey:
     notes: tuple[str, ...]
 
 
-def survey(training: Sequence[Sample], test: Sequence[Sample], progress: Progress) -> Survey:
-    """Read every image's header and hash everything. TrainingError names an image that cannot be used."""
+def survey(
+    training: Sequence[Sample], test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
+) -> Survey:
+    """Read every image's header and, with `classes`, its mask, and hash everything. TrainingError names an image or a
+    mask that cannot be used."""
     if sum(not sample.anomalous for sample in training) < FEWEST_NORMALS:
         raise TrainingError(f"training needs at least {FEWEST_NORMALS} images labelled normal; label or add some")
     digest = hashlib.sha256()
@@ -41,6 +44,8 @@ def survey(training: Sequence[Sample], test: Sequence[Sample], progress: Progres
             sizes.append(size_of(data))
         except ImageError as error:
             raise TrainingError(f"{sample.key}: {error}") from error
+        if classes and sample.mask is not None:
+            mask_of(sample, classes, sizes[-1])
         for part in (sample.key.encode(), b"1" if sample.anomalous else b"0", data, _mask_bytes(sample)):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))

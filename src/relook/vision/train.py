@@ -28,7 +28,7 @@ from relook.vision.calibration import (
     from_normals,
     steady_threshold,
 )
-from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose, compare
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose
 from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
@@ -123,7 +123,7 @@ def train(
     options = options or Options()
     budget = Budget(options.seconds)
     with threadpool_limits(limits=_MATH_THREADS):
-        seen = survey(training, test, progress)
+        seen = survey(training, test, classes, progress)
         precision = options.precision or runtime.native_precision()
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
@@ -203,7 +203,7 @@ def _learn(
     learned again from all. Gives the problem that it learned from, too."""
     later = len(samples) if len(samples) > COMPARED_IMAGES else 0
     views, notes = looking.views(problem, sizes, later, tests)
-    found = fit = compare(problem, views)
+    found = fit = looking.compared(problem, views, later)
     if later:
         fit, left = looking.affordable(found, later, tests)
         notes += left

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from rendered_parts import ignore
 
 from relook.vision import descriptor
 from relook.vision.candidates import (
@@ -129,19 +130,29 @@ def test_a_score_can_be_asked_for_and_an_unknown_one_is_told(planted: bool) -> N
 
 def test_scores_that_learn_from_anomalies_wait_for_enough_of_them() -> None:
     views = [view(64, apart=4.0)]
-    few, enough = compare(problem(FEWEST_ANOMALIES - 1), views), compare(problem(FEWEST_ANOMALIES), views)
+    few, enough = (
+        compare(problem(FEWEST_ANOMALIES - 1), views, ignore),
+        compare(problem(FEWEST_ANOMALIES), views, ignore),
+    )
     assert not any(each.scorer.supervised for each in few)
     assert all(each.scorer.supervised for each in enough)
-    assert not any(each.scorer.supervised for each in compare(problem(planted=True), views))
+    assert not any(each.scorer.supervised for each in compare(problem(planted=True), views, ignore))
     assert not any(each.scorer.needs_head for each in enough)
 
 
 def test_figures_tell_a_clear_difference_from_none() -> None:
-    clear = compare(problem(), [view(64, apart=6.0)])
-    none = compare(problem(), [view(64, apart=0.0)])
+    clear = compare(problem(), [view(64, apart=6.0)], ignore)
+    none = compare(problem(), [view(64, apart=0.0)], ignore)
     assert min(each.quality for each in clear) > 0.7 > max(each.quality for each in none)
     assert all(each.auroc == pytest.approx(1.0) for each in clear)
     assert all(0 <= each.information <= 1 for each in (*clear, *none))
+
+
+def test_comparing_tells_how_far_it_is() -> None:
+    told: list[tuple[str, int, int]] = []
+    found = compare(problem(), [view(64)], lambda *step: told.append(step))
+    count = REPEATS * len(found)
+    assert told == [("compare", done, count) for done in range(1, count + 1)]
 
 
 def test_raw_scores_are_held_out() -> None:
@@ -149,16 +160,18 @@ def test_raw_scores_are_held_out() -> None:
     wide = view(64, images=24)
     labels = problem()
     learned = next(scorer for scorer in SCORERS if scorer.supervised)
-    lots = [tried(labels, (view(side),), learned).auroc for side in range(64, 64 + 8 * 20, 8)]
+    lots = [tried(labels, (view(side),), learned, lambda: None).auroc for side in range(64, 64 + 8 * 20, 8)]
     assert np.mean(lots) == pytest.approx(0.5, abs=0.1)
-    found = tried(labels, (wide,), learned)
+    found = tried(labels, (wide,), learned, lambda: None)
     assert found.score.weights.shape == (1, wide.layout.width)
     assert found.raw.shape == (24,)
     assert (REPEATS, FOLDS) == (5, 4)
 
 
 def test_masks_count_in_the_quality() -> None:
-    bad, good = (compare(problem(task=Task.SEGMENTATION), [view(64, True, overlap, 4.0)]) for overlap in (0.1, 0.9))
+    bad, good = (
+        compare(problem(task=Task.SEGMENTATION), [view(64, True, overlap, 4.0)], ignore) for overlap in (0.1, 0.9)
+    )
     for one, other in zip(bad, good, strict=True):
         assert other.quality - one.quality == pytest.approx(0.8 / 3)
         assert (one.overlap, other.overlap) == (0.1, 0.9)

@@ -334,6 +334,23 @@ def test_training_refuses_cut_pictures_before_it_computes_anything(which: str, m
     assert f"({cut.key})" in str(refused.value)
 
 
+def copied(sample: Sample, times: int) -> list[Sample]:
+    return [replace(sample, key=f"{sample.key}-{at}") for at in range(times)]
+
+
+def test_copies_among_training_images_are_told_in_the_training_report() -> None:
+    training = parts.samples(0, 12, 6)
+    assert not any("copies" in note for note in sifted(training, []).notes)
+    [note] = [note for note in sifted([*training, *copied(training[3], 2)], []).notes if "copies" in note]
+    assert note.startswith("3 normal training images are copies of one picture; they count several times")
+
+
+def test_so_few_different_anomalies_that_each_is_judged_by_its_copy_are_told() -> None:
+    training = [*parts.samples(0, 12, 0), *(copy for each in parts.samples(0, 0, 3) for copy in copied(each, 4))]
+    [note] = [note for note in sifted(training, []).notes if "copies" in note]
+    assert note.startswith("The 12 anomalous training images show only 3 different pictures.")
+
+
 def sixteen_bits(sample: Sample, factor: int) -> Sample:
     grey = np.asarray(image_of(sample).convert("L")).astype(np.uint16)
     return with_bytes(sample, parts.png(Image.fromarray(grey * factor)))

@@ -138,6 +138,12 @@ def test_shrinking_averages_areas() -> None:
 
 def test_the_commonest_size_wins() -> None:
     assert common_size([Size(64, 64), Size(100, 80), Size(64, 64)]) == Size(64, 64)
+    assert common_size([Size(64, 64), Size(128, 128)]) == Size(128, 128)
+
+
+def test_the_commonest_shape_wins_where_every_image_has_its_own_size() -> None:
+    cut = [Size(700 + at, 900 + 2 * at) for at in range(20)]
+    assert common_size([Size(600, 4000), *cut, Size(2000, 2000), Size(2000, 2000)]) == cut[-1]
 
 
 def progressive(extra_scans: int, metadata: bytes = b"") -> bytes:

@@ -48,6 +48,14 @@ def test_a_grey_mask_of_white_is_background() -> None:
     assert not read(Image.new("L", (10, 8), 255)).any()
 
 
+def test_a_grey_class_in_a_mask_of_16_bits_is_read() -> None:
+    drawn = np.full((8, 10), 0xFFFF, np.uint16)
+    drawn[2, 3:5] = 0x8080
+    classes = (DefectClass("crack", "#808080"),)
+    found = decode_mask(png(Image.fromarray(drawn)), {"#808080": "crack"}, classes, SIZE, "k")
+    assert np.argwhere(found).tolist() == [[2, 3], [2, 4]]
+
+
 def test_an_unknown_colour_is_named_with_the_known_ones() -> None:
     with pytest.raises(TrainingError, match=r"s3://b/a.png has the colour #010203.*#23A436, #F76902"):
         read(Image.new("RGB", (10, 8), (1, 2, 3)))

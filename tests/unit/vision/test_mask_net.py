@@ -115,6 +115,15 @@ def test_a_class_without_a_cell_never_wins_and_an_image_without_a_truth_is_skipp
     assert np.isfinite(trial.values).all()
 
 
+def test_images_whose_network_has_seen_no_defect_are_not_told_by_that(masks: list[ClassMap]) -> None:
+    """As where one image alone has a mask: it is held out in its fold."""
+    lone = [mask if at == 5 else np.zeros_like(mask) for at, mask in enumerate(masks)]
+    values = _trial(2, lone, coarse=False).values
+    usual = np.median(values[FOLD != 1])
+    assert (values[FOLD == 1] == usual).all()
+    assert np.ptp(values) < 10
+
+
 def test_the_number_of_mirrored_images_is_bounded() -> None:
     count = 40 * FLIPPED_IMAGES
     views = MaskViews(np.ones(count, np.bool_), np.arange(count) % 4, 1, seed=0)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from rendered_parts import part, png
 
-from relook.vision.images import LARGEST_FILE, load
+from relook.vision.images import LARGEST_FILE, SMALLEST_SIDE, load
 from relook.vision.planted import PLANTED, plant
 from relook.vision.samples import Sample
 
@@ -87,6 +87,19 @@ def test_defects_differ_in_place_and_size() -> None:
     sizes = np.array([defect.sum() for defect in defects])
     assert (places.std(0) > 0.1 * np.array(defects[0].shape)).all()
     assert sizes.max() > 10 * sizes.min()
+
+
+@pytest.mark.parametrize("size", [(4096, 200), (2100, 66), (70, 3000)])
+def test_a_narrow_jpeg_stays_as_wide_as_an_image_must_be(size: tuple[int, int]) -> None:
+    with io.BytesIO() as file:
+        part(0, False)[0].resize(size).save(file, "JPEG")
+        data = file.getvalue()
+    assert min(load(data).pixels.shape[:2]) < SMALLEST_SIDE
+    planted = plant(Sample("s3://parts/strip.jpg", lambda: data, False), 1, 0)
+    assert planted.mask is not None
+    changed, defect = seen(planted)
+    assert (changed.shape[1], changed.shape[0]) == size
+    assert defect.shape == changed.shape[:2]
 
 
 def test_a_large_noisy_jpeg_stays_within_what_an_image_may_weigh() -> None:

@@ -242,7 +242,9 @@ def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
 def test_test_images_have_no_say_in_what_size_is_looked_at() -> None:
     lying = png(part(1, False)[0].resize((120, 180)))
     test = [Sample(f"s3://parts/lying-{at}.png", lambda: lying, False) for at in range(20)]
-    assert survey.survey(samples(0, 4, 4), test, ignore).size == survey.survey(samples(0, 4, 4), [], ignore).size
+    assert (
+        survey.survey(samples(0, 4, 4), test, (), ignore).size == survey.survey(samples(0, 4, 4), [], (), ignore).size
+    )
 
 
 def test_progress_may_cancel_and_names_its_stages(tmp_path: Path) -> None:
@@ -274,6 +276,18 @@ def test_data_that_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
     bad = [replace(each, mask=MaskSource(lambda: wrong, {SCRATCH.colour: "scratch"})) for each in samples(0, 0, 1)]
     with pytest.raises(TrainingError, match=r"500-True.png has the colour #090909"):
         fit(tmp_path, [*samples(0, 4, 0), *bad], [], masked=True)
+
+
+def test_a_mask_of_a_test_image_is_read_before_anything_is_learned(tmp_path: Path) -> None:
+    small = png(Image.new("RGB", (17, 14), "white"))
+    bad = [replace(each, mask=MaskSource(lambda: small, {SCRATCH.colour: "scratch"})) for each in samples(100, 0, 1)]
+    stages: list[str] = []
+    with pytest.raises(TrainingError, match=r"600-True.png"):
+        train(
+            samples(0, 4, 4, masked=True), bad, task=Task.SEGMENTATION, classes=(SCRATCH,), backbone=BACKBONE,
+            output=tmp_path, seed=3, progress=lambda stage, done, total: stages.append(stage),
+        )  # fmt: skip
+    assert set(stages) == {"decode"}
 
 
 def test_a_model_that_was_altered_or_is_newer_is_refused(plain: TrainingResult, tmp_path: Path) -> None:

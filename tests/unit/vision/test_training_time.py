@@ -14,6 +14,8 @@ from relook.vision import artifact, survey, turns
 from relook.vision.budget import Budget
 from relook.vision.candidates import MARGIN
 from relook.vision.images import Size
+from relook.vision.looking import Looking
+from relook.vision.runtime import native_precision
 from relook.vision.samples import Task, TrainingResult
 from relook.vision.train import Options, train
 from relook.vision.weights import random_backbone
@@ -123,6 +125,27 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     assert out is not None
     assert int(why["candidates"]) == int(out[2]) - int(out[1]) > 0
     assert sum(note.startswith("Candidate ") for note in result.notes) == int(out[2])
+
+
+def test_what_cannot_be_kept_takes_twice_the_time() -> None:
+    budget = Budget(100.0)
+    budget.learned(10, SMALL, 1.0)
+    looking = Looking(BACKBONE, native_precision(), None, budget, ignore)
+    few, many = 4_000, 60_000  # 120 cells of 96 numbers of 2 bytes each: 23,000 fit into 512 MiB
+    one, other = (looking._foreseen(count, SMALL, 0, heads=False) for count in (few, many))
+    assert one == pytest.approx(budget.foreseen(few, SMALL))
+    assert other == pytest.approx(2 * budget.foreseen(many, SMALL))
+
+
+def test_heads_are_learned_at_a_smaller_size_where_there_is_no_time_for_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
+        return 1e9 if size == LARGE else 0.0
+
+    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
+    assert any(note.startswith("Candidate 96x80 with a head") for note in result.notes)
 
 
 def test_images_with_masks_are_compared_first(monkeypatch: pytest.MonkeyPatch) -> None:
