@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from string import Template
 
 import pytest
 from aws_clis import VERSIONS, Aws, cli
+from botocore.exceptions import ClientError
 from label_versions import VersionStage
 from lookout_stage import BUCKET, REGION, Stage
 from running_stage import RunningStage, running_stage
@@ -152,6 +156,39 @@ def test_a_model_that_fails_on_an_image(stage: RunningStage, aws: Aws, version: 
     asked = ["--project-version-arn", stumbling, "--image-bytes", "fileb://red.png"]
     said = aws("detect-custom-labels", *asked, exits=REFUSED[version])
     assert "An error occurred (InternalServerError) when calling the DetectCustomLabels operation" in said
+
+
+def test_more_requests_than_can_wait(stage: RunningStage, version: str, tmp_path: Path) -> None:
+    """One unit and 32 waiting requests, whose places are taken again as soon as they are free."""
+    aws = cli(version, {**stage.server.variables, "AWS_MAX_ATTEMPTS": "1"}, tmp_path)
+    crowded, body = stage.run(stage.trained(f"crowded-{version}")), picture(3000, 2000, red=(1, 2))
+    (tmp_path / "red.png").write_bytes(FILES["red.png"])
+    enough = threading.Event()
+
+    def keep_asking(_: int) -> None:
+        while not enough.is_set():
+            with contextlib.suppress(ClientError):
+                stage.detect(crowded, body)
+
+    asked = [
+        "rekognition",
+        "detect-custom-labels",
+        "--project-version-arn",
+        crowded,
+        "--image-bytes",
+        "fileb://red.png",
+    ]
+    said = ""
+    with ThreadPoolExecutor(64) as pool:
+        callers = pool.map(keep_asking, range(64))
+        try:
+            while not said:
+                said = aws(*asked, exits=(0, REFUSED[version]))
+        finally:
+            enough.set()
+        list(callers)
+    assert "(ProvisionedThroughputExceededException) when calling the DetectCustomLabels operation" in said
+    stage.rest(crowded)
 
 
 def test_a_waiter_for_a_training_that_failed(aws: Aws, failed: str) -> None:

@@ -118,6 +118,8 @@ def test_features(labels: LabelStage) -> None:
     labels.project("one-feature")
     describe = labels.client.describe_projects
     assert describe(Features=["CONTENT_MODERATION"])["ProjectDescriptions"] == []
+    found = refused(describe, Features=["CONTENT_MODERATION"], NextToken="mine")
+    assert code(found) == ("InvalidPaginationTokenException", 400)
     both = describe(Features=["CONTENT_MODERATION", "CUSTOM_LABELS"], ProjectNames=["one-feature"])
     assert [one["Feature"] for one in both["ProjectDescriptions"]] == ["CUSTOM_LABELS"]
 

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, insert, literal, select, update
 
 from relook.core.custom_labels.distribution import Item
-from relook.core.custom_labels.manifest import Entry
+from relook.core.custom_labels.manifest import Entry, Kind, read_line
 from relook.core.custom_labels.statistics import DatasetStats, EntryFilter, LabelStats
 from relook.store.queries import batches, contains
 from relook.store.tables.rekognition import entries, labels, training_entries
@@ -136,19 +136,27 @@ def copy_some(connection: Connection, source: int, target: int, *, after: int, m
 
 
 def items(connection: Connection, dataset_id: int) -> tuple[list[int], list[Item]]:
-    """Positions, in order, and for each what a distribution needs to know of its entry."""
+    """Positions, in order, and for each what a distribution needs to know of its entry: the labels that it teaches, not
+    all that it declares where something is wrong with it."""
+    wrong = case((entries.c.errors > 0, entries.c.line)).label("wrong")
     query = (
-        select(entries.c.position, entries.c.source_ref, labels.c.name)
+        select(entries.c.position, entries.c.source_ref, wrong, labels.c.name)
         .outerjoin(labels, labels.c.position == entries.c.position)
         .where(entries.c.dataset_id == dataset_id)
         .order_by(entries.c.position)
     )
-    grouped = groupby(connection.execute(query), key=lambda row: (row.position, row.source_ref))
-    found = [
-        (position, Item(source_ref, frozenset(row.name for row in rows if row.name is not None)))
-        for (position, source_ref), rows in grouped
-    ]
+    grouped = groupby(connection.execute(query), key=lambda row: (row.position, row.source_ref, row.wrong))
+    found = []
+    for (position, source_ref, line), rows in grouped:
+        declared = frozenset(row.name for row in rows if row.name is not None)
+        found.append((position, Item(source_ref, declared if line is None else _taught(line))))
     return [position for position, _ in found], [item for _, item in found]
+
+
+def _taught(line: str) -> frozenset[str]:
+    entry = read_line(line)
+    kinds = (Kind.IMAGE_LEVEL, Kind.OBJECTS)
+    return frozenset(name for kind in kinds for name in entry.taught(kind)) if isinstance(entry, Entry) else frozenset()
 
 
 def move(connection: Connection, chosen: Sequence[int], target: int) -> None:

@@ -166,6 +166,11 @@ def in_status(connection: Connection, statuses: Collection[VersionStatus]) -> li
     return [_version(row) for row in connection.execute(query)]
 
 
+def writing_to(connection: Connection, bucket: str) -> list[Version]:
+    """The versions of every account whose results are in `bucket`."""
+    return [_version(row) for row in connection.execute(_all().where(versions.c.output_bucket == bucket))]
+
+
 def count(connection: Connection, project_id: int) -> int:
     query = select(func.count()).select_from(versions).where(versions.c.project_id == project_id)
     return connection.execute(query).scalar_one()

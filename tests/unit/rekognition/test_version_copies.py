@@ -252,12 +252,12 @@ def test_a_policy_can_deny_the_own_account(world: World) -> None:
 def test_of_several_policies_one_that_denies_outweighs_those_that_allow(world: World) -> None:
     given = source(world)
     mine = str(world.call("CreateProject", account=OTHER_ACCOUNT, ProjectName="q")["ProjectArn"])
-    given |= {"DestinationProjectArn": mine}
+    given |= {"DestinationProjectArn": mine, "OutputConfig": OUTPUT | {"S3KeyPrefix": "theirs"}}
     project = {"ProjectArn": given["SourceProjectArn"]}
     for name, effect, account in (("a", "Allow", "*"), ("b", "Deny", OTHER_ACCOUNT), ("c", "Allow", OTHER_ACCOUNT)):
         world.call("PutProjectPolicy", PolicyName=name, PolicyDocument=policy(effect, account), **project)
     assert world.refused("CopyProjectVersion", account=OTHER_ACCOUNT, **given).code == "AccessDeniedException"
-    world.call("CopyProjectVersion", **given | {"DestinationProjectArn": target(world)})
+    world.call("CopyProjectVersion", **given | {"DestinationProjectArn": target(world), "OutputConfig": OUTPUT})
     world.call("DeleteProjectPolicy", PolicyName="b", **project)
     world.call("CopyProjectVersion", account=OTHER_ACCOUNT, **given)
     world.call("DeleteProjectPolicy", PolicyName="c", **project)

@@ -132,6 +132,25 @@ def test_a_name_in_use(world: World, project: str) -> None:
     assert world.create(other)
 
 
+def test_results_of_two_versions_do_not_replace_each_other(world: World) -> None:
+    """The names of results have a hyphen between those of project and version, and no region."""
+    arn = world.project("parts")
+    world.dataset(arn, world.labelled(5, "red", "green"))
+    first = world.create(arn, "v-1")
+    world.run_jobs()
+    other = world.project("parts-v")
+    world.dataset(other, world.labelled(5, "red", "green"))
+    code, message = refused(world, other, VersionName="1")
+    assert code == "InvalidParameterException"
+    assert f"OutputConfig: {first} has its results there under the same names; choose another S3KeyPrefix" in message
+    assert refused(world, other, VersionName="1", OutputConfig=OUTPUT | {"S3KeyPrefix": "out/"})[0] == code
+    world.create(other, "1", OutputConfig=OUTPUT | {"S3KeyPrefix": "others"})
+    world.create(other, "2")
+    world.run_jobs()
+    world.call("DeleteProjectVersion", ProjectVersionArn=first)
+    world.create(arn, "v-1")
+
+
 def test_a_project_that_is_not_there(world: World, project: str) -> None:
     head, number = project.rsplit("/", 1)
     assert refused(world, f"{head}/{int(number) + 1}")[0] == "ResourceNotFoundException"

@@ -57,7 +57,7 @@ class Copying:
                 name=members["VersionName"],
                 status=status,
                 message=VERSION_MESSAGES[status],
-                output=output_of(members, project),
+                output=output_of(connection, members, project),
                 seed=source.seed,
                 auto_split=source.auto_split,
                 description=source.description,

@@ -51,15 +51,15 @@ class Projects:
     @operation("DescribeProjects")
     def describe(self, context: RequestContext, members: Members) -> Members:
         """The newest first. Names that no project has are left out."""
-        if FEATURE not in members.get("Features", [FEATURE]):
-            return {"ProjectDescriptions": []}
+        offered = FEATURE in members.get("Features", [FEATURE])
         names = sorted(set(members["ProjectNames"])) if "ProjectNames" in members else None
+        asked = names if offered else []  # of other features there are none
         with self._store.read() as connection:
             found, token = paged(
                 context,
                 members,
                 ("DescribeProjects", *(names or ())),
-                lambda after, limit: projects.page(connection, scope_of(context), names, before=after, limit=limit),
+                lambda after, limit: projects.page(connection, scope_of(context), asked, before=after, limit=limit),
                 lambda project: project.id,
             )
             children = datasets.of_projects(connection, [project.id for project in found])

@@ -43,8 +43,9 @@ class Sources:
         return [source for source in (self.training, self.testing) if isinstance(source, Dataset)]
 
 
-def output_of(members: Members, project: Project) -> Output:
-    """InvalidParameterException without a bucket, and where a result could not be read by S3 for its long key."""
+def output_of(connection: Connection, members: Members, project: Project) -> Output:
+    """InvalidParameterException without a bucket, where a result could not be read by S3 for its long key, and where it
+    would replace another version's: the keys have neither a region nor anything between the two names but a hyphen."""
     given = members["OutputConfig"]
     if "S3Bucket" not in given:
         raise invalid("OutputConfig needs S3Bucket: the results of the training are written there")
@@ -56,6 +57,11 @@ def output_of(members: Members, project: Project) -> Output:
             f"OutputConfig.S3KeyPrefix makes a key of {longest} bytes for one of the results; the most is "
             f"{MAX_KEY_BYTES}: choose a shorter one"
         )
+    key = output_key(prefix, REPORT, *names)
+    for other in versions.writing_to(connection, given["S3Bucket"]):
+        if output_key(other.output.prefix, REPORT, other.name.project, other.name.version) == key:
+            who = other.name if other.name.scope.account == project.name.scope.account else "another version"
+            raise invalid(f"OutputConfig: {who} has its results there under the same names; choose another S3KeyPrefix")
     return Output(given["S3Bucket"], prefix)
 
 

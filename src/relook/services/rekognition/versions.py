@@ -114,7 +114,7 @@ class Versions:
             name=members["VersionName"],
             status=status,
             message=VERSION_MESSAGES[status],
-            output=output_of(members, project),
+            output=output_of(connection, members, project),
             seed=_SEED,
             auto_split=sources.testing is None,
             description=members.get("VersionDescription"),

@@ -132,6 +132,15 @@ def calibrate(logits: Matrix, truths: Flags, single: bool, repeats: int = 1) -> 
     return Scaling(np.full(labels, slope), np.zeros(labels))
 
 
+def at_frequency(scaling: Scaling, judged: Flags, truths: Flags) -> Scaling:
+    """For labels apart, fitted on `judged` (images, labels), what holds where labels are as frequent as in `truths`:
+    the odds change as those of the label do (Saerens et al., 2002). Labels that `calibrate` takes together stay."""
+    having = judged.sum(0)
+    known = np.minimum(having, len(judged) - having) >= THIN
+    before, after = (np.log((found.sum(0) + 0.5) / (len(found) - found.sum(0) + 0.5)) for found in (judged, truths))
+    return Scaling(scaling.slope, scaling.offset + np.where(known, after - before, 0.0))
+
+
 def scores(logits: Matrix, scaling: Scaling, single: bool) -> Matrix:
     """(images, labels) in 0..1."""
     scaled = scaling.slope * logits + scaling.offset

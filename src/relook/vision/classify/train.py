@@ -26,6 +26,7 @@ from relook.vision.classify.exporting import Head, export
 from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
+from relook.vision.classify.regression import Scaling, at_frequency
 from relook.vision.classify.survey import bytes_of, check_labels, survey
 from relook.vision.classify.tuning.choice import Trial, Tuned
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
@@ -151,7 +152,10 @@ class _Job:
         notes = (*notes, *tuning)
         if tuned is not None:
             return _Learned(tuned.backbone, tuned.size, tuned.head, None, telling.tuned(tuned), table, notes)
-        head = _head(self.problem, last, mirrored)
+        scaling = mirrored.scaling
+        if not problem.single and len(part) < len(self.problem.images):  # the part has more of rare labels
+            scaling = at_frequency(scaling, problem.part(problem.judged).truths, self.problem.truths)
+        head = _head(self.problem, last, mirrored, scaling)
         self.progress("head", 1, 1)
         return _Learned(self.backbone, last.size, head, last.memories, telling.chosen(mirrored), table, notes)
 
@@ -231,10 +235,10 @@ def _sizes(shape: Size, options: Options) -> list[Size]:
     return list(dict.fromkeys(found))
 
 
-def _head(problem: LabelProblem, seen: Look, chosen: Candidate) -> Head:
-    """Learned from all images of `problem`; the calibration is that of the held-out ones, folded into the weights."""
+def _head(problem: LabelProblem, seen: Look, chosen: Candidate, scaling: Scaling) -> Head:
+    """Learned from all images of `problem`; `scaling`, that of the held-out ones, is folded into the weights."""
     taught = candidates.taught(problem, seen, chosen, np.arange(len(problem.images)))
-    slope, offset = chosen.scaling.slope, chosen.scaling.offset
+    slope, offset = scaling.slope, scaling.offset
     return Head(
         blocks=taught.names,
         groups=chosen.recipe.groups,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import relook
@@ -118,16 +119,18 @@ class _Job:
         images = [self.training[at] for at in learnt]
         chosen_by = [self.training[at] for at in held]
 
-        answering = 0.0
+        answers: list[float] = []
 
         def score(weights: Weights) -> float:
-            nonlocal answering
             found, answering = self._score(weights, chosen_by)
+            answers.append(answering)
             return found
 
-        judge = gradient.Judge(
-            score if held else None, lambda done, of: progress("train", done, of), lambda: deadline(answering)
-        )
+        def until() -> float:
+            """By what answers usually take: one look that another program has slowed down must not end a training."""
+            return deadline(median(answers) if answers else 0.0)
+
+        judge = gradient.Judge(score if held else None, lambda done, of: progress("train", done, of), until)
         return gradient.learn(
             Pictures(images, self.labels, self.size),
             plan.order(images),

@@ -79,6 +79,29 @@ def test_calibration_undoes_a_wrong_scale(single: bool) -> None:
     assert np.allclose(told[0].sum(1), 1, atol=1e-6 if single else 0.2)
 
 
+def test_what_was_calibrated_on_more_of_a_rare_label_tells_its_real_frequency() -> None:
+    rng = np.random.default_rng(2)
+    truths = np.stack([rng.random(20_000) < share for share in (0.02, 0.4)], axis=1)
+    logits = 3 * truths + rng.normal(0, 1.5, truths.shape)
+    part = np.sort(np.concatenate([np.flatnonzero(truths[:, 0])[:100], rng.permutation(20_000)[:400]]))
+    found = regression.calibrate(logits[part], truths[part], single=False)
+    told = regression.scores(logits, found, single=False).mean(0)
+    assert told[0] > 3 * truths[:, 0].mean()
+    right = regression.scores(logits, regression.at_frequency(found, truths[part], truths), single=False).mean(0)
+    assert np.allclose(right, truths.mean(0), rtol=0.25)
+    same = regression.at_frequency(found, truths[part], truths[part])
+    assert np.array_equal(same.offset, found.offset)
+
+
+def test_a_label_that_is_calibrated_by_all_together_stays_as_it_is() -> None:
+    truths = np.zeros((100, 2), bool)
+    truths[:50, 0] = truths[0, 1] = True
+    scaling = regression.Scaling(np.ones(2), np.zeros(2))
+    found = regression.at_frequency(scaling, truths, np.repeat(truths, [9] * 50 + [1] * 50, axis=0))
+    assert found.offset[0] > 2
+    assert found.offset[1] == 0
+
+
 @pytest.mark.parametrize("single", [True, False])
 def test_nothing_is_certain_of_a_few_images(single: bool) -> None:
     truths = np.repeat(np.eye(2, dtype=bool), 3, axis=0)
