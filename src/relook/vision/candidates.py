@@ -57,19 +57,18 @@ class Candidate:
 
 
 def combinations(views: Sequence[View], masks: bool) -> list[tuple[View, ...]]:
-    """Which views to try together, cheapest first: each alone, and the smallest with every second other one, because
-    neighbours tell much the same. A head goes along with its view and the smallest, which it looks at too; with `masks`
-    it always does."""
+    """Which views to try together, cheapest first: each alone, and the smallest with the largest, because others tell
+    much the same. A head goes along with its view and the smallest, which it looks at too; with `masks` it always
+    does."""
     last = len(views) - 1
-    spread = {0, *range(last, 0, -2)}
     plain = [view.plain() for view in views]
     found = [[view] for view in plain]
-    found += [[plain[at] for at in sorted(spread)]] if last else []
+    found += [[plain[0], plain[last]]] if last else []
     headed = next((at for at, view in enumerate(views) if view.head is not None), None)
     if headed is not None:
-        sets = ({0, headed}, {0, headed, last}, spread | {headed})
+        sets = ({0, headed}, {0, headed, last})
         with_head = [[views[at] if at == headed else plain[at] for at in sorted(places)] for places in sets]
-        found = with_head if masks else [*found, with_head[0], with_head[-1]]
+        found = with_head if masks else [*found, *with_head]
     distinct = {tuple((view.size, view.head is None) for view in entry): tuple(entry) for entry in found}
     return sorted(distinct.values(), key=lambda entry: sum(view.cost for view in entry))
 
@@ -88,8 +87,8 @@ def compare(problem: Problem, views: Sequence[View], progress: Progress) -> list
 def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
     """The best; within MARGIN the cheaper views and the plainer score.
 
-    With `planted` defects all views together and the plainest score are taken unless another is better by
-    PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
+    With `planted` defects the smallest and the largest view together and the plainest score are taken unless another
+    is better by PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
     Raises TrainingError when `scorer` names none.
     """
     if planted and scorer is None:
