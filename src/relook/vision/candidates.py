@@ -87,13 +87,14 @@ def compare(problem: Problem, views: Sequence[View], progress: Progress) -> list
 def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
     """The best; within MARGIN the cheaper views and the plainer score.
 
-    With `planted` defects the smallest and the largest view together and the plainest score are taken unless another
-    is better by PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
+    With `planted` defects the smallest and the largest view together, else the largest, and the plainest score are
+    taken unless another is better by PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
     Raises TrainingError when `scorer` names none.
     """
     if planted and scorer is None:
         headless = [each for each in found if all(view.head is None for view in each.views)]
-        plainest = max(headless, key=lambda each: len(each.views))  # the first of these: the plainest score
+        # of the most views, or where there was no time for two of the largest, the first: the plainest score
+        plainest = max(headless, key=lambda each: (len(each.views), each.views[-1].cost))
         best = max(found, key=lambda each: each.quality)
         return best if best.quality > plainest.quality + PLANTED_MARGIN else plainest
     named = [each for each in found if scorer in (None, each.scorer.name)]

@@ -274,7 +274,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def common_size(sizes: list[Size]) -> Size:
-    """Of the shape that most images have, the size that most of these have; of equally frequent ones the larger.
+    """Of the images of the commonest shape, the size that most have; of equally frequent ones the larger.
 
     Sizes are of one shape as far as `aspect_differs` says so."""
     counts = sorted(Counter(sizes).items(), key=lambda each: each[0].width / each[0].height)
@@ -283,11 +283,10 @@ def common_size(sizes: list[Size]) -> Size:
     first = np.searchsorted(aspects, aspects - _SAME_ASPECT, "left")
     last = np.searchsorted(aspects, aspects + _SAME_ASPECT, "right")
     alike = until[last] - until[first]
-    ranked = [
-        (shaped, count, size.height * size.width, size.width)
-        for shaped, (size, count) in zip(alike.tolist(), counts, strict=True)
-    ]
-    return counts[ranked.index(max(ranked))][0]
+    ranked = [(shaped, count) for shaped, (_, count) in zip(alike.tolist(), counts, strict=True)]
+    middle = ranked.index(max(ranked))
+    shape = counts[int(first[middle]) : int(last[middle])]
+    return max(shape, key=lambda each: (each[1], each[0].height * each[0].width, each[0].width))[0]
 
 
 def aspect_differs(one: Size, other: Size) -> bool:

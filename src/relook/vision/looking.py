@@ -45,6 +45,7 @@ class Looking:
         self._progress = progress
         self._heads = _HEADS
         self._copies = 0
+        self._trying = 0.0  # seconds, of the chosen candidate on all images
 
     def views(
         self, problem: Problem, sizes: Sequence[Size], later: int, tests: int
@@ -78,8 +79,7 @@ class Looking:
         """All candidates, those of the cheapest views first; one of them will be tried on `later` images once more."""
         began = time.monotonic()
         found = compare(problem, views, self._progress)
-        each = (time.monotonic() - began) / len(found)
-        self._budget.comparing = each * later / len(problem.samples)
+        self._trying = (time.monotonic() - began) / len(found) * later / len(problem.samples)
         return found
 
     def affordable(self, found: Sequence[Candidate], images: int, tests: int) -> tuple[list[Candidate], list[str]]:
@@ -108,12 +108,15 @@ class Looking:
         return f"the {self._budget.seconds / 60:.4g} minutes that a training has"
 
     def _again(self, candidate: Candidate, images: int, tests: int) -> float:
-        return sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
+        looks = sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
+        return looks + self._trying
 
     def _foreseen(self, images: int, size: Size, tests: int, heads: bool) -> float:
-        images += self._copies
-        passes = 1 if kept(images, graph.grid(self._backbone, size)) else 2
-        return self._budget.foreseen(passes * images, size, alone=tests) * (self._heads if heads else 1.0)
+        return self._budget.foreseen(self._computed(images, size), size, alone=tests) * (self._heads if heads else 1.0)
+
+    def _computed(self, images: int, size: Size) -> int:
+        """How many images a look without heads computes: those that cannot be kept twice."""
+        return images * (1 if kept(images, graph.grid(self._backbone, size)) else 2) + self._copies
 
     def _look(
         self,
@@ -149,7 +152,7 @@ class Looking:
         began = time.monotonic()
         found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, step)
         self._copies = len(problem.turned)  # no more of them for more images
-        seconds, images = time.monotonic() - began, len(problem.samples) + self._copies
+        seconds, images = time.monotonic() - began, self._computed(len(problem.samples), size)
         if len(models) == 1:
             self._budget.learned(images, size, seconds)
         elif plain := self._budget.foreseen(images, size):

@@ -103,10 +103,8 @@ def _repeated(training: Sequence[Sample], copies: Sequence[Sequence[str]]) -> It
             )
         elif inside:
             shown = "one picture" if len(inside) == 1 else f"{len(inside)} pictures"
-            yield (
-                f"{sum(inside)} {word} training images are copies of {shown}; they count several times, but none is "
-                "judged by what was learned from its copy."
-            )
+            apart = ", but none is judged by what was learned from its copy" if len(keys) >= FOLDS else ""
+            yield f"{sum(inside)} {word} training images are copies of {shown}; they count several times{apart}."
 
 
 def _without(training: Sequence[Sample], suspects: Collection[str]) -> list[Sample]:

@@ -117,7 +117,7 @@ def _remarks(training: Sequence[Sample], sizes: Sequence[Size], common: Size) ->
         bent = sum(count for size, count in counts.items() if aspect_differs(size, common))
         stretched = f"; {bent} of them have another shape and are stretched" if bent else ""
         notes.append(
-            f"The images have {len(counts)} different sizes; all are brought to the shape of the commonest, "
+            f"The images have {len(counts)} different sizes; all are brought to the commonest shape, that of "
             f"{common.width}x{common.height}{stretched}."
         )
     normals = sum(not sample.anomalous for sample in training)

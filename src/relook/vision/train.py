@@ -238,9 +238,9 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
     if problem.planted:
         return (
             f"{what}: fewer than {FEWEST_ANOMALIES} anomalies are labelled, so normal images alone were learned from. "
-            "The smallest and the largest size that there is time for are taken together unless something else finds "
-            "defects planted into these far better. The threshold lies above the held-out normals; labelled anomalies "
-            "would make it better."
+            "The smallest and the largest size together, or where there is no time for both the largest that there is "
+            "time for, are taken unless something else finds defects planted into these far better. The threshold lies "
+            "above the held-out normals; labelled anomalies would make it better."
         )
     if not problem.ranked:
         return (

@@ -118,6 +118,11 @@ def test_planted_defects_choose_only_by_a_wide_margin() -> None:
     assert choose(far, planted=True) is far[3]
 
 
+def test_without_time_for_two_sizes_the_largest_that_fits_is_taken() -> None:
+    alone = [rated(0.6, [view(64)]), rated(0.5, [view(128)]), rated(0.5, [view(128)], 3), rated(0.6, [view(64)], 3)]
+    assert choose(alone, planted=True) is alone[1]
+
+
 @pytest.mark.parametrize("planted", [False, True])
 def test_a_score_can_be_asked_for_and_an_unknown_one_is_told(planted: bool) -> None:
     found = [rated(0.9, [view(64)], at) for at in range(3)]

@@ -141,6 +141,11 @@ def test_the_commonest_size_wins() -> None:
     assert common_size([Size(64, 64), Size(128, 128)]) == Size(128, 128)
 
 
+def test_the_commonest_size_of_the_commonest_shape_wins() -> None:
+    wide, between, wider = [Size(100, 100)] * 50, [Size(100, 109)] * 2, [Size(100, 118)] * 40
+    assert common_size([*wide, *between, *wider]) == wide[0]
+
+
 def test_the_commonest_shape_wins_where_every_image_has_its_own_size() -> None:
     cut = [Size(700 + at, 900 + 2 * at) for at in range(20)]
     assert common_size([Size(600, 4000), *cut, Size(2000, 2000), Size(2000, 2000)]) == cut[-1]

@@ -135,6 +135,9 @@ def test_what_cannot_be_kept_takes_twice_the_time() -> None:
     one, other = (looking._foreseen(count, SMALL, 0, heads=False) for count in (few, many))
     assert one == pytest.approx(budget.foreseen(few, SMALL))
     assert other == pytest.approx(2 * budget.foreseen(many, SMALL))
+    taught = Budget(100.0)
+    taught.learned(looking._computed(many, SMALL), SMALL, 60.0)
+    assert Looking(BACKBONE, native_precision(), None, taught, ignore)._foreseen(many, SMALL, 0, heads=False) == 60.0
 
 
 def test_heads_are_learned_at_a_smaller_size_where_there_is_no_time_for_theirs(

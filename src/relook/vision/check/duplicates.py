@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -34,6 +34,8 @@ ALWAYS_CLOSE = 0.01
 """The distance (0..2) that stands in where there are too few pictures to tell what is usual."""
 _AXES, _NEIGHBOURS, _USUAL = 12, 8, 5
 _COARSER = 4
+_LOOSELY = 3.0
+"""How much farther than a copy may be its coarser copy is looked for."""
 _CHUNK = 512
 
 
@@ -69,41 +71,71 @@ class Look:
         return cls(hashlib.sha256(data).digest(), thumb(pixels))
 
 
-def alike(looks: Sequence[Looks]) -> list[list[int]]:
-    """Sets of positions, in order, at which the same picture is, turned or mirrored or not."""
-    return _groups(len(looks), [*_as_it_is(looks), *_near(looks, TURNS)])
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Pairs of positions at which the same picture is, out of `count`: as it is, or turned or mirrored."""
+
+    count: int
+    same: tuple[tuple[int, int], ...]
+    turned: tuple[tuple[int, int], ...]
+
+    def groups(self, counts: Callable[[int, int], bool]) -> list[list[int]]:
+        """Sets of positions, in order, that pairs join; of turned pictures those that count as copies."""
+        return _groups(self.count, [*self.same, *(pair for pair in self.turned if counts(*pair))])
+
+    def as_they_are(self) -> list[list[int]]:
+        """Sets of positions, in order, at which the same picture is, not turned."""
+        return _groups(self.count, self.same)
+
+
+def among(looks: Sequence[Looks], turned: bool = True) -> Copies:
+    """The copies among `looks`; turned ones are not looked for where they are of no use."""
+    same = _identical(looks)
+    distinct = sorted({look.sha256: at for at, look in reversed(list(enumerate(looks)))}.values())
+    if len(distinct) < 2:
+        return Copies(len(looks), tuple(same), ())
+    compared = _Compared(np.stack([looks[at].thumb for at in distinct]))
+    same += [(distinct[one], distinct[other]) for one, other in compared.pairs(Turn(0))]
+    others = {pair for turn in (TURNS if turned else ()) for pair in compared.pairs(turn)}
+    found = {(distinct[one], distinct[other]) for one, other in others}.difference(same)
+    return Copies(len(looks), tuple(same), tuple(sorted(found)))
 
 
 def first_of(looks: Sequence[Looks]) -> npt.NDArray[np.int64]:
-    """(images,) the position of the first image of the same picture."""
-    return firsts(alike(looks), len(looks))
+    """(images,) the position of the first image of the same picture, turned or not."""
+    return firsts(among(looks).groups(lambda one, other: True), len(looks))
+
+
+def alike(entries: Sequence[Entry], copies: Copies) -> list[list[int]]:
+    """Sets of positions at which the same picture is; turned ones only with the same label, because a part that lies
+    wrongly can be a defect."""
+    return copies.groups(lambda one, other: entries[one].sample.anomalous == entries[other].sample.anomalous)
 
 
 def find(entries: Sequence[Entry]) -> list[Finding]:
-    """Leakage between training and test, contradictory labels, and plain duplicates.
-
-    Turned copies contradict nothing: a part that lies wrongly can be a defect."""
-    looks = [entry.facts for entry in entries]
-    same, turned = _as_it_is(looks), _near(looks, TURNS)
+    """Leakage between training and test, contradictory labels, and plain duplicates."""
+    copies = among([entry.facts for entry in entries])
     sorted_out: dict[Kind, list[list[int]]] = defaultdict(list)
-    for group in _groups(len(looks), same):
-        if len({entries[at].sample.anomalous for at in group}) == 2:
+    for group in alike(entries, copies):
+        labels = {entries[at].sample.anomalous for at in group}
+        if len(labels) == 2:
             sorted_out[Kind.CONTRADICTION].append(group)
-    for group in _groups(len(looks), [*same, *turned]):
         if len({entries[at].test for at in group}) == 2:
             sorted_out[Kind.LEAKAGE].append(group)
-        elif len({entries[at].sample.anomalous for at in group}) == 1:
+        elif len(labels) == 1:
             sorted_out[Kind.DUPLICATE].append(group)
-    found = {at for pair in turned for at in pair}
-    return [_finding(kind, entries, groups, found) for kind, groups in sorted_out.items()]
+    upright = firsts(copies.as_they_are(), len(entries))
+    return [_finding(kind, entries, groups, upright) for kind, groups in sorted_out.items()]
 
 
-def _finding(kind: Kind, entries: Sequence[Entry], groups: Sequence[Sequence[int]], turned: Set[int]) -> Finding:
-    """`turned` are positions of images that are others', turned or mirrored."""
+def _finding(
+    kind: Kind, entries: Sequence[Entry], groups: Sequence[Sequence[int]], upright: npt.NDArray[np.int64]
+) -> Finding:
+    """`upright` (images,) is the first of those that are the same picture and not turned."""
     keys = tuple(tuple(entries[at].sample.key for at in group) for group in groups)
     images = sum(len(group) for group in keys)
-    some = sum(at in turned for group in groups for at in group) if kind is not Kind.CONTRADICTION else 0
-    copies = f"copies ({some} of them turned or mirrored)" if some else "copies"
+    turned = sum(upright[at] != upright[group[0]] for group in groups for at in group)
+    copies = f"copies ({turned} of them turned or mirrored)" if turned else "copies"
     words = {
         Kind.CONTRADICTION: f"{images} images are copies of one another with contradictory labels; correct the labels.",
         Kind.LEAKAGE: f"{images} images are in training and in test alike, as {copies}: the figures of the test will "
@@ -115,10 +147,6 @@ def _finding(kind: Kind, entries: Sequence[Entry], groups: Sequence[Sequence[int
     return Finding(kind, severity, words[kind], figures, tuple(key for group in keys for key in group), keys)
 
 
-def _as_it_is(looks: Sequence[Looks]) -> list[tuple[int, int]]:
-    return [*_identical(looks), *_near(looks, [Turn(0)])]
-
-
 def _identical(looks: Sequence[Looks]) -> list[tuple[int, int]]:
     first: dict[bytes, int] = {}
     pairs = []
@@ -127,17 +155,6 @@ def _identical(looks: Sequence[Looks]) -> list[tuple[int, int]]:
         if before != at:
             pairs.append((before, at))
     return pairs
-
-
-def _near(looks: Sequence[Looks], turns: Sequence[Turn]) -> list[tuple[int, int]]:
-    """Pairs of which one, after one of `turns`, is the other, though not byte for byte."""
-    distinct = list({look.sha256: at for at, look in reversed(list(enumerate(looks)))}.values())
-    distinct.sort()
-    if len(distinct) < 2:
-        return []
-    compared = _Compared(np.stack([looks[at].thumb for at in distinct]))
-    pairs = {pair for turn in turns for pair in compared.pairs(turn)}
-    return sorted((distinct[one], distinct[other]) for one, other in pairs)
 
 
 class _Compared:
@@ -151,7 +168,8 @@ class _Compared:
         centred = rows - self._mean
         self._basis = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :_AXES]
         self._tree = cKDTree(centred @ self._basis)
-        distances = self._distances(Turn(0))[1]
+        self._plain = self._distances(Turn(0))
+        distances = self._plain[1]
         around = np.sort(distances, axis=1)[:, min(_USUAL, distances.shape[1]) - 1]
         self._usual = np.maximum(around, np.median(around) / 2)  # where all neighbours are copies, the set's own
 
@@ -159,7 +177,8 @@ class _Compared:
         """Positions, the lower first, of two pictures that are one after `turn`."""
         enough = len(self._thumbs) > 2 * _USUAL
         close = CLOSE if turn == Turn(0) else CLOSE_TURNED
-        for one, (neighbours, distances) in enumerate(zip(*self._distances(turn), strict=True)):
+        compared = self._plain if turn == Turn(0) else self._distances(turn)
+        for one, (neighbours, distances) in enumerate(zip(*compared, strict=True)):
             for other, distance in zip(neighbours.tolist(), distances.tolist(), strict=True):
                 limit = close * float(min(self._usual[one], self._usual[other])) if enough else ALWAYS_CLOSE
                 if distance <= limit:
@@ -169,11 +188,17 @@ class _Compared:
         """For every picture after `turn`, (n, k) others that may be it, and how far their grey copies are; infinitely
         from itself."""
         turned = turn.apply(self._coarse.transpose(1, 2, 0)).transpose(2, 0, 1).reshape(len(self._thumbs), -1)
-        near = self._tree.query((turned - self._mean) @ self._basis, k=min(_NEIGHBOURS + 1, len(self._thumbs)))[1]
-        result = np.empty(near.shape, np.float32)
+        count = len(self._thumbs)
+        farthest = np.inf if turn == Turn(0) else _LOOSELY * CLOSE_TURNED * float(self._usual.max())
+        asked = (turned - self._mean) @ self._basis
+        near = self._tree.query(asked, k=min(_NEIGHBOURS + 1, count), distance_upper_bound=farthest)[1]
+        near = np.where(near < count, near, np.arange(count)[:, None])  # the tree says `count` where there is no other
+        result = np.full(near.shape, np.inf, np.float32)
         for at, neighbours in enumerate(near):
-            one, others = _normal(turn.apply(self._thumbs[at])[None]), _normal(self._thumbs[neighbours])
-            result[at] = np.where(neighbours == at, np.inf, np.linalg.norm(others - one, axis=1))
+            known = neighbours != at
+            if known.any():
+                one, others = _normal(turn.apply(self._thumbs[at])[None]), _normal(self._thumbs[neighbours[known]])
+                result[at, known] = np.linalg.norm(others - one, axis=1)
         return near, result
 
 

@@ -75,7 +75,7 @@ def _of_files(entries: Sequence[Entry]) -> list[Finding]:
 def _copies(entries: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
     """Of the training images alone: how like one another the test images are has no part in it."""
     taught = [entry for entry in entries if not entry.test]
-    groups = duplicates.alike([entry.facts for entry in taught])
+    groups = duplicates.alike(taught, duplicates.among([entry.facts for entry in taught]))
     return tuple(tuple(taught[at].sample.key for at in group) for group in groups)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.check.duplicates import Look, alike
+from relook.vision.check.duplicates import Look, among
 from relook.vision.few_images import too_few
 from relook.vision.images import Loaded, Pixels, Size, aspect_differs, load_upright
 from relook.vision.labelled import LabelledImage, LabelTask
@@ -52,11 +52,12 @@ def survey(
         for part in (image.key.encode(), *(label.encode() for label in sorted(image.labels)), looks[-1].sha256):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))
-    groups, keys, count = alike(looks), [image.key for image in everything], len(training)
+    copies, keys, count = among(looks), [image.key for image in everything], len(training)
+    groups = copies.groups(lambda one, other: everything[one].labels == everything[other].labels)
     shape = _middle(sizes[:count])
     warnings = (*too_few(training, labels), *leakage(keys, groups, count))
-    copies = (*_of_contradictions(everything, groups), *repetition(keys, groups, count))
-    notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *copies)
+    repeated = (*_of_contradictions(everything, copies.as_they_are()), *repetition(keys, groups, count))
+    notes = (*_of_labels(test, labels), *_of_sizes(sizes, shape), *repeated)
     copy_of = firsts(groups, count)
     gone = tuple(keys[at] for at in leaked(groups, count))
     return Survey(shape, digest.hexdigest(), copy_of, gone, warnings, notes)

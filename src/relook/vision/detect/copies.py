@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.check.duplicates import Look, alike
+from relook.vision.check.duplicates import Look, among
 from relook.vision.evaluation.detection import overlaps
 from relook.vision.images import Size
 from relook.vision.labelled import LabelledImage
@@ -27,7 +27,8 @@ _MOST_COMPARED = 20
 
 def found(images: Sequence[LabelledImage], sizes: Sequence[Size], looks: Sequence[Look]) -> Groups:
     """`sizes` are the upright images'."""
-    return [part for group in alike(looks) for part in _agreeing(group, images, sizes, looks) if len(part) > 1]
+    groups = among(looks, turned=False).as_they_are()
+    return [part for group in groups for part in _agreeing(group, images, sizes, looks) if len(part) > 1]
 
 
 def _agreeing(

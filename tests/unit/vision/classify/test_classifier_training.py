@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from labelled_pictures import FAINT, SHAPES, STRIPE, encoded, ignore, labelled, picture, shapes, striped
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from rendered_parts import part
 
 from relook.vision import int8, label_artifact, serving, shipped
 from relook.vision.artifact import CARD, GRAPH, ArtifactError
 from relook.vision.classify import problem as problems
 from relook.vision.classify.predicting import Classifier
+from relook.vision.classify.survey import survey
 from relook.vision.classify.train import Options, train
 from relook.vision.engine import Device
 from relook.vision.images import Size
@@ -389,3 +390,14 @@ def test_jobs_get_a_classifier_from_the_weights_of_the_data_folder(tmp_path: Pat
     assert card.precision is Precision.F32
     assert card.record["seed"] == 3
     assert card.record["backbone"]["name"] == shipped.NAME
+
+
+@pytest.mark.parametrize(("label", "leaked"), [("left", True), ("right", False)])
+def test_a_mirrored_copy_is_one_only_with_the_same_label(label: str, leaked: bool) -> None:
+    training = sided(0, 8)
+    mirrored = ImageOps.mirror(Image.open(io.BytesIO(training[0].load())))
+    copy = labelled("mirrored.png", encoded(mirrored), label)
+    seen = survey(training, [copy], ("left", "right"), ignore)
+    assert any("1 test image is in training" in warning for warning in seen.warnings) is leaked
+    assert seen.leaked == ((copy.key,) if leaked else ())
+    assert not any("different labels" in note for note in seen.notes)
