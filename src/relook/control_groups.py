@@ -28,6 +28,18 @@ def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int, int] | None:
+    """Bytes that can be had without swapping, and bytes in all, as far as control groups allow; None where the kernel
+    does not say."""
+    lines = meminfo.read_text().splitlines() if meminfo.is_file() else []
+    amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+    if "MemTotal" not in amounts:
+        return None
+    limits = [int(text) for text in files("memory.max") if text.strip().isdigit()]
+    total = min([amounts["MemTotal"], *limits])
+    return min(amounts.get("MemAvailable", total), total), total
+
+
 def files(name: str, root: Path = ROOT, own: Path = OWN) -> list[str]:
     """A control file of this process's group (version 2) and of every group above it, where it can be read."""
     lines = own.read_text().splitlines() if own.is_file() else []

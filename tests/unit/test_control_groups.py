@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relook import control_groups
-from relook.control_groups import cpu_quota, usable_cpus
+from relook.control_groups import cpu_quota, free_memory, usable_cpus
 
 
 def test_the_tightest_control_group_counts(tmp_path: Path) -> None:
@@ -31,6 +31,18 @@ def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path, own) is None
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000\n")
     assert cpu_quota(tmp_path, own) == 2
+
+
+def test_memory_is_what_is_free_and_no_more_than_the_control_group_grants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meminfo = tmp_path / "meminfo"
+    assert free_memory(meminfo) is None
+    meminfo.write_text("MemTotal:       4096 kB\nMemAvailable:   3072 kB\nHugePages_Total: 0\n")
+    monkeypatch.setattr(control_groups, "files", lambda name: ["max\n"])
+    assert free_memory(meminfo) == (3 << 20, 4 << 20)
+    monkeypatch.setattr(control_groups, "files", lambda name: ["max\n", f"{2 << 20}\n"])
+    assert free_memory(meminfo) == (2 << 20, 2 << 20)
 
 
 @pytest.mark.parametrize(("quota", "usable"), [(None, 3), (8.0, 3), (2.0, 2), (1.5, 1), (0.2, 1)])

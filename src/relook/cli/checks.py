@@ -107,17 +107,10 @@ def threads() -> Check:
     return Check("threads", Status.OK, found)
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.is_file() else []
-
-
 def memory(meminfo: Path = Path("/proc/meminfo")) -> Check:
-    amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in _lines(meminfo) if line.endswith("kB")}
-    if "MemTotal" not in amounts:
+    if (amounts := control_groups.free_memory(meminfo)) is None:
         return Check("memory", Status.WARN, f"unknown: {meminfo} does not say", "Have at least 2 GiB free.")
-    limits = [int(text) for text in control_groups.files("memory.max") if text.strip().isdigit()]
-    total = min([amounts["MemTotal"], *limits])
-    free = min(amounts.get("MemAvailable", total), total)
+    free, total = amounts
     found = f"{free / GIB:.1f} GiB free of {total / GIB:.1f} GiB"
     if free < GIB // 2:
         return Check(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
+from relook.control_groups import free_memory
 from relook.vision.features import Extractor
 from relook.vision.graph import Projection
 from relook.vision.images import Pixels, Size, resize
@@ -20,9 +23,10 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Positions = npt.NDArray[np.int64]
 
-KEPT_BYTES = 512 * 1024 * 1024
-"""Embeddings beyond this are not kept: memory then no longer grows with the number of images, but each is computed
-twice, and for a head four times."""
+KEPT_BYTES = 3 << 29
+KEPT_PART = 0.25
+"""Embeddings beyond 1.5 GiB, or this part of the free memory, are not kept: memory then no longer grows with the number
+of images, but each is computed twice, and for a head four times. What comes out is the same."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
 _PROJECTED_FROM = 40
@@ -40,21 +44,26 @@ def project(samples: Sequence[Sample], normal: Positions, extractor: Extractor, 
     )
 
 
-def kept(images: int, grid: Size, dims: int = DIMS, budget: int = KEPT_BYTES) -> bool:
+def kept(images: int, grid: Size, dims: int = DIMS) -> bool:
     """Whether the embeddings of so many images fit into memory."""
-    return 2 * images * grid.height * grid.width * dims <= budget
+    return 2 * images * grid.height * grid.width * dims <= min(KEPT_BYTES, _most())
+
+
+@cache
+def _most() -> float:
+    """Bytes, as the memory was when this process first asked."""
+    found = free_memory()
+    return math.inf if found is None else KEPT_PART * found[0]
 
 
 class Embeddings:
     """(cells, dims) of each of `samples`, at the extractor's grid."""
 
-    def __init__(
-        self, samples: Sequence[Sample], extractor: Extractor, projection: Projection, budget: int | None = None
-    ) -> None:
+    def __init__(self, samples: Sequence[Sample], extractor: Extractor, projection: Projection) -> None:
         self._samples = samples
         self._extractor = extractor
         self._projection = projection
-        keep = kept(len(samples), self.grid, projection.weight.shape[1], KEPT_BYTES if budget is None else budget)
+        keep = kept(len(samples), self.grid, projection.weight.shape[1])
         self._kept: dict[int, Halves] | None = {} if keep else None
 
     @property

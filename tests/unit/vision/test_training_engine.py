@@ -209,12 +209,20 @@ def test_more_images_than_are_compared_are_all_learned_from(tmp_path: Path, monk
     assert any("Compared the candidates on 12 of the 28" in note for note in result.notes)
 
 
-def test_embeddings_are_the_same_kept_or_computed_again() -> None:
+def test_no_more_is_kept_than_a_part_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = Size(10, 12)  # 23,040 bytes an image
+    assert embeddings.kept(20_000, grid)
+    monkeypatch.setattr(embeddings, "_most", lambda: 2_304_000.0)
+    assert [embeddings.kept(images, grid) for images in (100, 101)] == [True, False]
+
+
+def test_embeddings_are_the_same_kept_or_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     training = samples(0, 4, 0)
     extractor = Extractor(BACKBONE, Size(96, 128), Precision.F32)
     projection = embeddings.project(training, np.arange(4), extractor, seed=1)
     kept = embeddings.Embeddings(training, extractor, projection)
-    streamed = embeddings.Embeddings(training, extractor, projection, budget=0)
+    monkeypatch.setattr(embeddings, "KEPT_BYTES", 0)
+    streamed = embeddings.Embeddings(training, extractor, projection)
     for order in ([2, 0], [0, 1, 2, 3]):
         for (at, one), (other, two) in zip(kept.each(order), streamed.each(order), strict=True):
             assert at == other

@@ -10,7 +10,7 @@ import pytest
 from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.train as training_module
-from relook.vision import artifact, survey, turns
+from relook.vision import artifact, embeddings, survey, turns
 from relook.vision.budget import Budget
 from relook.vision.candidates import MARGIN
 from relook.vision.images import Size
@@ -127,7 +127,8 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     assert sum(note.startswith("Candidate ") for note in result.notes) == int(out[2])
 
 
-def test_what_cannot_be_kept_takes_twice_the_time() -> None:
+def test_what_cannot_be_kept_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embeddings, "KEPT_BYTES", 512 << 20)
     budget = Budget(100.0)
     budget.learned(10, SMALL, 1.0)
     looking = Looking(BACKBONE, native_precision(), None, budget, ignore)
