@@ -28,14 +28,18 @@ def cpu_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def free_memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int, int] | None:
+def free_memory(meminfo: Path = Path("/proc/meminfo"), root: Path = ROOT, own: Path = OWN) -> tuple[int, int] | None:
     """Bytes that can be had without swapping, and bytes in all, as far as control groups allow; None where the kernel
     does not say."""
     lines = meminfo.read_text().splitlines() if meminfo.is_file() else []
     amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
     if "MemTotal" not in amounts:
         return None
-    limits = [int(text) for text in files("memory.max") if text.strip().isdigit()]
+    texts = files("memory.max", root, own)
+    v1_limit = root / "memory/memory.limit_in_bytes"
+    if v1_limit.is_file():
+        texts.append(v1_limit.read_text())
+    limits = [int(text) for text in texts if text.strip().isdigit()]
     total = min([amounts["MemTotal"], *limits])
     return min(amounts.get("MemAvailable", total), total), total
 

@@ -33,16 +33,18 @@ def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path, own) == 2
 
 
-def test_memory_is_what_is_free_and_no_more_than_the_control_group_grants(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    meminfo = tmp_path / "meminfo"
-    assert free_memory(meminfo) is None
+@pytest.mark.parametrize(("limit", "own"), [("a/memory.max", "0::/a/b\n"), ("memory/memory.limit_in_bytes", "")])
+def test_memory_is_what_is_free_and_no_more_than_the_control_group_grants(tmp_path: Path, limit: str, own: str) -> None:
+    meminfo, group, file = tmp_path / "meminfo", tmp_path / "own", tmp_path / limit
+    assert free_memory(meminfo, tmp_path, group) is None
+    group.write_text(own)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    file.parent.mkdir(exist_ok=True)
     meminfo.write_text("MemTotal:       4096 kB\nMemAvailable:   3072 kB\nHugePages_Total: 0\n")
-    monkeypatch.setattr(control_groups, "files", lambda name: ["max\n"])
-    assert free_memory(meminfo) == (3 << 20, 4 << 20)
-    monkeypatch.setattr(control_groups, "files", lambda name: ["max\n", f"{2 << 20}\n"])
-    assert free_memory(meminfo) == (2 << 20, 2 << 20)
+    file.write_text("max\n")
+    assert free_memory(meminfo, tmp_path, group) == (3 << 20, 4 << 20)
+    file.write_text(f"{2 << 20}\n")
+    assert free_memory(meminfo, tmp_path, group) == (2 << 20, 2 << 20)
 
 
 @pytest.mark.parametrize(("quota", "usable"), [(None, 3), (8.0, 3), (2.0, 2), (1.5, 1), (0.2, 1)])
