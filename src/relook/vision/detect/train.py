@@ -61,8 +61,8 @@ def train(
     The same images, labels, seed, start, number of steps and threads give the same model. Unless `options.steps` says
     how many, there are as many as the time allows, which depends on how fast and how busy the machine is; the record
     has the number, and given as `options.steps` it makes the same model again, unless time ended it before its last
-    step. (A number foretold from a short trial
-    would depend on the machine as well, and miss the time where its load changes.)
+    step. (A number foretold from a short trial would depend on the machine as well, and miss the time where its load
+    changes.)
     """
     if task is not LabelTask.DETECTION:
         raise ValueError(f"a detector learns no {task}")
