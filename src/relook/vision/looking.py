@@ -20,8 +20,8 @@ from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, Task, counted
 
 HEAD_LONG_SIDE = 768
-"""The heads learn at one size only, for they take their time: the largest no larger than this, in pixels."""
-
+"""The heads learn at one size only, for they take their time: the largest no larger than this, in pixels, unless there
+are but planted defects to learn from."""
 
 _HEADS = 3.0
 """How much longer a look takes with heads, until one has shown it."""
@@ -50,24 +50,19 @@ class Looking:
     def views(
         self, problem: Problem, sizes: Sequence[Size], later: int, tests: int
     ) -> tuple[list[view.View], list[str]]:
-        """One view for each of `sizes`, the smallest first, as far as there is time, and sentences on what there was
-        none for. `later` images will be learned from once more, and `tests` answered."""
+        """Views of `sizes`, the smallest first, and sentences on what there was no time for. `later` images will be
+        learned from once more, and `tests` answered. Which ones `_places` tells."""
+        many = len(problem.samples) + later
+        places, headed = _places(sizes, problem)
 
-        headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+        def fits(at: int, size: Size) -> bool:
+            return self._budget.allows(self._foreseen(many, size, tests, at == headed and not problem.planted))
 
-        def fits(at: int) -> bool:
-            """With heads where they are due, or at least, where masks need one, with one at this size in the end."""
-            heads = at == headed or (at < headed and problem.task is Task.SEGMENTATION)
-            return self._budget.allows(self._foreseen(len(problem.samples) + later, sizes[at], tests, heads))
+        def heads_fit(size: Size) -> bool:
+            return self._budget.allows(self._foreseen(many, size, tests, heads=True))
 
-        def heads_fit(at: int) -> bool:
-            """Looked at again, with heads, in place of the size that heads were due at."""
-            return problem.supervised and self._budget.allows(
-                self._foreseen(len(problem.samples) + later, sizes[at], tests, heads=True)
-            )
-
-        found = self._look(problem, sizes, headed, "candidates", fits, heads_fit)
-        if len(found) == len(sizes):
+        found = self._look(problem, places, headed, "candidates", fits, heads_fit)
+        if found[-1].size == sizes[-1]:
             return found, []
         last = found[-1].size
         return found, [
@@ -97,9 +92,8 @@ class Looking:
     def again(self, chosen: Candidate, problem: Problem) -> Candidate:
         """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
         headed = next((at for at, each in enumerate(chosen.views) if each.head is not None), None)
-        views = self._look(
-            problem, [each.size for each in chosen.views], headed, "fit", lambda at: True, lambda at: True
-        )
+        places = [[each.size] for each in chosen.views]
+        views = self._look(problem, places, headed, "fit", lambda at, size: True, lambda size: True)
         step = counted(self._progress, "compare", repeats(chosen.scorer))
         return tried(problem, tuple(views), chosen.scorer, step)
 
@@ -121,28 +115,35 @@ class Looking:
     def _look(
         self,
         problem: Problem,
-        sizes: Sequence[Size],
+        places: Sequence[Sequence[Size]],
         headed: int | None,
         stage: str,
-        fits: Callable[[int], bool],
-        heads_fit: Callable[[int], bool],
+        fits: Callable[[int, Size], bool],
+        heads_fit: Callable[[Size], bool],
     ) -> list[view.View]:
-        """The first always, then while the next one `fits`. Where that ends it before `headed`, the last one is looked
-        at again for heads, if there are masks to learn or these fit."""
+        """One view for each of `places`, the first always: of its sizes the first that fits. None of them ends it.
+
+        The heads are learned at the place `headed`; with planted defects, which hardly ever choose them, if they fit.
+        Where it ends before, the last size is looked at again for them, if there are masks to learn or labels and they
+        fit."""
         usable = [model for model in MODELS if model.usable(problem)]
-        models = [usable if at == headed else usable[:1] for at in range(len(sizes))]
+        models = [usable if at == headed else usable[:1] for at in range(len(places))]
         step = counted(self._progress, stage, sum(view.steps(problem, each) for each in models))
         found: list[view.View] = []
         coarse: Cells | None = None
-        for at, (size, each) in enumerate(zip(sizes, models, strict=True)):
-            if found and not fits(at):
+        for at, (sizes, each) in enumerate(zip(places, models, strict=True)):
+            size = next((size for size in sizes if not found or fits(at, size)), None)
+            if size is None:
                 break
+            if problem.planted and at == headed and found and not heads_fit(size):
+                each = usable[:1]
             one, cells = self._timed(problem, size, each, coarse, step)
             found.append(one)
             coarse = coarse or cells
             del cells  # or this size's would lie beside the next one's
         masks = problem.task is Task.SEGMENTATION
-        if headed is not None and len(found) <= headed and (masks or heads_fit(len(found) - 1)):
+        again = masks or (problem.supervised and heads_fit(found[-1].size))
+        if headed is not None and len(found) <= headed and again:
             found[-1] = self._timed(problem, found[-1].size, usable, coarse if len(found) > 1 else None, step)[0]
         return found
 
@@ -160,3 +161,20 @@ class Looking:
         else:
             self._budget.learned(images, size, seconds / self._heads)
         return found
+
+
+def _places(sizes: Sequence[Size], problem: Problem) -> tuple[list[Sequence[Size]], int]:
+    """What may be served of `sizes`, the smallest first, each with what else to take where there is no time for it; and
+    the place of the heads.
+
+    That follows from `candidates`: with masks the smallest, the heads' and the largest size; with planted defects the
+    smallest and the largest, where the heads are learned, too; with labels each size.
+    """
+    headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+    if problem.planted:
+        parts = [sizes[:1], sizes[:0:-1]]
+        return [part for part in parts if part], min(1, len(sizes) - 1)
+    if problem.task is Task.SEGMENTATION:
+        parts = [sizes[:1], sizes[headed:0:-1], sizes[:headed:-1]]
+        return [part for part in parts if part], min(1, headed)
+    return [[size] for size in sizes], headed

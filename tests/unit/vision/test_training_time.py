@@ -159,3 +159,44 @@ def test_images_with_masks_are_compared_first(monkeypatch: pytest.MonkeyPatch) -
         chosen = survey.choose_compared([*plain, *masked], seed)
         assert [each.key for each in chosen[-3:]] == [each.key for each in masked]
         assert sum(each.anomalous for each in chosen) == 5
+
+
+def test_what_reading_an_image_takes_does_not_grow_with_the_size_looked_at() -> None:
+    budget = Budget(100.0, reading=SMALL.height * SMALL.width)
+    budget.learned(10, SMALL, 2.0)
+    assert budget.foreseen(10, Size(2 * SMALL.height, SMALL.width)) == pytest.approx(3.0)
+
+
+def test_with_masks_the_sizes_that_none_is_served_at_are_not_looked_at(tmp_path: Path) -> None:
+    result = fit(tmp_path, Options(long_sides=(64, 96, 176), seconds=1800.0), masked=True)
+    card = artifact.read(result.artifact)[1]
+    assert card.record["sizes_tried"] == ["64x48", "176x144"]
+    assert card.masks_from == 1
+
+
+def from_normals(output: Path) -> TrainingResult:
+    return train(
+        samples(0, 16, 0), samples(100, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE,
+        output=output, seed=1, progress=ignore, options=Options(long_sides=(64, 96, 176), seconds=1800.0),
+    )  # fmt: skip
+
+
+def test_from_normals_alone_the_smallest_and_the_largest_size_are_looked_at(tmp_path: Path) -> None:
+    result = from_normals(tmp_path)
+    assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "176x144"]
+    assert any(note.startswith("Candidate 64x48 + 176x144 with a head '") for note in result.notes)
+    assert not any("There was no time" in note for note in result.notes)
+
+
+def test_from_normals_alone_without_time_for_the_largest_the_next_one_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
+        return {LARGE: 1e9, SMALL: 1000.0}.get(size, 0.0)  # with heads three times that, for which there is no time
+
+    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    result = from_normals(tmp_path)
+    assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "96x80"]
+    assert any("There was no time for sizes above 96x80" in note for note in result.notes)
+    assert not any("with a head" in note for note in result.notes)
+    assert views(result) == [Size(48, 64), SMALL]
