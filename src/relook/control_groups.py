@@ -35,29 +35,39 @@ def free_memory(meminfo: Path = Path("/proc/meminfo"), root: Path = ROOT, own: P
     amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
     if "MemTotal" not in amounts:
         return None
-    texts = files("memory.max", root, own)
-    v1_limit = root / "memory/memory.limit_in_bytes"
-    if v1_limit.is_file():
-        texts.append(v1_limit.read_text())
-    limits = [int(text) for text in texts if text.strip().isdigit()]
-    total = min([amounts["MemTotal"], *limits])
-    return min(amounts.get("MemAvailable", total), total), total
+    groups = [_memory(folder, "memory.max", "memory.current", "inactive_file") for folder in _folders(root, own)]
+    groups.append(_memory(root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"))
+    limited = [group for group in groups if group is not None]
+    total = min([amounts["MemTotal"], *(limit for _, limit in limited)])
+    free = min([amounts.get("MemAvailable", total), *(free for free, _ in limited)])
+    return min(free, total), total
 
 
 def files(name: str, root: Path = ROOT, own: Path = OWN) -> list[str]:
     """A control file of this process's group (version 2) and of every group above it, where it can be read."""
+    return [(folder / name).read_text() for folder in _folders(root, own) if (folder / name).is_file()]
+
+
+def _folders(root: Path, own: Path) -> list[Path]:
+    """This process's group (version 2) and those above it, up to `root`."""
     lines = own.read_text().splitlines() if own.is_file() else []
     line = next((text for text in lines if text.startswith("0::")), None)
     if line is None:
         return []
     group = root / line.removeprefix("0::").strip("/")
-    found = []
-    for folder in (group, *group.parents):
-        if (folder / name).is_file():
-            found.append((folder / name).read_text())
-        if folder == root:
-            break
-    return found
+    return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
+
+
+def _memory(group: Path, limit: str, usage: str, cache: str) -> tuple[int, int] | None:
+    """Bytes that the group can still have and its limit; None without one. Of its use, the files that nobody has read
+    lately (`cache` in memory.stat) make room when it is wanted."""
+    limits = group / limit
+    if not limits.is_file() or not (most := limits.read_text().strip()).isdigit():
+        return None
+    used = int((group / usage).read_text()) if (group / usage).is_file() else 0
+    stat = (group / "memory.stat").read_text().splitlines() if (group / "memory.stat").is_file() else []
+    idle = next((int(line.split()[1]) for line in stat if line.split()[0] == cache), 0)
+    return max(0, int(most) - max(0, used - idle)), int(most)
 
 
 def _ratio(text: str) -> float | None:

@@ -33,6 +33,27 @@ def test_the_older_control_groups_are_read(tmp_path: Path) -> None:
     assert cpu_quota(tmp_path, own) == 2
 
 
+@pytest.mark.parametrize(
+    ("limit", "usage", "idle"),
+    [
+        ("a/memory.max", "a/memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_what_the_control_group_has_taken_is_not_free(tmp_path: Path, limit: str, usage: str, idle: str) -> None:
+    meminfo, group = tmp_path / "meminfo", tmp_path / "own"
+    meminfo.write_text("MemTotal: 4096 kB\nMemAvailable: 4096 kB\n")
+    group.write_text("0::/a/b\n")
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text(f"{3 << 20}\n")
+    (tmp_path / usage).write_text(f"{2 << 20}\n")
+    assert free_memory(meminfo, tmp_path, group) == (1 << 20, 3 << 20)
+    (tmp_path / usage).with_name("memory.stat").write_text(f"anon {1 << 20}\n{idle} {1 << 19}\n")
+    assert free_memory(meminfo, tmp_path, group) == ((1 << 20) + (1 << 19), 3 << 20)
+    (tmp_path / usage).write_text(f"{4 << 20}\n")  # a limit that was lowered
+    assert free_memory(meminfo, tmp_path, group) == (0, 3 << 20)
+
+
 @pytest.mark.parametrize(("limit", "own"), [("a/memory.max", "0::/a/b\n"), ("memory/memory.limit_in_bytes", "")])
 def test_memory_is_what_is_free_and_no_more_than_the_control_group_grants(tmp_path: Path, limit: str, own: str) -> None:
     meminfo, group, file = tmp_path / "meminfo", tmp_path / "own", tmp_path / limit
