@@ -226,7 +226,9 @@ def gpu(data: Path, devices: Path = Path("/dev")) -> Check:
         if asked == "gpu":
             return Check("gpu", Status.FAIL, f"{named}; the setting device is gpu: the server does not start", why)
         return Check("gpu", Status.WARN, f"{named}; models are served on the CPU all the same", why)
-    return Check("gpu", Status.OK, f"{named}; models are served there unless the setting device is cpu")
+    return Check(
+        "gpu", Status.OK, f"{named}; models but object detectors are served there unless the setting device is cpu"
+    )
 
 
 def _unread(name: str, error: Exception) -> Check:

@@ -22,9 +22,10 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 @options.data
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(data: Path | None, as_json: bool) -> None:
-    """Say what this machine offers: CPU, threads, memory, runtime, weights, detectors, disk.
+    """Say what this machine offers: Python, CPU, threads, memory, runtime, weights, detectors, disk, GPU, container
+    engine, sandbox.
 
-    Exits with 1 when something is missing that Relook cannot do without.
+    Exits with 1 when something is missing that Relook cannot do without, or that a setting asks for.
     """
     checks = run_checks(data or _default_data())
     if as_json:

@@ -25,8 +25,8 @@ Positions = npt.NDArray[np.int64]
 
 KEPT_BYTES = 3 << 29
 KEPT_PART = 0.25
-"""Embeddings beyond 1.5 GiB, or this part of the free memory, are not kept: memory then no longer grows with the number
-of images, but each is computed twice, and for a head four times. What comes out is the same."""
+"""Of one size, embeddings beyond 1.5 GiB, or this part of the free memory, are not kept: memory then no longer grows
+with the number of images, but each is computed twice, and for a head four times. What comes out is the same."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
 _PROJECTED_FROM = 40

@@ -1,9 +1,10 @@
-"""Which working sizes a training looks at: all that there is time for, and then the chosen ones with every image."""
+"""Which working sizes a training looks at: those that may be served and that there is time for, and then the chosen
+ones with every image."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -62,13 +63,24 @@ class Looking:
             return self._budget.allows(self._foreseen(many, size, tests, heads=True))
 
         found = self._look(problem, places, headed, "candidates", fits, heads_fit)
-        if found[-1].size == sizes[-1]:
-            return found, []
+        return found, list(self._left_out(problem, found, sizes[-1], places[headed][0]))
+
+    def _left_out(self, problem: Problem, found: Sequence[view.View], largest: Size, headed: Size) -> Iterator[str]:
+        """What there was no time for, of the `largest` size and a head at the size `headed`."""
         last = found[-1].size
-        return found, [
-            f"There was no time for sizes above {last.width}x{last.height}: learning from larger images would not have "
-            f"fitted into {self._allowed}."
-        ]
+        if last != largest:
+            yield (
+                f"There was no time for sizes above {_named(last)}: learning from larger images would not have fitted "
+                f"into {self._allowed}."
+            )
+        head = next((each.size for each in found if each.head is not None), None)
+        if head is None and (problem.supervised or problem.planted):
+            yield f"There was no time to learn a head: it would not have fitted into {self._allowed}."
+        elif head not in (None, last, headed):
+            yield (
+                f"The head was learned at {_named(head)}: at {_named(headed)} it would not have fitted into "
+                f"{self._allowed}."
+            )
 
     def compared(self, problem: Problem, views: Sequence[view.View], later: int) -> list[Candidate]:
         """All candidates, those of the cheapest views first; one of them will be tried on `later` images once more."""
@@ -161,6 +173,10 @@ class Looking:
         else:
             self._budget.learned(images, size, seconds / self._heads)
         return found
+
+
+def _named(size: Size) -> str:
+    return f"{size.width}x{size.height}"
 
 
 def _places(sizes: Sequence[Size], problem: Problem) -> tuple[list[Sequence[Size]], int]:

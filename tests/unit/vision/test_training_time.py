@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rendered_parts import SCRATCH, ignore, samples
 
+import relook.vision.looking as looking_module
 import relook.vision.train as training_module
 from relook.vision import artifact, embeddings, survey, turns
 from relook.vision.budget import Budget
@@ -54,6 +55,9 @@ def test_without_time_the_smallest_size_is_learned_from_and_the_rest_told(tmp_pa
     assert (
         "There was no time for sizes above 96x80: learning from larger images would not have fitted into the 0 minutes "
         "that a training has." in result.notes
+    )
+    assert "There was no time to learn a head: it would not have fitted into the 0 minutes that a training has." in (
+        result.notes
     )
     assert result.metrics.roc_auc is not None
     assert result.metrics.roc_auc > 0.8
@@ -174,6 +178,24 @@ def test_with_masks_the_sizes_that_none_is_served_at_are_not_looked_at(tmp_path:
     assert card.masks_from == 1
 
 
+def test_a_head_learned_at_a_smaller_size_than_the_largest_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
+        return 1000.0 if size == SMALL else 0.0
+
+    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    monkeypatch.setattr(looking_module, "HEAD_LONG_SIDE", 96)
+    result = fit(tmp_path, Options(long_sides=(64, 80, 96, 176), seconds=1800.0), masked=True)
+    card = artifact.read(result.artifact)[1]
+    assert card.record["sizes_tried"] == ["64x48", "80x64", "176x144"]
+    assert card.masks_from == 1
+    assert (
+        "The head was learned at 80x64: at 96x80 it would not have fitted into the 30 minutes that a training has."
+        in (result.notes)
+    )
+
+
 def from_normals(output: Path) -> TrainingResult:
     return train(
         samples(0, 16, 0), samples(100, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE,
@@ -199,4 +221,5 @@ def test_from_normals_alone_without_time_for_the_largest_the_next_one_is_looked_
     assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "96x80"]
     assert any("There was no time for sizes above 96x80" in note for note in result.notes)
     assert not any("with a head" in note for note in result.notes)
+    assert any(note.startswith("There was no time to learn a head") for note in result.notes)
     assert views(result) == [Size(48, 64), SMALL]

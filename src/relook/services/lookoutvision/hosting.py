@@ -79,7 +79,10 @@ class HostingOperations:
         wanted = max(lowest, highest or 0)
         if wanted > self._limits.inference_units:
             name = model_id(model.name.project, model.name.version)
-            message = f"{wanted} inference units were asked for; the most per model is {self._limits.inference_units}"
+            message = (
+                f"{wanted} inference units were asked for; the most per model is {self._limits.inference_units}; "
+                "the setting inference_units raises it"
+            )
             raise quota_exceeded(Quota.INFERENCE_UNITS, ResourceType.MODEL, name, message)
         return lowest, highest
 

@@ -95,7 +95,10 @@ class Policies:
             raise invalid_revision(f"{message} to make it")
         if policies.count(connection, project.id) >= self._limits.policies:
             most = self._limits.policies
-            raise quota_exceeded(f"Project {project.name.project} has {most} policies, which is the most")
+            message = (
+                f"Project {project.name.project} has {most} policies, which is the most; delete one first, or raise"
+            )
+            raise quota_exceeded(f"{message} the setting label_policies")
 
 
 def _check_revision(present: Policy, members: Members) -> None:

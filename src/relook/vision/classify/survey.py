@@ -53,7 +53,7 @@ def survey(
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))
     copies, keys, count = among(looks), [image.key for image in everything], len(training)
-    groups = copies.groups(lambda one, other: everything[one].labels == everything[other].labels)
+    groups = copies.groups(lambda one, other: set(everything[one].labels) == set(everything[other].labels))
     shape = _middle(sizes[:count])
     warnings = (*too_few(training, labels), *leakage(keys, groups, count))
     repeated = (*_of_contradictions(everything, copies.as_they_are()), *repetition(keys, groups, count))
