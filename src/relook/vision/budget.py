@@ -21,28 +21,23 @@ class Budget:
     began: float = field(default_factory=time.monotonic)
     comparing: float = 0.0
     """Seconds that comparing the candidates of one size has taken at most; they hang little on the size."""
-    reading: float = 0.0
-    """What an image takes at any size, to be read and decoded, in the pixels that would take as long to look at."""
     _pixels: float = 0.0
     _taken: float = 0.0
 
     def learned(self, images: int, size: Size, seconds: float) -> None:
         """So many images were looked at in that time."""
-        self._pixels += images * self._work(size)
+        self._pixels += images * size.height * size.width
         self._taken += seconds
 
     def foreseen(self, images: int, size: Size, alone: int = 0) -> float:
         """Seconds for so many images, and for `alone` others one by one; 0 while nothing is known."""
         if not self._pixels:
             return 0.0
-        return self.comparing + (images + _ALONE * alone) * self._work(size) * self._taken / self._pixels
+        return self.comparing + (images + _ALONE * alone) * size.height * size.width * self._taken / self._pixels
 
     def allows(self, seconds: float) -> bool:
         """Whether so much more fits in."""
         return self.elapsed + seconds <= (1 - _RESERVED) * self.seconds
-
-    def _work(self, size: Size) -> float:
-        return size.height * size.width + self.reading
 
     @property
     def elapsed(self) -> float:

@@ -29,13 +29,14 @@ KEPT_PART = 0.25
 with the number of images, but each is computed twice, and for a head four times. What comes out is the same."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
-_PROJECTED_FROM = 40
+PROJECTED_FROM = 40
+"""Normal images whose patches say what to project on."""
 
 
 def project(samples: Sequence[Sample], normal: Positions, extractor: Extractor, seed: int) -> Projection:
     """The projection fitted to patches of some of the normal images."""
     rng = np.random.default_rng([seed, 3])
-    chosen = rng.permutation(normal)[:_PROJECTED_FROM]
+    chosen = rng.permutation(normal)[:PROJECTED_FROM]
     cells = extractor.grid.height * extractor.grid.width
     picks = [np.sort(rng.permutation(cells)[: SAMPLED_PATCHES // len(chosen)]) for _ in chosen]
     images = (pixels_of(samples[int(at)]) for at in chosen)

@@ -25,9 +25,9 @@ class Extractor:
         self.size = size
         self._backbone, self._precision = backbone, precision
         self.grid = graph.grid(backbone, size)
-        self._streams = streams = max(1, min(4, usable_cpus()))
+        self._streams = streams()
         model = runtime.read(graph.feature_model(backbone, size).SerializeToString())
-        self._compiled = runtime.compile_model(model, precision, threads=streams, streams=streams)
+        self._compiled = runtime.compile_model(model, precision, threads=self._streams, streams=self._streams)
 
     def sideways(self) -> Extractor:
         """For images whose height and width have changed places."""
@@ -47,6 +47,11 @@ class Extractor:
             running.append(request)
         while running:
             yield _finish(running, free)
+
+
+def streams() -> int:
+    """Images that are computed at a time, each in one thread."""
+    return max(1, min(4, usable_cpus()))
 
 
 def _finish(running: deque[ov.InferRequest], free: deque[ov.InferRequest]) -> Patches:

@@ -3,8 +3,9 @@ ones with every image."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,10 @@ from relook.vision import graph, view
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
 from relook.vision.candidates import Candidate, compare, repeats, tried
-from relook.vision.embeddings import kept
+from relook.vision.embeddings import PROJECTED_FROM, kept
 from relook.vision.images import Size
 from relook.vision.models import MODELS, Cells, Model
+from relook.vision.pace import Pace
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, Task, counted
@@ -24,8 +26,8 @@ HEAD_LONG_SIDE = 768
 """The heads learn at one size only, for they take their time: the largest no larger than this, in pixels, unless there
 are but planted defects to learn from."""
 
-_HEADS = 3.0
-"""How much longer a look takes with heads, until one has shown it."""
+_HEADS = 2.0
+"""How much longer a look takes with heads, in looks without, until one has shown it."""
 
 
 class Looking:
@@ -44,8 +46,9 @@ class Looking:
         self._where = where
         self._budget = budget
         self._progress = progress
+        self._pace = Pace(backbone, precision)
         self._heads = _HEADS
-        self._copies = 0
+        self._once = 0  # images that a look computes however many there are
         self._trying = 0.0  # seconds, of the chosen candidate on all images
 
     def views(
@@ -53,16 +56,8 @@ class Looking:
     ) -> tuple[list[view.View], list[str]]:
         """Views of `sizes`, the smallest first, and sentences on what there was no time for. `later` images will be
         learned from once more, and `tests` answered. Which ones `_places` tells."""
-        many = len(problem.samples) + later
         places, headed = _places(sizes, problem)
-
-        def fits(at: int, size: Size) -> bool:
-            return self._budget.allows(self._foreseen(many, size, tests, at == headed and not problem.planted))
-
-        def heads_fit(size: Size) -> bool:
-            return self._budget.allows(self._foreseen(many, size, tests, heads=True))
-
-        found = self._look(problem, places, headed, "candidates", fits, heads_fit)
+        found = self._look(problem, places, headed, "candidates", (later, tests))
         return found, list(self._left_out(problem, found, sizes[-1], places[headed][0]))
 
     def _left_out(self, problem: Problem, found: Sequence[view.View], largest: Size, headed: Size) -> Iterator[str]:
@@ -89,40 +84,74 @@ class Looking:
         self._trying = (time.monotonic() - began) / len(found) * later / len(problem.samples)
         return found
 
-    def affordable(self, found: Sequence[Candidate], images: int, tests: int) -> tuple[list[Candidate], list[str]]:
-        """Those of `found`, cheapest first, that can be learned once more from `images` in time; at least those of the
-        first one's views."""
-        fit = [each for each in found if self._budget.allows(self._again(each, images, tests))]
+    def affordable(self, found: Sequence[Candidate], later: int, tests: int) -> tuple[list[Candidate], list[str]]:
+        """Those of `found`, cheapest first, that can be learned from `later` images once more, if there are any, and
+        answer the `tests` in time; at least those of the first one's views."""
+        fit = [each for each in found if self._budget.allows(self._ahead(each, later, tests))]
         fit = fit or [each for each in found if each.views is found[0].views]
         if len(fit) == len(found):
             return fit, []
+        what = f"learning them from all {later} images" if later else f"answering {tests} test images with them"
         return fit, [
-            f"Left {len(found) - len(fit)} of {len(found)} candidates out: learning them from all {images} images "
-            f"would not have fitted into {self._allowed}."
+            f"Left {len(found) - len(fit)} of {len(found)} candidates out: {what} would not have fitted into "
+            f"{self._allowed}."
         ]
 
     def again(self, chosen: Candidate, problem: Problem) -> Candidate:
         """The views and the score chosen on some of the images, learned again from all of `problem`'s."""
         headed = next((at for at, each in enumerate(chosen.views) if each.head is not None), None)
-        places = [[each.size] for each in chosen.views]
-        views = self._look(problem, places, headed, "fit", lambda at, size: True, lambda size: True)
-        step = counted(self._progress, "compare", repeats(chosen.scorer))
+        views = self._look(problem, [[each.size] for each in chosen.views], headed, "fit", None)
+        step = counted(self._progress, "fit: compare", repeats(chosen.scorer))
         return tried(problem, tuple(views), chosen.scorer, step)
 
     @property
     def _allowed(self) -> str:
         return f"the {self._budget.seconds / 60:.4g} minutes that a training has"
 
-    def _again(self, candidate: Candidate, images: int, tests: int) -> float:
-        looks = sum(self._foreseen(images, each.size, tests, each.head is not None) for each in candidate.views)
-        return looks + self._trying
+    def _ahead(self, candidate: Candidate, later: int, tests: int) -> float:
+        return self._learned_and_answered(candidate.views, later, tests) + self._trying
 
-    def _foreseen(self, images: int, size: Size, tests: int, heads: bool) -> float:
-        return self._budget.foreseen(self._computed(images, size), size, alone=tests) * (self._heads if heads else 1.0)
+    def _learned_and_answered(self, views: Iterable[view.View], later: int, tests: int) -> float:
+        """Seconds, of what is served together."""
+        ways = [(each.size, each.head is not None) for each in views]
+        learning = sum(self._foreseen(later, size, heads) for size, heads in ways) if later else 0.0
+        return learning + tests * sum(self._pace.alone(size) for size, _ in ways)
+
+    def _foreseen(self, images: int, size: Size, heads: bool) -> float:
+        """Seconds of a look at so many images."""
+        looks = float(self._computed(images, size))
+        if heads:
+            looks += images * (self._heads + (0.0 if self._kept(images, size) else 2.0))
+        return looks * self._pace.at(size)
 
     def _computed(self, images: int, size: Size) -> int:
         """How many images a look without heads computes: those that cannot be kept twice."""
-        return images * (1 if kept(images, graph.grid(self._backbone, size)) else 2) + self._copies
+        return images * (1 if self._kept(images, size) else 2) + self._once
+
+    def _kept(self, images: int, size: Size) -> bool:
+        return kept(images, graph.grid(self._backbone, size))
+
+    def _fits(
+        self, problem: Problem, size: Size, heads: bool, beside: Sequence[view.View], later: int, tests: int
+    ) -> bool:
+        """Whether there is time to look at `size`, and to learn and to answer with it and what is served `beside`."""
+        if math.isinf(self._budget.seconds):
+            return True
+        if not self._budget.allows(0.0):
+            return False
+
+        def allowed() -> bool:
+            now = self._foreseen(len(problem.samples), size, heads) + tests * self._pace.alone(size)
+            again = self._foreseen(later, size, heads) if later else 0.0
+            others = [each for each in beside if each.size != size]
+            return self._budget.allows(now + again + self._learned_and_answered(others, later, tests))
+
+        if self._pace.known() and allowed():
+            return True
+        if self._pace.known(size):
+            return False
+        self._pace.probe(problem, size)
+        return allowed()
 
     def _look(
         self,
@@ -130,49 +159,95 @@ class Looking:
         places: Sequence[Sequence[Size]],
         headed: int | None,
         stage: str,
-        fits: Callable[[int, Size], bool],
-        heads_fit: Callable[[Size], bool],
+        ahead: tuple[int, int] | None,
     ) -> list[view.View]:
         """One view for each of `places`, the first always: of its sizes the first that fits. None of them ends it.
+        `ahead` are images to be learned from later and to be answered; without, everything fits.
 
-        The heads are learned at the place `headed`; with planted defects, which hardly ever choose them, if they fit.
-        Where it ends before, the last size is looked at again for them, if there are masks to learn or labels and they
-        fit."""
+        The heads are learned at the place `headed`. Where they do not fit, or it ends before, it is at the largest
+        before that they fit at; masks need them somewhere.
+        """
         usable = [model for model in MODELS if model.usable(problem)]
-        models = [usable if at == headed else usable[:1] for at in range(len(places))]
-        step = counted(self._progress, stage, sum(view.steps(problem, each) for each in models))
+        plain = usable[:1]
+        masks = problem.task is Task.SEGMENTATION
+        due = [view.steps(problem, usable if at == headed else plain) for at in range(len(places))]
+        steps = _Steps(self._progress, stage, sum(due))
         found: list[view.View] = []
         coarse: Cells | None = None
-        for at, (sizes, each) in enumerate(zip(places, models, strict=True)):
-            size = next((size for size in sizes if not found or fits(at, size)), None)
+
+        def fits(size: Size, heads: bool) -> bool:
+            return ahead is None or self._fits(problem, size, heads, found if masks else found[:1], *ahead)
+
+        for at, sizes in enumerate(places):
+            size = next((size for size in sizes if not found or fits(size, masks and at == headed)), None)
             if size is None:
                 break
-            if problem.planted and at == headed and found and not heads_fit(size):
-                each = usable[:1]
-            one, cells = self._timed(problem, size, each, coarse, step)
+            models = usable if at == headed and (masks or fits(size, heads=True)) else plain
+            one, cells = self._timed(problem, size, models, coarse, steps.one)
             found.append(one)
-            coarse = coarse or cells
+            coarse = coarse or cells if headed is not None and not _headed(found) else None
             del cells  # or this size's would lie beside the next one's
-        masks = problem.task is Task.SEGMENTATION
-        again = masks or (problem.supervised and heads_fit(found[-1].size))
-        if headed is not None and len(found) <= headed and again:
-            found[-1] = self._timed(problem, found[-1].size, usable, coarse if len(found) > 1 else None, step)[0]
+        if headed is not None and not _headed(found):
+            before = reversed(range(min(headed + 1, len(found))))
+            at = next((at for at in before if masks or fits(found[at].size, heads=True)), -1)
+            if at >= 0:
+                step = steps.after(view.steps(problem, plain))
+                found[at] = self._timed(problem, found[at].size, usable, coarse if at else None, step)[0]
+        steps.finish()
         return found
 
     def _timed(
         self, problem: Problem, size: Size, models: Sequence[Model], coarse: Cells | None, step: Callable[[], None]
     ) -> tuple[view.View, Cells]:
-        began = time.monotonic()
-        found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, step)
-        self._copies = len(problem.turned)  # no more of them for more images
-        seconds, images = time.monotonic() - began, self._computed(len(problem.samples), size)
-        if len(models) == 1:
-            self._budget.learned(images, size, seconds)
-        elif plain := self._budget.foreseen(images, size):
-            self._heads = max(1.0, seconds / plain)
-        else:
-            self._budget.learned(images, size, seconds / self._heads)
+        left = view.steps(problem, models[:1])  # the memory bank's, which comes before the heads
+        began = plain = time.monotonic()
+
+        def timed() -> None:
+            nonlocal left, plain
+            step()
+            left -= 1
+            plain = time.monotonic() if left == 0 else plain
+
+        found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, timed)
+        images = len(problem.samples)
+        self._once = len(problem.turned) + min(PROJECTED_FROM, len(problem.normal))
+        self._pace.learned(size, self._computed(images, size), plain - began)
+        if len(models) > 1:
+            self._heads = (time.monotonic() - plain) / (images * self._pace.at(size))
         return found
+
+
+class _Steps:
+    """As `counted`, for what may end early or be done in part once more."""
+
+    def __init__(self, progress: Progress, stage: str, total: int) -> None:
+        self._step = counted(progress, stage, total)
+        self._left = total
+
+    def one(self) -> None:
+        if self._left:
+            self._left -= 1
+            self._step()
+
+    def after(self, known: int) -> Callable[[], None]:
+        """Steps of which the first `known` were counted before."""
+        seen = 0
+
+        def step() -> None:
+            nonlocal seen
+            seen += 1
+            if seen > known:
+                self.one()
+
+        return step
+
+    def finish(self) -> None:
+        while self._left:
+            self.one()
+
+
+def _headed(views: Iterable[view.View]) -> bool:
+    return any(each.head is not None for each in views)
 
 
 def _named(size: Size) -> str:

@@ -58,6 +58,8 @@ def truth_of(mask: ClassMap, grid: Size, classes: int) -> Truth:
     affordable = isqrt(max(1, _MOST_PLANES // classes))
     fine = max(1, min(FINER, affordable, mask.shape[0] // grid.height, mask.shape[1] // grid.width))
     size = Size(fine * grid.height, fine * grid.width)
+    if not mask.any():
+        return np.zeros((size.height, size.width, classes), np.float16)
     return cover(mask, size, classes).reshape(size.height, size.width, classes).astype(np.float16)
 
 
@@ -166,11 +168,14 @@ class _Counts:
             self._true[at] += part.sum()
 
     def best(self) -> tuple[float, float]:
-        """The level with the best mean overlap, of equal ones the nearest to none, and that overlap."""
+        """The level with the best mean overlap, of equal ones the nearest to none; and that overlap, of the classes
+        that are there."""
         union = self._true + self._said - self._hits
-        overlap = np.where(union > 0, self._hits / np.maximum(union, 1e-9), 1.0).mean(0)
-        at = max(range(len(_LEVELS)), key=lambda at: (overlap[at], -abs(_LEVELS[at])))
-        return float(_LEVELS[at]), float(overlap[at])
+        overlap = np.where(union > 0, self._hits / np.maximum(union, 1e-9), 1.0)
+        mean = overlap.mean(0)
+        at = max(range(len(_LEVELS)), key=lambda at: (mean[at], -abs(_LEVELS[at])))
+        there = self._true[:, 0] > 0
+        return float(_LEVELS[at]), float(overlap[there, at].mean()) if there.any() else 0.0
 
 
 def _interpolated(plane: Floats, grid: Size, shape: Sequence[int]) -> Floats:

@@ -50,23 +50,27 @@ def decode_mask(
     known = _indices(colours, classes, key)
     packed = (rgba[..., 0].astype(np.uint32) << 16) | (rgba[..., 1].astype(np.uint32) << 8) | rgba[..., 2]
     packed[rgba[..., 3] < _OPAQUE_FROM] = 0xFFFFFF
-    found, where = np.unique(packed, return_inverse=True)
     exact = {int(BACKGROUND_COLOUR[1:], 16): 0} | {int(colour[1:], 16): index for colour, index in known.items()}
-    others = [value for value in found.tolist() if value not in exact]
+    found = np.zeros(packed.shape, np.uint8)
+    pure = np.zeros(packed.shape, bool)
+    for value, index in exact.items():
+        here = packed == value
+        found[here] = index
+        pure |= here
+    values, where = np.unique(packed[~pure], return_inverse=True)  # of few pixels, for it sorts them
+    others = values.tolist()
     mixed = {value: _nearest(value, exact) for value in others} if len(others) <= _MOST_MIXTURES else {}
     unknown = {value for value in others if mixed.get(value) is None}
     if mixed and not unknown:
-        unknown = set(packed[_far_from(np.isin(packed, list(exact)))].tolist())
+        unknown = set(packed[_far_from(pure)].tolist())
     if unknown:
         raise TrainingError(
             f"the mask of {key} has the colour #{min(unknown):06X}, which is neither the background nor one of "
             f"{', '.join(sorted(known)) or 'any class'}, nor a smoothed edge between two of them; use the colours of "
             "internal-color-map"
         )
-    indices = exact | mixed
-    table = np.array([indices[value] for value in found.tolist()], np.uint8)
-    classes_of_pixels: ClassMap = table[where.reshape(packed.shape)]
-    return classes_of_pixels
+    found[~pure] = np.array([mixed[value] for value in others], np.uint8)[where]
+    return found
 
 
 def _nearest(value: int, exact: Mapping[int, int]) -> int | None:

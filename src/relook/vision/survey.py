@@ -125,9 +125,4 @@ def _remarks(training: Sequence[Sample], sizes: Sequence[Size], common: Size) ->
         notes.append(
             f"Only {normals} normal training images: expect the figures to vary; {FEW_NORMALS} or more are better."
         )
-    if len(training) > COMPARED_IMAGES:
-        notes.append(
-            f"Compared the candidates on {COMPARED_IMAGES} of the {len(training)} training images, drawn by the seed; "
-            "the one chosen learned from all."
-        )
     return notes

@@ -30,7 +30,7 @@ from relook.vision.calibration import (
 )
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose
 from relook.vision.gallery import Gallery, hottest
-from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, working_size
+from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.localisation import pointed_at
 from relook.vision.looking import Looking
@@ -59,9 +59,6 @@ LONG_SIDES = (256, 384, 512, 768, 1024)
 """Candidates: which one is right differs by product, and choosing it is half of the accuracy."""
 LARGEST_GROWTH = 1.1
 """A size that is larger than the images by no more than this is taken for their own; the smallest is always tried."""
-READING = 1 / 20
-"""Of an image's pixels, or of the largest working size's: what reading it is worth in pixels looked at. It was 1/20 for
-circuit boards and 1/7 for cookies and aliens; the least, because too short a time foreseen is worse than too long."""
 _MATH_THREADS = 1
 """Fixed, because sums over another number of threads differ in the last bit, and with them the artifact's bytes; one,
 because the many small products here lose more by threads waiting for a busy core than they win."""
@@ -127,19 +124,19 @@ def train(
     budget = Budget(options.seconds)
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, classes, progress)
-        budget.reading = READING * min(seen.size.height * seen.size.width, LARGEST_WORKING_SIDE**2)
         precision = options.precision or runtime.native_precision()
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
         pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
-        problem = pose(choose_compared(sifted.samples, seed))
+        learned = _learnable(sifted.samples, task)
+        problem = pose(choose_compared(learned, seed))
         sizes = options.sizes(seen.size)
         where = view.product(problem, backbone, sizes[0], precision)
         turns = view.alike(problem, backbone, sizes[0], precision, where, progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
-        problem, model = _learn(problem, pose, sifted.samples, looking, sizes, len(test), options.scorer)
+        problem, model = _learn(problem, pose, learned, looking, sizes, len(test), options.scorer)
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
@@ -177,9 +174,8 @@ def _problem(
     that show the same picture: none is judged by what was learned from another."""
     if task is Task.SEGMENTATION and not any(sample.mask for sample in samples):
         raise TrainingError("segmentation needs training images with masks; add masks to the training dataset")
-    planted = task is Task.CLASSIFICATION and sum(sample.anomalous for sample in samples) < FEWEST_ANOMALIES
-    if planted:
-        samples = [sample for sample in samples if not sample.anomalous]
+    samples = _learnable(samples, task)
+    planted = task is Task.CLASSIFICATION and not any(sample.anomalous for sample in samples)
     labels = np.array([sample.anomalous for sample in samples], bool)
     copy_of = copies_among([sample.key for sample in samples], copies, labels)
     source = copy_of
@@ -192,6 +188,13 @@ def _problem(
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
     return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows, turns)
+
+
+def _learnable(samples: Sequence[Sample], task: Task) -> Sequence[Sample]:
+    """All, or the normal ones where the anomalies are too few to learn from."""
+    if task is Task.CLASSIFICATION and sum(sample.anomalous for sample in samples) < FEWEST_ANOMALIES:
+        return [sample for sample in samples if not sample.anomalous]
+    return samples
 
 
 def _learn(
@@ -207,12 +210,15 @@ def _learn(
     learned again from all. Gives the problem that it learned from, too."""
     later = len(samples) if len(samples) > COMPARED_IMAGES else 0
     views, notes = looking.views(problem, sizes, later, tests)
-    found = fit = looking.compared(problem, views, later)
-    if later:
-        fit, left = looking.affordable(found, later, tests)
-        notes += left
+    found = looking.compared(problem, views, later)
+    fit, left = looking.affordable(found, later, tests)
     chosen = choose(fit, problem.planted, scorer)
+    notes += left
     if later:
+        notes.append(
+            f"Compared the candidates on {COMPARED_IMAGES} of the {later} training images, drawn by the seed; the one "
+            "chosen learned from all."
+        )
         problem = pose(samples)
         chosen = looking.again(chosen, problem)
     notes += [_why(chosen, len(fit), problem), *(_row(each) for each in found)]

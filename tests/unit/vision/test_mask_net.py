@@ -67,6 +67,15 @@ def masks() -> list[ClassMap]:
     return [_mask(at) for at in range(IMAGES)]
 
 
+def test_a_class_that_nothing_shows_does_not_raise_the_overlap(masks: list[ClassMap]) -> None:
+    assert _trial(3, masks).overlap == pytest.approx(_trial(2, masks).overlap, abs=0.05)
+
+
+def test_a_mask_without_a_defect_covers_nothing() -> None:
+    assert truth_of(np.zeros(PIXELS, np.uint8), GRID, 2).shape == truth_of(np.ones(PIXELS, np.uint8), GRID, 2).shape
+    assert not truth_of(np.zeros(PIXELS, np.uint8), GRID, 2).any()
+
+
 def test_two_classes_are_told_apart_at_pixel_resolution(masks: list[ClassMap]) -> None:
     trial = _trial(2, masks)
     assert trial.overlap > 0.7

@@ -6,16 +6,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.looking as looking_module
 import relook.vision.train as training_module
-from relook.vision import artifact, embeddings, survey, turns
+from relook.vision import artifact, embeddings, survey
 from relook.vision.budget import Budget
-from relook.vision.candidates import MARGIN
+from relook.vision.candidates import MARGIN, Candidate
 from relook.vision.images import Size
 from relook.vision.looking import Looking
+from relook.vision.pace import Pace
+from relook.vision.problem import Problem
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Task, TrainingResult
 from relook.vision.train import Options, train
@@ -49,6 +52,12 @@ def views(result: TrainingResult) -> list[Size]:
     return [view.size for view in artifact.read(result.artifact)[1].views]
 
 
+def slow(patch: pytest.MonkeyPatch, seconds: dict[Size, float]) -> None:
+    """Have these sizes take so long an image, and others next to nothing."""
+    patch.setattr(Pace, "at", lambda self, size: seconds.get(size, 1e-3))
+    patch.setattr(Pace, "alone", lambda self, size: 0.0)
+
+
 def test_without_time_the_smallest_size_is_learned_from_and_the_rest_told(tmp_path: Path) -> None:
     result = fit(tmp_path, replace(OPTIONS, seconds=0.0))
     assert views(result) == [SMALL]
@@ -73,10 +82,7 @@ def test_without_time_masks_are_learned_all_the_same(tmp_path: Path) -> None:
 def test_where_time_ends_between_sizes_the_last_one_looked_at_draws_the_masks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
-        return 1e9 if size == LARGE else 0.0
-
-    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    slow(monkeypatch, {LARGE: 1e9})
     result = fit(tmp_path, Options(long_sides=(64, 96, 176), seconds=1800.0), masked=True)
     card = artifact.read(result.artifact)[1]
     assert card.masks_from is not None
@@ -112,13 +118,13 @@ def test_the_log_has_every_candidate_and_why_the_winner_won(tmp_path: Path) -> N
 def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
-        return 1e9 if images == 28 and size == LARGE else 0.0  # while sizes are tried there are 12 images more
+    def ahead(self: Looking, candidate: Candidate, later: int, tests: int) -> float:
+        assert later == 28
+        return 1e9 if any(each.size == LARGE for each in candidate.views) else 0.0
 
     for module in (survey, training_module):
         monkeypatch.setattr(module, "COMPARED_IMAGES", 12)
-    monkeypatch.setattr(Budget, "foreseen", foreseen)
-    monkeypatch.setattr(turns, "MOST_SEEN", 0)  # no turned copies: they are foreseen as images are
+    monkeypatch.setattr(Looking, "_ahead", ahead)
     result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert views(result) == [SMALL]
     left = [note for note in result.notes if "candidates out" in note]
@@ -133,25 +139,47 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
 
 def test_what_cannot_be_kept_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "KEPT_BYTES", 512 << 20)
-    budget = Budget(100.0)
-    budget.learned(10, SMALL, 1.0)
-    looking = Looking(BACKBONE, native_precision(), None, budget, ignore)
+    looking = Looking(BACKBONE, native_precision(), None, Budget(100.0), ignore)
+    looking._pace.learned(SMALL, 10, 1.0)
     few, many = 4_000, 60_000  # 120 cells of 96 numbers of 2 bytes each: 23,000 fit into 512 MiB
-    one, other = (looking._foreseen(count, SMALL, 0, heads=False) for count in (few, many))
-    assert one == pytest.approx(budget.foreseen(few, SMALL))
-    assert other == pytest.approx(2 * budget.foreseen(many, SMALL))
-    taught = Budget(100.0)
-    taught.learned(looking._computed(many, SMALL), SMALL, 60.0)
-    assert Looking(BACKBONE, native_precision(), None, taught, ignore)._foreseen(many, SMALL, 0, heads=False) == 60.0
+    assert looking._foreseen(few, SMALL, heads=False) == pytest.approx(400.0)
+    assert looking._foreseen(many, SMALL, heads=False) == pytest.approx(12_000.0)
+    assert looking._foreseen(few, SMALL, heads=True) == pytest.approx(3 * 400.0)
+    assert looking._foreseen(many, SMALL, heads=True) == pytest.approx(6 * 6_000.0)  # twice more for the heads
+
+
+def test_tests_that_take_too_long_leave_the_costly_candidates_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "alone", lambda self, size: 1000.0 if size == LARGE else 0.0)
+    monkeypatch.setattr(Looking, "_fits", lambda *arguments: True)
+    result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
+    assert views(result) == [SMALL]
+    [left] = [note for note in result.notes if "candidates out" in note]
+    assert "answering 8 test images with them would not have fitted into the 30 minutes" in left
+
+
+def test_a_pace_is_foreseen_from_the_largest_size_until_it_is_probed() -> None:
+    pace = Pace(BACKBONE, native_precision())
+    assert not pace.known()
+    pace.learned(Size(8, 8), 10, 100.0)
+    pace.learned(SMALL, 10, 1.0)
+    twice = Size(SMALL.height, 2 * SMALL.width)
+    assert pace.at(SMALL) == pytest.approx(0.1)
+    assert pace.at(twice) == pytest.approx(0.2)
+    assert pace.alone(SMALL) >= 0.125
+    labels = np.zeros(4, bool)
+    problem = Problem(samples(0, 4, 0), labels, np.arange(4), np.arange(4), Task.CLASSIFICATION, (), 0)
+    pace.probe(problem, LARGE)
+    assert pace.known(LARGE)
+    assert not pace.known(twice)
+    assert 0 < pace.at(LARGE) < 10
 
 
 def test_heads_are_learned_at_a_smaller_size_where_there_is_no_time_for_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
-        return 1e9 if size == LARGE else 0.0
-
-    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    slow(monkeypatch, {LARGE: 1e9})
     result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert any(note.startswith("Candidate 96x80 with a head") for note in result.notes)
 
@@ -165,12 +193,6 @@ def test_images_with_masks_are_compared_first(monkeypatch: pytest.MonkeyPatch) -
         assert sum(each.anomalous for each in chosen) == 5
 
 
-def test_what_reading_an_image_takes_does_not_grow_with_the_size_looked_at() -> None:
-    budget = Budget(100.0, reading=SMALL.height * SMALL.width)
-    budget.learned(10, SMALL, 2.0)
-    assert budget.foreseen(10, Size(2 * SMALL.height, SMALL.width)) == pytest.approx(3.0)
-
-
 def test_with_masks_the_sizes_that_none_is_served_at_are_not_looked_at(tmp_path: Path) -> None:
     result = fit(tmp_path, Options(long_sides=(64, 96, 176), seconds=1800.0), masked=True)
     card = artifact.read(result.artifact)[1]
@@ -178,13 +200,48 @@ def test_with_masks_the_sizes_that_none_is_served_at_are_not_looked_at(tmp_path:
     assert card.masks_from == 1
 
 
+def test_anomalies_too_few_to_learn_from_do_not_make_the_images_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (survey, training_module):
+        monkeypatch.setattr(module, "COMPARED_IMAGES", 10)
+    result = train(
+        samples(0, 10, 2), samples(100, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE,
+        output=tmp_path, seed=1, progress=ignore, options=Options(long_sides=(64,)),
+    )  # fmt: skip
+    assert not any("Compared the candidates" in note for note in result.notes)
+    assert "2 labelled anomalies were too few to learn from" in " ".join(result.notes)
+
+
+def test_every_stage_of_a_training_comes_to_its_end(tmp_path: Path) -> None:
+    stages: dict[str, list[tuple[int, int]]] = {}
+
+    def follow(stage: str, done: int, total: int) -> None:
+        stages.setdefault(stage, []).append((done, total))
+
+    train(
+        samples(0, 16, 12), samples(100, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE,
+        output=tmp_path, seed=1, progress=follow, options=replace(OPTIONS, seconds=0.0),
+    )  # fmt: skip
+    assert "candidates" in stages
+    for told in stages.values():
+        assert told == sorted(told)
+        assert told[-1][0] == told[-1][1]
+
+
+def test_a_head_that_takes_too_long_ends_no_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, {LARGE: 14.0})  # for about a hundred looks there is time, and for heads there is none
+    result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
+    assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["96x80", "176x144"]
+    assert any(note.startswith("Candidate 96x80 with a head") for note in result.notes)
+    assert not any("176x144 with a head" in note for note in result.notes)
+    assert any(note.startswith("The head was learned at 96x80: at 176x144") for note in result.notes)
+
+
 def test_a_head_learned_at_a_smaller_size_than_the_largest_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
-        return 1000.0 if size == SMALL else 0.0
-
-    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    slow(monkeypatch, {SMALL: 20.0})
     monkeypatch.setattr(looking_module, "HEAD_LONG_SIDE", 96)
     result = fit(tmp_path, Options(long_sides=(64, 80, 96, 176), seconds=1800.0), masked=True)
     card = artifact.read(result.artifact)[1]
@@ -213,13 +270,10 @@ def test_from_normals_alone_the_smallest_and_the_largest_size_are_looked_at(tmp_
 def test_from_normals_alone_without_time_for_the_largest_the_next_one_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def foreseen(self: Budget, images: int, size: Size, alone: int = 0) -> float:
-        return {LARGE: 1e9, SMALL: 1000.0}.get(size, 0.0)  # with heads three times that, for which there is no time
-
-    monkeypatch.setattr(Budget, "foreseen", foreseen)
+    slow(monkeypatch, {LARGE: 1e9, SMALL: 13.0})  # for about a hundred looks there is time, and for heads there is none
     result = from_normals(tmp_path)
     assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "96x80"]
     assert any("There was no time for sizes above 96x80" in note for note in result.notes)
-    assert not any("with a head" in note for note in result.notes)
-    assert any(note.startswith("There was no time to learn a head") for note in result.notes)
+    assert any(note.startswith("The head was learned at 64x48: at 176x144") for note in result.notes)
+    assert not any("96x80 with a head" in note for note in result.notes)
     assert views(result) == [Size(48, 64), SMALL]
