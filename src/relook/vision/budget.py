@@ -39,6 +39,10 @@ class Budget:
         """Whether so much more fits in."""
         return self.elapsed + seconds <= (1 - _RESERVED) * self.seconds
 
+    def bears(self, seconds: float, least: float) -> bool:
+        """Whether so much more fits in, the reserve included, or is within the reserve of what has to be done."""
+        return self.elapsed + seconds <= self.seconds or seconds <= least + _RESERVED * self.seconds
+
     @property
     def elapsed(self) -> float:
         return time.monotonic() - self.began

@@ -26,8 +26,8 @@ HEAD_LONG_SIDE = 768
 """The heads learn at one size only, for they take their time: the largest no larger than this, in pixels, unless there
 are but planted defects to learn from."""
 
-_HEADS = 2.0
-"""How much longer a look takes with heads, in looks without, until one has shown it."""
+_HEADS, _FITTING = 2.0, 10.0
+"""What heads add to a look, until one has shown it: for each image, in looks without; and in seconds once."""
 
 
 class Looking:
@@ -47,7 +47,7 @@ class Looking:
         self._budget = budget
         self._progress = progress
         self._pace = Pace(backbone, precision)
-        self._heads = _HEADS
+        self._heads, self._fitting = _HEADS, _FITTING
         self._once = 0  # images that a look computes however many there are
         self._trying = 0.0  # seconds, of the chosen candidate on all images
 
@@ -86,9 +86,11 @@ class Looking:
 
     def affordable(self, found: Sequence[Candidate], later: int, tests: int) -> tuple[list[Candidate], list[str]]:
         """Those of `found`, cheapest first, that can be learned from `later` images once more, if there are any, and
-        answer the `tests` in time; at least those of the first one's views."""
-        fit = [each for each in found if self._budget.allows(self._ahead(each, later, tests))]
-        fit = fit or [each for each in found if each.views is found[0].views]
+        answer the `tests` in time; at least the quickest."""
+        ahead = [self._ahead(each, later, tests) for each in found]
+        least = min(ahead)  # where there is no time for this either, little more is not worth a worse model
+        pairs = zip(found, ahead, strict=True)
+        fit = [each for each, seconds in pairs if self._budget.bears(seconds, least)]
         if len(fit) == len(found):
             return fit, []
         what = f"learning them from all {later} images" if later else f"answering {tests} test images with them"
@@ -119,10 +121,11 @@ class Looking:
 
     def _foreseen(self, images: int, size: Size, heads: bool) -> float:
         """Seconds of a look at so many images."""
-        looks = float(self._computed(images, size))
-        if heads:
-            looks += images * (self._heads + (0.0 if self._kept(images, size) else 2.0))
-        return looks * self._pace.at(size)
+        seconds = self._computed(images, size) * self._pace.at(size)
+        if not heads:
+            return seconds
+        each = self._heads + (0.0 if self._kept(images, size) else 2.0)
+        return seconds + images * each * self._pace.at(size) + self._fitting
 
     def _computed(self, images: int, size: Size) -> int:
         """How many images a look without heads computes: those that cannot be kept twice."""
@@ -146,11 +149,11 @@ class Looking:
             others = [each for each in beside if each.size != size]
             return self._budget.allows(now + again + self._learned_and_answered(others, later, tests))
 
-        if self._pace.known() and allowed():
+        if self._pace.known and allowed():
             return True
-        if self._pace.known(size):
-            return False
-        self._pace.probe(problem, size)
+        for each in {size, *(other.size for other in beside if tests or later)}:
+            if not self._pace.probed(each):
+                self._pace.probe(problem, each)
         return allowed()
 
     def _look(
@@ -167,6 +170,7 @@ class Looking:
         The heads are learned at the place `headed`. Where they do not fit, or it ends before, it is at the largest
         before that they fit at; masks need them somewhere.
         """
+        self._once = len(problem.turned) + min(PROJECTED_FROM, len(problem.normal))
         usable = [model for model in MODELS if model.usable(problem)]
         plain = usable[:1]
         masks = problem.task is Task.SEGMENTATION
@@ -199,21 +203,21 @@ class Looking:
     def _timed(
         self, problem: Problem, size: Size, models: Sequence[Model], coarse: Cells | None, step: Callable[[], None]
     ) -> tuple[view.View, Cells]:
-        left = view.steps(problem, models[:1])  # the memory bank's, which comes before the heads
-        began = plain = time.monotonic()
+        known, images = view.steps(problem, models[:1]), len(problem.samples)
+        times = [time.monotonic()]
 
         def timed() -> None:
-            nonlocal left, plain
             step()
-            left -= 1
-            plain = time.monotonic() if left == 0 else plain
+            times.append(time.monotonic())
 
         found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, timed)
-        images = len(problem.samples)
-        self._once = len(problem.turned) + min(PROJECTED_FROM, len(problem.normal))
-        self._pace.learned(size, self._computed(images, size), plain - began)
-        if len(models) > 1:
-            self._heads = (time.monotonic() - plain) / (images * self._pace.at(size))
+        times.append(time.monotonic())
+        self._pace.learned(size, self._computed(images, size), times[known] - times[0])
+        if len(models) > 1:  # a pass over the images, fits, another pass, and a last fit
+            first, second = times[known + images] - times[known], times[-2] - times[-2 - images]
+            passes = (first + second) / (images * self._pace.at(size))
+            self._heads = max(0.0, passes - (0.0 if self._kept(images, size) else 2.0))
+            self._fitting = times[-1] - times[known] - first - second
         return found
 
 
@@ -221,13 +225,12 @@ class _Steps:
     """As `counted`, for what may end early or be done in part once more."""
 
     def __init__(self, progress: Progress, stage: str, total: int) -> None:
-        self._step = counted(progress, stage, total)
-        self._left = total
+        self._progress, self._stage, self._total = progress, stage, total
+        self._done = 0
 
     def one(self) -> None:
-        if self._left:
-            self._left -= 1
-            self._step()
+        self._done = min(self._done + 1, self._total)
+        self._progress(self._stage, self._done, self._total)
 
     def after(self, known: int) -> Callable[[], None]:
         """Steps of which the first `known` were counted before."""
@@ -238,12 +241,14 @@ class _Steps:
             seen += 1
             if seen > known:
                 self.one()
+            else:
+                self._progress(self._stage, self._done, self._total)
 
         return step
 
     def finish(self) -> None:
-        while self._left:
-            self.one()
+        if self._done < self._total:
+            self._progress(self._stage, self._total, self._total)
 
 
 def _headed(views: Iterable[view.View]) -> bool:

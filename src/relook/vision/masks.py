@@ -57,6 +57,8 @@ def decode_mask(
         here = packed == value
         found[here] = index
         pure |= here
+        if pure.all():
+            break
     values, where = np.unique(packed[~pure], return_inverse=True)  # of few pixels, for it sorts them
     others = values.tolist()
     mixed = {value: _nearest(value, exact) for value in others} if len(others) <= _MOST_MIXTURES else {}

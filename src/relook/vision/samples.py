@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+_Entry = TypeVar("_Entry")
 
 
 class Task(StrEnum):
@@ -189,3 +191,10 @@ def counted(progress: Progress, stage: str, total: int) -> Callable[[], None]:
         progress(stage, done, total)
 
     return step
+
+
+def stepping(entries: Iterable[_Entry], step: Callable[[], None]) -> Iterator[_Entry]:
+    """`entries`, and `step` called after each was used."""
+    for entry in entries:
+        yield entry
+        step()

@@ -132,7 +132,7 @@ def train(
         learned = _learnable(sifted.samples, task)
         problem = pose(choose_compared(learned, seed))
         sizes = options.sizes(seen.size)
-        where = view.product(problem, backbone, sizes[0], precision)
+        where = view.product(problem, backbone, sizes[0], precision, progress)
         turns = view.alike(problem, backbone, sizes[0], precision, where, progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)

@@ -19,7 +19,7 @@ from relook.vision.models import Cells, Learned, Model
 from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
-from relook.vision.samples import Progress, counted
+from relook.vision.samples import Progress, counted, stepping
 from relook.vision.scorers.base import ViewLayout
 from relook.vision.survey import pixels_of
 from relook.vision.turns import Turn
@@ -77,17 +77,23 @@ def steps(problem: Problem, models: Sequence[Model]) -> int:
     return sum(model.steps(problem) for model in models)
 
 
-def product(problem: Problem, backbone: Backbone, size: Size, precision: Precision) -> Floats | None:
+def product(
+    problem: Problem, backbone: Backbone, size: Size, precision: Precision, progress: Progress
+) -> Floats | None:
     """Where the product lies, seen at `size`; see `foreground`."""
     normal = np.random.default_rng([problem.seed, 10]).permutation(problem.normal)[: foreground.IMAGES]
     some = np.sort(normal)
     source = problem.source[some]
-    found = foreground.weights((pixels_of(problem.samples[int(at)]) for at in some), source, size, problem.seed)
+    step = counted(progress, "background", 2 * len(some))
+    pixels = (pixels_of(problem.samples[int(at)]) for at in some)
+    found = foreground.weights(stepping(pixels, step), source, size, problem.seed)
     if found is None:
+        progress("background", 2 * len(some), 2 * len(some))
         return None
     extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
-    inside = foreground.within((each for _, each in embeddings.each(some)), source, extractor.grid, problem.seed)
+    seen = (each for _, each in stepping(embeddings.each(some), step))
+    inside = foreground.within(seen, source, extractor.grid, problem.seed)
     height, width = inside.shape
     return np.minimum(inside, foreground.spread(found, Size(height, width)).reshape(height, width))
 
@@ -110,16 +116,18 @@ def alike(
     some = np.sort(np.random.default_rng([problem.seed, 13]).permutation(normal)[:ASKED_IMAGES])
     extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
-    bank = remember(embeddings.each(some), len(some), BANK_ROWS, problem.seed, problem.source)
+    shown = turns.in_order((int(at), turn) for at in some for turn in turns.TURNS)
+    step = counted(progress, "turns", 2 * len(some) + len(shown))
+    images = stepping(embeddings.each(some), step)
+    bank = remember(images, len(some), BANK_ROWS, problem.seed, problem.source)
     weight = foreground.spread(where, extractor.grid)
 
     placed = weight.reshape(extractor.grid.height, extractor.grid.width)
     weights = {turn: turn.apply(placed).ravel() for turn in turns.TURNS}
     others = {int(at): bank.without(int(problem.source[at])) for at in some}
-    plain = [descriptor.peak(others[at].distances(each) * weight) for at, each in embeddings.each(some)]
+    images = stepping(embeddings.each(some), step)
+    plain = [descriptor.peak(others[at].distances(each) * weight) for at, each in images]
     strangest: dict[Turn, list[float]] = {turn: [] for turn in turns.TURNS}
-    shown = turns.in_order((at, turn) for at in others for turn in turns.TURNS)
-    step = counted(progress, "turns", len(shown))
     for (at, turn), each in zip(shown, embeddings.turned(shown), strict=True):
         strangest[turn].append(descriptor.peak(others[at].distances(each) * weights[turn]))
         step()

@@ -68,7 +68,7 @@ def masks() -> list[ClassMap]:
 
 
 def test_a_class_that_nothing_shows_does_not_raise_the_overlap(masks: list[ClassMap]) -> None:
-    assert _trial(3, masks).overlap == pytest.approx(_trial(2, masks).overlap, abs=0.05)
+    assert _trial(12, masks).overlap < 0.9  # ten that are there nowhere would be worth .8 by themselves
 
 
 def test_a_mask_without_a_defect_covers_nothing() -> None:

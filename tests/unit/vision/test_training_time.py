@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.looking as looking_module
 import relook.vision.train as training_module
-from relook.vision import artifact, embeddings, survey
+from relook.vision import artifact, embeddings, survey, turns
 from relook.vision.budget import Budget
 from relook.vision.candidates import MARGIN, Candidate
 from relook.vision.images import Size
@@ -53,7 +54,8 @@ def views(result: TrainingResult) -> list[Size]:
 
 
 def slow(patch: pytest.MonkeyPatch, seconds: dict[Size, float]) -> None:
-    """Have these sizes take so long an image, and others next to nothing."""
+    """Have these sizes take so long an image, and others next to nothing; no image is turned."""
+    patch.setattr(turns, "MOST_SEEN", 0)
     patch.setattr(Pace, "at", lambda self, size: seconds.get(size, 1e-3))
     patch.setattr(Pace, "alone", lambda self, size: 0.0)
 
@@ -129,6 +131,7 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
     assert views(result) == [SMALL]
     left = [note for note in result.notes if "candidates out" in note]
     assert len(left) == 1
+    assert any("Compared the candidates on 12 of the 28 training images" in note for note in result.notes)
     assert "learning them from all 28 images would not have fitted into the 30 minutes" in left[0]
     [why] = [found for note in result.notes if (found := re.match(_CHOSE, note))]
     out = re.match(r"Left (\d+) of (\d+) candidates", left[0])
@@ -139,13 +142,14 @@ def test_a_candidate_that_all_images_would_take_too_long_with_is_not_chosen(
 
 def test_what_cannot_be_kept_takes_twice_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings, "KEPT_BYTES", 512 << 20)
+    monkeypatch.setattr(embeddings, "_most", lambda: 1e9)
     looking = Looking(BACKBONE, native_precision(), None, Budget(100.0), ignore)
     looking._pace.learned(SMALL, 10, 1.0)
     few, many = 4_000, 60_000  # 120 cells of 96 numbers of 2 bytes each: 23,000 fit into 512 MiB
     assert looking._foreseen(few, SMALL, heads=False) == pytest.approx(400.0)
     assert looking._foreseen(many, SMALL, heads=False) == pytest.approx(12_000.0)
-    assert looking._foreseen(few, SMALL, heads=True) == pytest.approx(3 * 400.0)
-    assert looking._foreseen(many, SMALL, heads=True) == pytest.approx(6 * 6_000.0)  # twice more for the heads
+    assert looking._foreseen(few, SMALL, heads=True) == pytest.approx(3 * 400.0 + 10.0)
+    assert looking._foreseen(many, SMALL, heads=True) == pytest.approx(6 * 6_000.0 + 10.0)  # twice more for the heads
 
 
 def test_tests_that_take_too_long_leave_the_costly_candidates_out(
@@ -159,9 +163,25 @@ def test_tests_that_take_too_long_leave_the_costly_candidates_out(
     assert "answering 8 test images with them would not have fitted into the 30 minutes" in left
 
 
+def test_where_time_is_over_a_little_more_of_it_is_not_worth_a_worse_model() -> None:
+    spent = Budget(1000.0, began=time.monotonic() - 1000.0)
+    assert not spent.allows(0.0)
+    assert spent.bears(99.0, least=0.0)
+    assert not spent.bears(101.0, least=0.0)
+    assert Budget(1000.0).bears(990.0, least=0.0)
+
+
+def test_a_probe_overturns_what_was_foreseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = Pace.learned
+    monkeypatch.setattr(Pace, "learned", lambda self, size, images, seconds: learned(self, size, images, 1e6))
+    result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
+    assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["96x80", "176x144"]
+    assert not any("There was no time" in note for note in result.notes)
+
+
 def test_a_pace_is_foreseen_from_the_largest_size_until_it_is_probed() -> None:
     pace = Pace(BACKBONE, native_precision())
-    assert not pace.known()
+    assert not pace.known
     pace.learned(Size(8, 8), 10, 100.0)
     pace.learned(SMALL, 10, 1.0)
     twice = Size(SMALL.height, 2 * SMALL.width)
@@ -170,10 +190,13 @@ def test_a_pace_is_foreseen_from_the_largest_size_until_it_is_probed() -> None:
     assert pace.alone(SMALL) >= 0.125
     labels = np.zeros(4, bool)
     problem = Problem(samples(0, 4, 0), labels, np.arange(4), np.arange(4), Task.CLASSIFICATION, (), 0)
+    pace.learned(LARGE, 1, 1000.0)
     pace.probe(problem, LARGE)
-    assert pace.known(LARGE)
-    assert not pace.known(twice)
-    assert 0 < pace.at(LARGE) < 10
+    assert pace.probed(LARGE)
+    assert 0 < pace.at(LARGE) < 1000.0
+    assert 0 < pace.alone(LARGE) < 1000.0
+    assert not pace.probed(twice)
+    assert pace.at(twice) > 100.0  # not from the probe of a larger one, which would be too little
 
 
 def test_heads_are_learned_at_a_smaller_size_where_there_is_no_time_for_theirs(
@@ -213,7 +236,8 @@ def test_anomalies_too_few_to_learn_from_do_not_make_the_images_too_many(
     assert "2 labelled anomalies were too few to learn from" in " ".join(result.notes)
 
 
-def test_every_stage_of_a_training_comes_to_its_end(tmp_path: Path) -> None:
+def test_every_stage_of_a_training_comes_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow(monkeypatch, {LARGE: 1e9})  # so that the head is looked for again at the size before
     stages: dict[str, list[tuple[int, int]]] = {}
 
     def follow(stage: str, done: int, total: int) -> None:
@@ -221,7 +245,7 @@ def test_every_stage_of_a_training_comes_to_its_end(tmp_path: Path) -> None:
 
     train(
         samples(0, 16, 12), samples(100, 4, 4), task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE,
-        output=tmp_path, seed=1, progress=follow, options=replace(OPTIONS, seconds=0.0),
+        output=tmp_path, seed=1, progress=follow, options=replace(OPTIONS, seconds=1800.0),
     )  # fmt: skip
     assert "candidates" in stages
     for told in stages.values():
@@ -230,7 +254,7 @@ def test_every_stage_of_a_training_comes_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_head_that_takes_too_long_ends_no_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow(monkeypatch, {LARGE: 14.0})  # for about a hundred looks there is time, and for heads there is none
+    slow(monkeypatch, {LARGE: 25.0})  # for 44 looks there is time, and for 56 more there is none
     result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["96x80", "176x144"]
     assert any(note.startswith("Candidate 96x80 with a head") for note in result.notes)
@@ -270,7 +294,7 @@ def test_from_normals_alone_the_smallest_and_the_largest_size_are_looked_at(tmp_
 def test_from_normals_alone_without_time_for_the_largest_the_next_one_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow(monkeypatch, {LARGE: 1e9, SMALL: 13.0})  # for about a hundred looks there is time, and for heads there is none
+    slow(monkeypatch, {LARGE: 1e9, SMALL: 20.0})  # for 48 looks there is time, and for 64 more there is none
     result = from_normals(tmp_path)
     assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "96x80"]
     assert any("There was no time for sizes above 96x80" in note for note in result.notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,8 +11,9 @@ from relook.vision.descriptor import describe
 from relook.vision.embeddings import remember
 from relook.vision.levels import Levels
 from relook.vision.memory_bank import MemoryBank
-from relook.vision.models.base import Cells, Floats, Learned, Step
+from relook.vision.models.base import Cells, Learned, Step
 from relook.vision.problem import Problem
+from relook.vision.samples import stepping
 
 LEVELLED_FROM = 40
 """Normal images whose distances say how much a place varies."""
@@ -40,14 +40,14 @@ class Memory:
             zip((at for at, _ in turned), cells.embeddings.turned(turned), strict=True),
         )
         number = len(normal) + len(turned)
-        bank = remember(_stepping(images, step), number, problem.bank_rows, problem.seed, problem.source)
+        bank = remember(stepping(images, step), number, problem.bank_rows, problem.seed, problem.source)
         cells.bank = bank
         some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(normal)[:LEVELLED_FROM])
         known = {at: self._others(cells, at).distances(each) for at, each in cells.embeddings.each(some)}
         levels = Levels(np.stack(list(known.values())), problem.source[some], cells.grid, cells.weight)
         cells.levels, cells.weight = levels, levels.without(None)
         described = []
-        for at, embedding in _stepping(cells.embeddings.each(), step):
+        for at, embedding in stepping(cells.embeddings.each(), step):
             others = self._others(cells, at)
             distance = known.pop(at) if at in known else others.distances(embedding)
             distance = distance * levels.without(int(problem.source[at]))
@@ -58,9 +58,3 @@ class Memory:
     def _others(self, cells: Cells, at: int) -> MemoryBank:
         assert cells.bank is not None
         return cells.bank.without(int(cells.problem.source[at]))
-
-
-def _stepping(images: Iterator[tuple[int, Floats]], step: Step) -> Iterator[tuple[int, Floats]]:
-    for entry in images:
-        yield entry
-        step()
