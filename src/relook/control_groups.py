@@ -66,7 +66,7 @@ def _memory(group: Path, limit: str, usage: str, cache: str) -> tuple[int, int] 
         return None
     used = int((group / usage).read_text()) if (group / usage).is_file() else 0
     stat = (group / "memory.stat").read_text().splitlines() if (group / "memory.stat").is_file() else []
-    idle = next((int(line.split()[1]) for line in stat if line.split()[0] == cache), 0)
+    idle = next((int(line.split()[1]) for line in stat if line.startswith(f"{cache} ")), 0)
     return max(0, int(most) - max(0, used - idle)), int(most)
 
 
