@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from relook.vision.images import Size
 from relook.vision.runtime import Precision
 from relook.vision.samples import DefectClass, Task
 
-FORMAT = 2
+FORMAT = 3
+_FORMATS = (2, FORMAT)
+"""Without a temperature, format 2 is a maximum that is not softened."""
 GRAPH = "model.onnx"
 CARD = "model.json"
 
@@ -43,7 +45,7 @@ class CardView:
 class Card:
     """What `model.json` says that serving needs; `record` is the rest (metrics, hashes, versions), for people.
 
-    The raw score is the highest of rows: `weights` (rows, values) @ the descriptors of all views + `bias` (rows,).
+    `weights` (rows, values), `bias` (rows,) and `temperature` give the raw score from the descriptors of all views.
     `threshold` is in calibrated scores. `masks_from` is the view that draws masks; None for classification.
     """
 
@@ -54,6 +56,7 @@ class Card:
     precision: Precision
     weights: tuple[tuple[float, ...], ...]
     bias: tuple[float, ...]
+    temperature: float
     calibration: Calibration
     threshold: float
     graph_sha256: str
@@ -67,7 +70,7 @@ def write(folder: Path, graph: bytes, card: Card) -> None:
 
 def read(folder: Path) -> tuple[bytes, Card]:
     """The graph's bytes and the card; ArtifactError."""
-    return read_files(folder, FORMAT, _from_json, lambda card: card.graph_sha256)
+    return read_files(folder, _FORMATS, _from_json, lambda card: card.graph_sha256)
 
 
 def write_files(folder: Path, graph: bytes, card: Mapping[str, Any]) -> None:
@@ -79,9 +82,10 @@ def write_files(folder: Path, graph: bytes, card: Mapping[str, Any]) -> None:
 
 
 def read_files(
-    folder: Path, version: int, understand: Callable[[dict[str, Any]], C], digest: Callable[[C], str]
+    folder: Path, versions: Sequence[int], understand: Callable[[dict[str, Any]], C], digest: Callable[[C], str]
 ) -> tuple[bytes, C]:
-    """The graph's bytes and what `understand` makes of a card of format `version`; `digest` is the graph's by the card.
+    """The graph's bytes and what `understand` makes of a card of one of the formats `versions`; `digest` is the
+    graph's by the card.
 
     Raises ArtifactError, also where `understand` raises KeyError, TypeError or ValueError.
     """
@@ -90,9 +94,10 @@ def read_files(
     except OSError as error:
         raise _not_whole(folder, error) from error
     content = read_json(folder)
-    if content.get("format") != version:
+    if content.get("format") not in versions:
+        known = " and ".join(map(str, versions))
         raise ArtifactError(
-            f"{folder / CARD} has format {content.get('format')!r}; this version reads format {version}: train again"
+            f"{folder / CARD} has format {content.get('format')!r}; this version reads format {known}: train again"
         )
     try:
         card = understand(content)
@@ -132,6 +137,7 @@ def _from_json(content: dict[str, Any]) -> Card:
         precision=Precision(content["precision"]),
         weights=tuple(tuple(float(value) for value in row) for row in content["weights"]),
         bias=tuple(float(value) for value in content["bias"]),
+        temperature=float(content["temperature"]) if content["format"] == FORMAT else 0.0,
         calibration=Calibration(**content["calibration"]),
         threshold=float(content["threshold"]),
         graph_sha256=str(content["graph_sha256"]),

@@ -12,8 +12,9 @@ from relook.vision.calibration import fit_platt
 from relook.vision.metrics import auroc, best_f1
 from relook.vision.problem import Positions, Problem, assign_folds
 from relook.vision.samples import Progress, Task, TrainingError, counted
+from relook.vision.score import Score
 from relook.vision.scorers import SCORERS
-from relook.vision.scorers.base import Descriptors, Layout, Score, Scorer
+from relook.vision.scorers.base import Descriptors, Layout, Scorer
 from relook.vision.view import View
 
 REPEATS = 5
@@ -155,8 +156,12 @@ def _held_out(
             raw[~rest] = fitted[-1].apply(descriptors[~rest])
         raws.append(raw)
         step()
-    weights = np.mean([score.weights for score in fitted], axis=0)
-    return raws, Score(weights, np.mean([score.bias for score in fitted], axis=0))
+    return raws, _mean(fitted)
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    weights, bias = [one.weights for one in scores], [one.bias for one in scores]
+    return Score(np.mean(weights, 0), np.mean(bias, 0), float(np.mean([one.temperature for one in scores])))
 
 
 def _dealt(problem: Problem, repeat: int) -> Positions:

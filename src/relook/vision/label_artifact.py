@@ -59,7 +59,7 @@ def write(folder: Path, graph: bytes, card: LabelCard) -> None:
 
 def read(folder: Path) -> tuple[bytes, LabelCard]:
     """The graph's bytes and the card; ArtifactError."""
-    return artifact.read_files(folder, FORMAT, _from_json, lambda card: card.graph_sha256)
+    return artifact.read_files(folder, (FORMAT,), _from_json, lambda card: card.graph_sha256)
 
 
 def task_of(folder: Path) -> LabelTask | None:

@@ -15,6 +15,7 @@ from relook.vision.graph_names import DISTANCE, LOGITS, RESIDUAL, numbered
 from relook.vision.images import Loaded, Pixels, Size, load, resize
 from relook.vision.masks import BACKGROUND_COLOUR, BACKGROUND_NAME, ClassMap, encode_mask
 from relook.vision.samples import Prediction, Region, Task
+from relook.vision.score import Score
 
 _SMOOTH_UP_TO = 1024
 """Logits are interpolated up to this side and classes repeated beyond: nothing is gained and time is."""
@@ -33,7 +34,7 @@ class Predictor:
     def __init__(self, card: artifact.Card, engine: Engine) -> None:
         self.card = card
         self.engine = engine
-        self._weights, self._bias = np.array(card.weights), np.array(card.bias)
+        self._score = Score(np.array(card.weights), np.array(card.bias), card.temperature)
         self._colours = [BACKGROUND_COLOUR, *(entry.colour for entry in card.classes)]
         self._names = [BACKGROUND_NAME, *(entry.name for entry in card.classes)]
 
@@ -81,7 +82,7 @@ class Predictor:
             )
             for at, view in enumerate(self.card.views)
         ]
-        return float((self._weights @ np.concatenate(described) + self._bias).max())
+        return float(self._score.apply(np.concatenate(described)[None])[0])
 
     def heat_map(self) -> Floats:
         """(rows, columns) of the finest view for the last image: how far from normal, in deviations of normal cells.

@@ -305,6 +305,7 @@ def _export(model: _Model, problem: Problem, backbone: Backbone, precision: runt
         precision=precision,
         weights=tuple(tuple(float(value) for value in row) for row in weights),
         bias=tuple(float(value) for value in model.chosen.score.bias),
+        temperature=model.chosen.score.temperature,
         calibration=model.calibration,
         threshold=model.threshold,
         graph_sha256=hashlib.sha256(data).hexdigest(),

@@ -49,7 +49,7 @@ def test_images_not_seen_rank_too(scorer: Scorer, layout: Layout) -> None:
 
 
 @pytest.mark.parametrize(("scorer", "layout"), CASES)
-def test_the_score_is_a_maximum_of_finite_linear_functions_and_repeats(scorer: Scorer, layout: Layout) -> None:
+def test_the_score_is_a_softened_maximum_of_finite_linear_functions_and_repeats(scorer: Scorer, layout: Layout) -> None:
     descriptors = drawn(layout)
     first, again = (scorer.fit(descriptors, LABELS, layout) for _ in range(2))
     assert first.weights.tobytes() == again.weights.tobytes()
@@ -57,10 +57,14 @@ def test_the_score_is_a_maximum_of_finite_linear_functions_and_repeats(scorer: S
     assert first.weights.shape == (len(first.bias), descriptors.shape[1])
     assert np.isfinite(first.weights).all()
     assert np.isfinite(first.bias).all()
+    assert first.temperature == again.temperature >= 0
     lines = list(zip(first.weights, first.bias, strict=True))
-    assert np.allclose(
-        first.apply(descriptors), [max(row @ each + bias for row, bias in lines) for each in descriptors]
-    )
+    rows = np.array([[row @ each + bias for row, bias in lines] for each in descriptors])
+    raw = first.apply(descriptors)
+    if first.temperature == 0:
+        assert np.allclose(raw, rows.max(1))
+    else:
+        assert np.allclose(np.exp(raw / first.temperature), np.exp(rows / first.temperature).mean(1))
 
 
 @pytest.mark.parametrize(("scorer", "layout"), UNLABELLED)
@@ -70,6 +74,7 @@ def test_scorers_that_need_no_anomalies_do_not_look_at_them(scorer: Scorer, layo
     normals_alone = scorer.fit(descriptors[~LABELS], LABELS[~LABELS], layout)
     assert np.array_equal(score.weights, normals_alone.weights)
     assert np.array_equal(score.bias, normals_alone.bias)
+    assert score.temperature == normals_alone.temperature
 
 
 @pytest.mark.parametrize(("scorer", "layout"), CASES)
@@ -118,3 +123,11 @@ def test_a_fusion_leaves_out_what_needs_a_head_where_there_is_none() -> None:
     both = Fusion("both", (distance, head)).fit(descriptors, LABELS, plain).apply(descriptors)
     alone = Fusion("one", (distance,)).fit(descriptors, LABELS, plain).apply(descriptors)
     assert np.array_equal(both, alone)
+
+
+@pytest.mark.parametrize("layout", [HEADS["two views"], HEADS["no head"]], ids=["two heads", "no head"])
+def test_a_fusion_of_one_is_that_score_in_its_own_unit(layout: Layout) -> None:
+    descriptors, distance = drawn(layout), Distance("tail", "tail")
+    alone = distance.fit(descriptors, LABELS, layout).apply(descriptors)
+    fused = Fusion("one", (distance,)).fit(descriptors, LABELS, layout).apply(descriptors)
+    assert np.allclose(alone, fused, rtol=1e-12)

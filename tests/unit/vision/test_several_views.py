@@ -70,16 +70,31 @@ def test_an_artifact_comes_back_as_it_was_written(normals_alone: TrainingResult,
     assert sorted(path.name for path in tmp_path.iterdir()) == [artifact.CARD, artifact.GRAPH]
 
 
-@pytest.mark.parametrize("version", [1, 3, None, "2"])
+@pytest.mark.parametrize("version", [1, 4, None, "3"])
 def test_other_formats_are_refused_by_name(normals_alone: TrainingResult, tmp_path: Path, version: object) -> None:
     content = json.loads((normals_alone.artifact / artifact.CARD).read_bytes()) | {"format": version}
     (tmp_path / artifact.GRAPH).write_bytes((normals_alone.artifact / artifact.GRAPH).read_bytes())
     (tmp_path / artifact.CARD).write_text(json.dumps(content))
-    with pytest.raises(artifact.ArtifactError, match=rf"format {version!r}; .* reads format 2: train again"):
+    with pytest.raises(artifact.ArtifactError, match=rf"format {version!r}; .* reads format 2 and 3: train again"):
         Predictor.load(tmp_path)
 
 
-@pytest.mark.parametrize("missing", ["views", "weights", "bias", "calibration", "masks_from"])
+def test_a_card_of_format_2_means_the_maximum(normals_alone: TrainingResult, tmp_path: Path) -> None:
+    graph, card = artifact.read(normals_alone.artifact)
+    assert card.temperature > 0
+    artifact.write(tmp_path / "plain", graph, replace(card, temperature=0.0))
+    content = json.loads((normals_alone.artifact / artifact.CARD).read_bytes()) | {"format": 2}
+    del content["temperature"]
+    artifact.write_files(tmp_path / "older", graph, content)
+    image = samples(100, 0, 1)[0].load()
+    scores = [
+        Predictor.load(folder).predict(image).score
+        for folder in (tmp_path / "older", tmp_path / "plain", normals_alone.artifact)
+    ]
+    assert scores[0] == scores[1] > scores[2]
+
+
+@pytest.mark.parametrize("missing", ["views", "weights", "bias", "temperature", "calibration", "masks_from"])
 def test_a_card_without_a_part_is_damaged(normals_alone: TrainingResult, tmp_path: Path, missing: str) -> None:
     content = json.loads((normals_alone.artifact / artifact.CARD).read_bytes())
     del content[missing]

@@ -1,12 +1,14 @@
 """Image scorers: each turns the descriptor of an image into one raw score, higher for anomalous.
 
-Every scorer is a maximum of linear functions of the descriptor, so that serving needs one small product whichever won.
+Every scorer is a softened maximum of linear functions of the descriptor (`relook.vision.score`), so that serving needs
+one small product whichever won.
 Add one by writing a file with a `Scorer` and naming it in `SCORERS`; the contract test runs over all of them.
 """
 
 from __future__ import annotations
 
-from relook.vision.scorers.base import Layout, Score, Scorer, ViewLayout
+from relook.vision.score import Score
+from relook.vision.scorers.base import Layout, Scorer, ViewLayout
 from relook.vision.scorers.distance import Distance
 from relook.vision.scorers.fusion import Fusion
 from relook.vision.scorers.head import Head

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relook.vision import descriptor
+from relook.vision.score import Score
 
 Descriptors = npt.NDArray[np.float64]
 """(images, values): the descriptors of every view, one after the other; see `relook.vision.descriptor`."""
@@ -50,19 +51,6 @@ class Layout:
                 found.append(np.arange(start + where.start, start + where.stop))
             start += view.width
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """raw = max over the rows of weights @ descriptor + bias; weights (rows, values), bias (rows,)."""
-
-    weights: npt.NDArray[np.float64]
-    bias: npt.NDArray[np.float64]
-
-    def apply(self, descriptors: Descriptors) -> npt.NDArray[np.float64]:
-        """(images,) raw scores of (images, values)."""
-        raw: npt.NDArray[np.float64] = (descriptors @ self.weights.T + self.bias).max(1)
-        return raw
 
 
 class Scorer(Protocol):

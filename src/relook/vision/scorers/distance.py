@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relook.vision.scorers.base import Descriptors, Labels, Layout, Score
+from relook.vision.score import Score
+from relook.vision.scorers.base import Descriptors, Labels, Layout
 
 _LEAST_DEVIATION = 0.02
 """Of a logarithm: two per cent. Five normals may agree by chance."""
+_TEMPERATURE = 2.0
+"""Deviations: where two views are this far apart, the stranger one counts e times as much. What both see a little of is
+a defect more often than what one sees alone: the plain maximum and the mean were both worse (ADR 9)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """In deviations of the normal images, so that views can be compared; of several views the highest counts.
+    """In deviations of the normal images, so that views can be compared; of several views the highest counts most.
 
     `part` is `peak` for the worst 0.3 % of the patches, right for small defects, `top` for the worst 1 %, or `tail`
     for the mean over the maximum and the worst 0.3, 1 and 5 %.
@@ -31,4 +35,4 @@ class Distance:
         for row, where in enumerate(views):
             normal = descriptors[~anomalous][:, where]
             weights[row, where] = 1 / (len(where) * np.maximum(normal.std(0), _LEAST_DEVIATION))
-        return Score(weights, -(weights @ descriptors[~anomalous].mean(0)))
+        return Score(weights, -(weights @ descriptors[~anomalous].mean(0)), _TEMPERATURE)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from relook.vision.scorers.base import Descriptors, Labels, Layout, Score, Scorer
+from relook.vision.score import Score
+from relook.vision.scorers.base import Descriptors, Labels, Layout, Scorer
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """A maximum of linear functions, since its parts are: only the first may have more rows than one.
+    """A softened maximum of linear functions, since its parts are: only the first may have more rows than one.
 
     Where no part is supervised it is in the unit of the first, for a threshold from normals alone asks how many.
 
@@ -33,8 +34,10 @@ class Fusion:
             scale = len(used) * (float(score.apply(descriptors).std()) + 1e-9)
             weights, bias = score.weights / scale, score.bias / scale
             if total is None:
-                total, unit = Score(weights, bias), scale
+                total, unit = Score(weights, bias, score.temperature / scale), scale
             else:
-                total = Score(total.weights + weights, total.bias + bias)
+                total = replace(total, weights=total.weights + weights, bias=total.bias + bias)
         assert total is not None
-        return total if self.supervised else Score(unit * total.weights, unit * total.bias)
+        if self.supervised:
+            return total
+        return Score(unit * total.weights, unit * total.bias, unit * total.temperature)

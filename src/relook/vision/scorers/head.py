@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relook.vision.scorers.base import Descriptors, Labels, Layout, Score
+from relook.vision.score import Score
+from relook.vision.scorers.base import Descriptors, Labels, Layout
 
 _LEAST_DEVIATION = 0.05
 """Of a logit."""

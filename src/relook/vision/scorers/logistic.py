@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from relook.vision.scorers.base import Descriptors, Labels, Layout, Score
+from relook.vision.score import Score
+from relook.vision.scorers.base import Descriptors, Labels, Layout
 
 
 @dataclass(frozen=True, slots=True)
