@@ -9,8 +9,8 @@ from relook.vision.images import Size
 
 _RESERVED = 0.1
 """Part of the time that is kept for what cannot be foreseen."""
-_ALONE = 2.0
-"""How much longer an image takes by itself, as served, than beside others."""
+_ANSWERED = 1.25
+"""How much longer an image takes to be answered than to be looked at; both several at a time."""
 
 
 @dataclass(slots=True)
@@ -29,11 +29,11 @@ class Budget:
         self._pixels += images * size.height * size.width
         self._taken += seconds
 
-    def foreseen(self, images: int, size: Size, alone: int = 0) -> float:
-        """Seconds for so many images, and for `alone` others one by one; 0 while nothing is known."""
+    def foreseen(self, images: int, size: Size, answered: int = 0) -> float:
+        """Seconds for so many images, and for others to be `answered`; 0 while nothing is known."""
         if not self._pixels:
             return 0.0
-        return self.comparing + (images + _ALONE * alone) * size.height * size.width * self._taken / self._pixels
+        return self.comparing + (images + _ANSWERED * answered) * size.height * size.width * self._taken / self._pixels
 
     def allows(self, seconds: float) -> bool:
         """Whether so much more fits in."""

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from relook.control_groups import usable_cpus
 from relook.vision import graph, runtime
 from relook.vision.backbones import Backbone
 from relook.vision.images import Pixels, Size, resize
+from relook.vision.parallel import threads
 from relook.vision.quiet_openvino import ov
 
 Patches = npt.NDArray[np.float32]
@@ -25,7 +25,7 @@ class Extractor:
         self.size = size
         self._backbone, self._precision = backbone, precision
         self.grid = graph.grid(backbone, size)
-        self._streams = streams()
+        self._streams = threads()
         model = runtime.read(graph.feature_model(backbone, size).SerializeToString())
         self._compiled = runtime.compile_model(model, precision, threads=self._streams, streams=self._streams)
 
@@ -47,11 +47,6 @@ class Extractor:
             running.append(request)
         while running:
             yield _finish(running, free)
-
-
-def streams() -> int:
-    """Images that are computed at a time, each in one thread."""
-    return max(1, min(4, usable_cpus()))
 
 
 def _finish(running: deque[ov.InferRequest], free: deque[ov.InferRequest]) -> Patches:

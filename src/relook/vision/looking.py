@@ -117,7 +117,7 @@ class Looking:
         """Seconds, of what is served together."""
         ways = [(each.size, each.head is not None) for each in views]
         learning = sum(self._foreseen(later, size, heads) for size, heads in ways) if later else 0.0
-        return learning + tests * sum(self._pace.alone(size) for size, _ in ways)
+        return learning + tests * sum(self._pace.answered(size) for size, _ in ways)
 
     def _foreseen(self, images: int, size: Size, heads: bool) -> float:
         """Seconds of a look at so many images."""
@@ -144,7 +144,7 @@ class Looking:
             return False
 
         def allowed() -> bool:
-            now = self._foreseen(len(problem.samples), size, heads) + tests * self._pace.alone(size)
+            now = self._foreseen(len(problem.samples), size, heads) + tests * self._pace.answered(size)
             again = self._foreseen(later, size, heads) if later else 0.0
             others = [each for each in beside if each.size != size]
             return self._budget.allows(now + again + self._learned_and_answered(others, later, tests))

@@ -19,6 +19,7 @@ from relook.vision.images import Size
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
+Positions = npt.NDArray[np.int64]
 
 HIDDEN = (48, 24)
 BATCH = 256
@@ -79,26 +80,29 @@ def with_background(net: CellNet, bias: float) -> CellNet:
     return replace(net, biases=(*net.biases[:-1], last))
 
 
-def fit(seen: Halves, shares: Floats, seed: int) -> CellNet:
-    """From `seen` (n, inputs) and `shares` (n, classes), each row the parts of a cell that the classes cover.
+def fit(seen: Halves, shares: Floats, rows: Positions, seed: int, most_steps: int = STEPS) -> CellNet:
+    """From the `rows` of `seen` (n, inputs) and `shares` (n, classes), the parts of a cell that the classes cover.
 
     Adam on the cross-entropy with the shares, the rate falling to nothing over a fixed number of steps. A class that
     covers no cell gets a logit that never wins. The same arguments give the same network.
     """
     rng = np.random.default_rng([seed, 8])
-    some = seen[rng.permutation(len(seen))[:_STANDARDISED_FROM]].astype(np.float32)
+    shares = shares[rows]
+    some = seen[rows[rng.permutation(len(rows))[:_STANDARDISED_FROM]]].astype(np.float32)
     mean, gain = some.mean(0), 1 / (some.std(0) + np.float32(1e-3))
     background = np.maximum(1 - shares.sum(1, keepdims=True), 0)
     target = np.concatenate([background, shares], axis=1)
     sides = (seen.shape[1], *HIDDEN, target.shape[1])
     learner = _Learner(sides, rng)
-    steps = min(STEPS, MOST_EPOCHS * -(-len(seen) // BATCH))
+    steps = min(most_steps, STEPS, MOST_EPOCHS * -(-len(rows) // BATCH))
     order = np.empty(0, np.int64)
     for step in range(steps):
         if not len(order):
-            order = rng.permutation(len(seen))
+            order = rng.permutation(len(rows))
         batch, order = order[:BATCH], order[BATCH:]
-        x = (seen[batch].astype(np.float32) - mean) * gain
+        x = seen.take(rows[batch], 0).astype(np.float32)
+        x -= mean
+        x *= gain
         x *= (rng.random(x.shape, np.float32) >= _DROPPED) / np.float32(1 - _DROPPED)
         learner.step(x, target[batch], _RATE * 0.5 * (1 + np.cos(np.pi * step / steps)))
     first = learner.weights[0] * gain[:, None]

@@ -17,6 +17,8 @@ from relook.vision.graph import CellNet
 from relook.vision.images import Size
 from relook.vision.mask_net import CellView
 from relook.vision.masks import ClassMap
+from relook.vision.parallel import in_order, threads
+from relook.vision.samples import stepping
 from relook.vision.turns import Turn
 
 Floats = npt.NDArray[np.float32]
@@ -111,13 +113,23 @@ class MaskViews:
         self._shares.append(shares[cells])
         self._folds.append(np.full(len(cells), self._fold[at]))
 
-    def run(self, views: Iterable[tuple[int, CellView, CellView | None]], step: Callable[[], None]) -> ViewTrial:
-        """`views` are all images unflipped, finer and coarser; `step` is called once for each fold and image."""
+    def run(
+        self,
+        views: Iterable[tuple[int, CellView, CellView | None]],
+        step: Callable[[], None],
+        most_steps: int = mask_net.STEPS,
+    ) -> ViewTrial:
+        """`views` are all images unflipped, finer and coarser; `step` is called once for each fold and image, and each
+        network learns in `most_steps`."""
         seen, shares, group = np.concatenate(self._seen), np.concatenate(self._shares), np.concatenate(self._folds)
-        nets = {}
-        for fold in np.unique(self._fold):
-            nets[fold] = mask_net.fit(seen[group != fold], shares[group != fold], self._seed)
-            step()
+        folds = np.unique(self._fold)
+
+        def fitted(_: int, rows: Positions) -> CellNet:
+            return mask_net.fit(seen, shares, rows, self._seed, most_steps)
+
+        rows = [*(np.flatnonzero(group != fold) for fold in folds), np.arange(len(group))]
+        *held_out, whole = stepping(in_order(fitted, rows, range(threads())), step)
+        nets = dict(zip(folds, held_out, strict=True))
         values = np.empty(len(self._fold))
         counts = _Counts(self._classes)
         for at, fine, coarse in views:
@@ -129,8 +141,7 @@ class MaskViews:
             step()
         self._level(values, [fold for fold in nets if not shares[group != fold].any()])
         bias, overlap = counts.best()
-        net = mask_net.with_background(mask_net.fit(seen, shares, self._seed), bias)
-        return ViewTrial(net, values - bias, overlap)
+        return ViewTrial(mask_net.with_background(whole, bias), values - bias, overlap)
 
     def _level(self, values: npt.NDArray[np.float64], blind: Sequence[int]) -> None:
         """Images of the folds `blind`, all of whose masked images were held out together, get the usual value: their

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from relook.vision import artifact, graph, int8, provenance, runtime, training_report, view
+from relook.vision import artifact, graph, int8, judging, provenance, runtime, training_report, view
 from relook.vision.artifact import Card, CardView
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
@@ -29,30 +29,23 @@ from relook.vision.calibration import (
     steady_threshold,
 )
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose
-from relook.vision.gallery import Gallery, hottest
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
-from relook.vision.localisation import pointed_at
 from relook.vision.looking import Looking
 from relook.vision.memory_bank import BANK_ROWS
-from relook.vision.metrics import PixelCounts, image_metrics
 from relook.vision.naming import listed
 from relook.vision.planted import MOST, plant
-from relook.vision.predict import Predictor
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds, copies_among
 from relook.vision.samples import (
     DefectClass,
-    Metrics,
     Progress,
     Sample,
-    Shown,
     Task,
-    TestResult,
     TrainingError,
     TrainingResult,
 )
 from relook.vision.sifting import Sifted, sift
-from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, image_of, mask_of, survey
+from relook.vision.survey import COMPARED_IMAGES, Survey, choose_compared, survey
 from relook.vision.turns import Turn
 
 LONG_SIDES = (256, 384, 512, 768, 1024)
@@ -140,9 +133,10 @@ def train(
         progress("fit", 1, 1)
         card = _export(model, problem, backbone, precision, output)
         progress("export", 1, 1)
-        predictor = Predictor.load(output, threads=1)
-        unlearned = [*_of_unlearned(predictor, [each for each in sifted.samples if each.anomalous and problem.planted])]
-        tests, metrics, overlaps, shown = _evaluate(predictor, test, classes, progress)
+        unlearned = [
+            *judging.of_unlearned(output, [each for each in sifted.samples if each.anomalous and problem.planted])
+        ]
+        tests, metrics, overlaps, shown = judging.evaluate(output, test, classes, progress)
         judged = training_report.of_tests(tests, overlaps, seed)
     figures = training_report.interval_notes(judged, model.held_out, classes, len(test))
     figures += training_report.pointing_notes(tests)
@@ -334,38 +328,3 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "versions": provenance.versions(libraries),
         "notes": list(notes),
     }
-
-
-def _of_unlearned(predictor: Predictor, anomalies: Sequence[Sample]) -> Iterator[str]:
-    """Of labelled anomalies that were too few to learn from: what the model says of them."""
-    if not anomalies:
-        return
-    missed = [each.key for each in anomalies if not predictor.predict_loaded(image_of(each)).anomalous]
-    many = "1 labelled anomaly was" if len(anomalies) == 1 else f"{len(anomalies)} labelled anomalies were"
-    yield (
-        f"{many} too few to learn from and only looked at: {len(anomalies) - len(missed)} judged anomalous"
-        + (f", {len(missed)} not ({listed(missed)})." if missed else ".")
-    )
-
-
-def _evaluate(
-    predictor: Predictor, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
-) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...], tuple[Shown, ...]]:
-    """Every test image through the artifact as it will be served; of each class the IoUs on the images with it; and
-    the images worth looking at."""
-    counts, gallery = PixelCounts(classes), Gallery()
-    results = []
-    for position, sample in enumerate(test):
-        image = image_of(sample)
-        prediction = predictor.predict_loaded(image)
-        heat = predictor.heat_map()
-        truth = mask_of(sample, classes, image.size) if classes else None
-        on_mask = pointed_at(heat, truth > 0) if truth is not None and truth.any() else None
-        results.append(TestResult(sample.key, sample.anomalous, prediction, hottest(heat), on_mask))
-        gallery.add(results[-1], image.pixels, heat)
-        if truth is not None:
-            counts.add(predictor.class_map(image.size), truth)
-        progress("evaluate", position + 1, len(test))
-    masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
-    overlaps = counts.overlaps if masks else ((),) * len(classes)
-    return tuple(results), image_metrics(results, counts.metrics()), overlaps, gallery.shown()

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from relook.vision import mask_net
+from relook.vision import mask_net, mask_views
 from relook.vision.images import Size
 from relook.vision.mask_net import CellView
 from relook.vision.mask_views import FINER, FLIPPED_IMAGES, FLIPS, MaskViews, ViewTrial, truth_of
@@ -114,6 +114,28 @@ def test_the_same_seed_gives_the_same_bytes(masks: list[ClassMap]) -> None:
     pairs = zip((*first.net.weights, *first.net.biases), (*second.net.weights, *second.net.biases), strict=True)
     assert all(one.tobytes() == other.tobytes() for one, other in pairs)
     assert first.values.tobytes() == second.values.tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_nothing(
+    masks: list[ClassMap], monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    expected = _trial(2, masks)
+    monkeypatch.setattr(mask_views, "threads", lambda: threads)
+    found = _trial(2, masks)
+    assert all(np.array_equal(*pair) for pair in zip(found.net.weights, expected.net.weights, strict=True))
+    assert np.array_equal(found.values, expected.values)
+
+
+def test_a_network_learns_from_its_rows_alone_and_in_so_many_steps() -> None:
+    rng = np.random.default_rng(0)
+    seen, shares = rng.normal(size=(600, 5)).astype(np.float16), rng.integers(0, 2, (600, 1)).astype(np.float32)
+    rows = np.arange(0, 600, 2)
+    net = mask_net.fit(seen, shares, rows, seed=1, most_steps=20)
+    again = mask_net.fit(seen[rows], shares[rows], np.arange(300), seed=1, most_steps=20)
+    longer = mask_net.fit(seen, shares, rows, seed=1, most_steps=21)
+    assert all(np.array_equal(*pair) for pair in zip(net.weights, again.weights, strict=True))
+    assert not np.array_equal(net.weights[0], longer.weights[0])
 
 
 def test_a_class_without_a_cell_never_wins_and_an_image_without_a_truth_is_skipped(masks: list[ClassMap]) -> None:

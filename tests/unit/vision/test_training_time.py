@@ -57,7 +57,7 @@ def slow(patch: pytest.MonkeyPatch, seconds: dict[Size, float]) -> None:
     """Have these sizes take so long an image, and others next to nothing; no image is turned."""
     patch.setattr(turns, "MOST_SEEN", 0)
     patch.setattr(Pace, "at", lambda self, size: seconds.get(size, 1e-3))
-    patch.setattr(Pace, "alone", lambda self, size: 0.0)
+    patch.setattr(Pace, "answered", lambda self, size: 0.0)
 
 
 def test_without_time_the_smallest_size_is_learned_from_and_the_rest_told(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_what_cannot_be_kept_takes_twice_the_time(monkeypatch: pytest.MonkeyPatc
 def test_tests_that_take_too_long_leave_the_costly_candidates_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Pace, "alone", lambda self, size: 1000.0 if size == LARGE else 0.0)
+    monkeypatch.setattr(Pace, "answered", lambda self, size: 1000.0 if size == LARGE else 0.0)
     monkeypatch.setattr(Looking, "_fits", lambda *arguments: True)
     result = fit(tmp_path, replace(OPTIONS, seconds=1800.0))
     assert views(result) == [SMALL]
@@ -187,14 +187,14 @@ def test_a_pace_is_foreseen_from_the_largest_size_until_it_is_probed() -> None:
     twice = Size(SMALL.height, 2 * SMALL.width)
     assert pace.at(SMALL) == pytest.approx(0.1)
     assert pace.at(twice) == pytest.approx(0.2)
-    assert pace.alone(SMALL) >= 0.125
+    assert pace.answered(SMALL) == pytest.approx(0.125)
     labels = np.zeros(4, bool)
     problem = Problem(samples(0, 4, 0), labels, np.arange(4), np.arange(4), Task.CLASSIFICATION, (), 0)
     pace.learned(LARGE, 1, 1000.0)
     pace.probe(problem, LARGE)
     assert pace.probed(LARGE)
     assert 0 < pace.at(LARGE) < 1000.0
-    assert 0 < pace.alone(LARGE) < 1000.0
+    assert 0 < pace.answered(LARGE) < 1000.0
     assert not pace.probed(twice)
     assert pace.at(twice) > 100.0  # not from the probe of a larger one, which would be too little
 

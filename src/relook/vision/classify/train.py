@@ -33,7 +33,8 @@ from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
 from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, load_upright, working_size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
-from relook.vision.samples import ImageError, Progress, Sample, TrainingError, counted
+from relook.vision.parallel import in_order, threads
+from relook.vision.samples import ImageError, Progress, Sample, TrainingError, counted, stepping
 
 LONG_SIDES = (256, 512, 768, LARGEST_WORKING_SIDE)
 LARGEST_GROWTH = 1.1
@@ -188,7 +189,7 @@ class _Job:
     def _foreseen(self, problem: LabelProblem, size: Size) -> float:
         """Seconds from here to the end if this size is tried and wins."""
         again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
-        return self.budget.foreseen(looking.steps(problem) + again, size, alone=self.tests)
+        return self.budget.foreseen(looking.steps(problem) + again, size, answered=self.tests)
 
     def _look(
         self,
@@ -209,7 +210,7 @@ class _Job:
         for flips in FLIPS:
             images = len(flips) * len(problem.images)
             again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
-            foreseen = self.budget.foreseen(images + again, chosen.look.size, alone=self.tests)
+            foreseen = self.budget.foreseen(images + again, chosen.look.size, answered=self.tests)
             if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(foreseen):
                 break
             memories = chosen.look.memories if chosen.recipe.groups else None
@@ -278,20 +279,22 @@ def _evaluate(
     folder: Path, test: Sequence[LabelledImage], problem: LabelProblem, progress: Progress
 ) -> tuple[list[LabelTest], Evaluation]:
     """Every test image through the artifact as it will be served."""
-    classifier = Classifier.load(folder, threads=1)
-    tests = []
-    for at, image in enumerate(test):
-        try:
-            tests.append(LabelTest(image, classifier.predict(bytes_of(image))))
-        except ImageError as error:
-            raise TrainingError(f"{image.key}: {error}") from error
-        progress("evaluate", at + 1, len(test))
-    scores = np.array([_in_order(each.prediction, problem.labels) for each in tests], np.float64)
+    classifiers = [Classifier.load(folder, threads=1) for _ in range(min(threads(), len(test)))]
+    step = counted(progress, "evaluate", len(test))
+    tests = list(stepping(in_order(_answered, test, classifiers), step))
+    scores = np.array([_by_label(each.prediction, problem.labels) for each in tests], np.float64)
     truths = truths_of(test, problem.labels)
     return tests, evaluate_classifier(truths, scores, problem.labels, single=problem.single, seed=problem.seed)
 
 
-def _in_order(prediction: LabelPrediction, labels: Sequence[str]) -> list[float]:
+def _answered(classifier: Classifier, image: LabelledImage) -> LabelTest:
+    try:
+        return LabelTest(image, classifier.predict(bytes_of(image)))
+    except ImageError as error:
+        raise TrainingError(f"{image.key}: {error}") from error
+
+
+def _by_label(prediction: LabelPrediction, labels: Sequence[str]) -> list[float]:
     found = {each.name: each.score for each in prediction.found}
     return [found[label] for label in labels]
 

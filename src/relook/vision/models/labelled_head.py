@@ -31,7 +31,7 @@ class LabelledHead:
         return problem.supervised
 
     def steps(self, problem: Problem) -> int:
-        return 2 * len(problem.samples) + len(np.unique(problem.fold))
+        return 2 * len(problem.samples) + len(np.unique(problem.fold)) + 1
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem

@@ -15,6 +15,9 @@ from relook.vision.planted import PLANTED
 from relook.vision.problem import Problem
 from relook.vision.survey import mask_of, size_in
 
+_STEPS = 600
+"""A quarter of a labelled head's: planted defects are told as well after them (`candidates` compares the heads)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SyntheticHead:
@@ -26,7 +29,7 @@ class SyntheticHead:
         return problem.planted
 
     def steps(self, problem: Problem) -> int:
-        return 2 * len(problem.samples) + len(np.unique(problem.fold))
+        return 2 * len(problem.samples) + len(np.unique(problem.fold)) + 1
 
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
@@ -37,5 +40,5 @@ class SyntheticHead:
             assert mask is not None
             masks.add(at, truth_of(mask, cells.grid, 1), fine, coarse)
             step()
-        tried = masks.run(cells.each(), step)
+        tried = masks.run(cells.each(), step, _STEPS)
         return Learned(tried.values[:, None], head=replace(tried.net, coarse=cells.coarse is not None))

@@ -194,7 +194,7 @@ class Trial:
 
     def _allows(self, seconds: float) -> bool:
         """Whether so much can be spent before the test images are answered, at worst by the best so far."""
-        return self.budget.allows(seconds + self.budget.foreseen(0, self.chosen.look.size, alone=self.tests))
+        return self.budget.allows(seconds + self.budget.foreseen(0, self.chosen.look.size, answered=self.tests))
 
     def _some(self, positions: Positions) -> Positions:
         """At most MOST_ASKED of them."""

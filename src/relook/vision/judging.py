@@ -1,0 +1,75 @@
+"""The trained model on images it did not learn from: every one through the artifact as it will be served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from relook.vision.gallery import Gallery, hottest
+from relook.vision.images import Pixels
+from relook.vision.localisation import pointed_at
+from relook.vision.masks import ClassMap
+from relook.vision.metrics import PixelCounts, image_metrics
+from relook.vision.naming import listed
+from relook.vision.parallel import in_order, threads
+from relook.vision.predict import Predictor
+from relook.vision.samples import DefectClass, Metrics, Progress, Sample, Shown, TestResult, counted, stepping
+from relook.vision.survey import image_of, mask_of
+
+
+def of_unlearned(folder: Path, anomalies: Sequence[Sample]) -> Iterator[str]:
+    """Of labelled anomalies that were too few to learn from: what the model says of them."""
+    if not anomalies:
+        return
+    predictor = Predictor.load(folder, threads=1)
+    missed = [each.key for each in anomalies if not predictor.predict_loaded(image_of(each)).anomalous]
+    many = "1 labelled anomaly was" if len(anomalies) == 1 else f"{len(anomalies)} labelled anomalies were"
+    yield (
+        f"{many} too few to learn from and only looked at: {len(anomalies) - len(missed)} judged anomalous"
+        + (f", {len(missed)} not ({listed(missed)})." if missed else ".")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A test image and what the model says of it; without masks there is neither `truth` nor `drawn`."""
+
+    result: TestResult
+    pixels: Pixels
+    heat: npt.NDArray[np.float32]
+    truth: ClassMap | None
+    drawn: ClassMap | None
+
+
+def _judged(classes: Sequence[DefectClass], predictor: Predictor, sample: Sample) -> _Judged:
+    image = image_of(sample)
+    prediction = predictor.predict_loaded(image)
+    heat = predictor.heat_map()
+    truth = mask_of(sample, classes, image.size) if classes else None
+    on_mask = pointed_at(heat, truth > 0) if truth is not None and truth.any() else None
+    result = TestResult(sample.key, sample.anomalous, prediction, hottest(heat), on_mask)
+    return _Judged(result, image.pixels, heat, truth, None if truth is None else predictor.class_map(image.size))
+
+
+def evaluate(
+    folder: Path, test: Sequence[Sample], classes: Sequence[DefectClass], progress: Progress
+) -> tuple[tuple[TestResult, ...], Metrics, tuple[tuple[float, ...], ...], tuple[Shown, ...]]:
+    """Every test image through the artifact as it will be served; of each class the IoUs on the images with it; and
+    the images worth looking at."""
+    counts, gallery = PixelCounts(classes), Gallery()
+    results = []
+    predictors = [Predictor.load(folder, threads=1) for _ in range(max(1, min(threads(), len(test))))]
+    step = counted(progress, "evaluate", len(test))
+    for each in stepping(in_order(partial(_judged, classes), test, predictors), step):
+        results.append(each.result)
+        gallery.add(each.result, each.pixels, each.heat)
+        if each.truth is not None and each.drawn is not None:
+            counts.add(each.drawn, each.truth)
+    masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
+    overlaps = counts.overlaps if masks else ((),) * len(classes)
+    return tuple(results), image_metrics(results, counts.metrics()), overlaps, gallery.shown()
