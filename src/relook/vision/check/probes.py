@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from relook.vision.check.report import Probe
+from relook.vision.classify import regression
 from relook.vision.metrics import auroc
 
 Matrix = npt.NDArray[np.float64]
@@ -57,14 +57,17 @@ def probe(cue: str, values: Matrix, anomalous: Flags, seed: int, copy_of: Positi
     labels = anomalous[first]
     if not can_tell(labels):
         return Outcome(Probe(cue, 0.5), np.zeros(len(rows)))
-    runs = [_out_of_fold(rows, labels, picture, seed + repeat) for repeat in range(_REPEATS)]
+    runs = [
+        _out_of_fold(rows, labels[:, None], picture, _dealt(labels, seed + repeat))[:, 0] for repeat in range(_REPEATS)
+    ]
     scores = np.mean(runs, axis=0)
     area = float(np.mean([_area(run, anomalous) for run in runs]))
     if area < HIGH:
         return Outcome(Probe(cue, area), scores)
-    rng = np.random.default_rng([seed, 21])
-    shuffled = [rng.permutation(labels) for _ in range(_SHUFFLES)]
-    chance = np.array([_area(_out_of_fold(rows, some, picture, seed), some[picture]) for some in shuffled])
+    fold, rng = _dealt(labels, seed), np.random.default_rng([seed, 21])
+    shuffled = np.stack([_shuffled(labels, fold, rng) for _ in range(_SHUFFLES)], 1)
+    by_chance = _out_of_fold(rows, shuffled, picture, fold)
+    chance = np.array([_area(by_chance[:, at], shuffled[picture, at]) for at in range(_SHUFFLES)])
     deviation = float(chance.std())
     return Outcome(Probe(cue, area, deviation, (area - float(chance.mean())) / max(deviation, 1e-6)), scores)
 
@@ -84,15 +87,34 @@ def _reduced(values: Matrix) -> Matrix:
     return rows
 
 
-def _out_of_fold(rows: Matrix, labels: Flags, picture: Positions, seed: int) -> Vector:
-    """(n,) scores of `rows` (n, k), which show `picture` (n,); `labels` are the pictures'."""
-    folds = min(_FOLDS, int(labels.sum()), int((~labels).sum()))
-    scores, anomalous = np.zeros(len(rows)), labels[picture]
-    for _, pictures in StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(labels, labels):
-        held = np.isin(picture, pictures)
-        model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=500)
-        scores[held] = model.fit(rows[~held], anomalous[~held]).decision_function(rows[held])
+def _out_of_fold(rows: Matrix, labels: Flags, picture: Positions, fold: Positions) -> Matrix:
+    """(n, questions): scores of `rows` (n, k), which show `picture` (n,), for each question that `labels` (pictures,
+    questions) answers; `fold` (pictures,) says what is held out together."""
+    scores, truths = np.empty((len(rows), labels.shape[1])), labels[picture]
+    for each in np.unique(fold):
+        held = (fold == each)[picture]
+        scores[held] = regression.fit(rows[~held], truths[~held], 1.0, single=False).apply(rows[held])
     return scores
+
+
+def _dealt(labels: Flags, seed: int) -> Positions:
+    """(pictures,) folds with much the same part of both labels."""
+    folds = min(_FOLDS, int(labels.sum()), int((~labels).sum()))
+    deal = np.empty(len(labels), np.int64)
+    for number, (_, held) in enumerate(
+        StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(labels, labels)
+    ):
+        deal[held] = number
+    return deal
+
+
+def _shuffled(labels: Flags, fold: Positions, rng: np.random.Generator) -> Flags:
+    """Exchanged within each fold: as many of both labels stay there, or what is left would tell of what is held out."""
+    found = labels.copy()
+    for each in np.unique(fold):
+        within = np.flatnonzero(fold == each)
+        found[within] = rng.permutation(labels[within])
+    return found
 
 
 def _area(scores: Vector, anomalous: Flags) -> float:
