@@ -30,6 +30,13 @@ def hottest(heat: Floats) -> tuple[float, float]:
     return (float(column) + 0.5) / heat.shape[1], (float(row) + 0.5) / heat.shape[0]
 
 
+def small(pixels: Pixels) -> Pixels:
+    """(height, width, 3) as people are shown it."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     rank: tuple[bool, float]
@@ -45,15 +52,15 @@ class Gallery:
         self._kept: list[_Kept] = []
         self._highest: dict[bool, list[float]] = {False: [], True: []}
 
-    def add(self, result: TestResult, pixels: Pixels, heat: Floats) -> None:
-        """`pixels` are the image's, (height, width, 3); `heat` (rows, columns) in deviations of normal cells."""
+    def add(self, result: TestResult, picture: Pixels, heat: Floats) -> None:
+        """`picture` is the image, `small`; `heat` (rows, columns) in deviations of normal cells."""
         self._highest[result.anomalous].append(float(heat.max()))
         rank = _rank(result)
         if len(self._kept) == MOST_SHOWN:
             if rank >= self._kept[-1].rank:
                 return
             self._kept.pop()
-        self._kept.append(_Kept(rank, result, _small(pixels), heat))
+        self._kept.append(_Kept(rank, result, picture, heat))
         self._kept.sort(key=lambda each: each.rank)
 
     def shown(self) -> tuple[Shown, ...]:
@@ -74,12 +81,6 @@ class Gallery:
 def _rank(result: TestResult) -> tuple[bool, float]:
     margin = abs(result.prediction.score - result.prediction.threshold)
     return result.right, margin if result.right else -margin
-
-
-def _small(pixels: Pixels) -> Pixels:
-    image = Image.fromarray(pixels)
-    image.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.BOX)
-    return np.asarray(image)
 
 
 def _laid_over(picture: Pixels, heat: Floats, low: float, high: float) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.gallery import Gallery, hottest
-from relook.vision.images import Pixels
+from relook.vision.gallery import Gallery, hottest, small
+from relook.vision.images import Loaded, Pixels
 from relook.vision.localisation import pointed_at
 from relook.vision.masks import ClassMap
 from relook.vision.metrics import PixelCounts, image_metrics
@@ -36,24 +37,22 @@ def of_unlearned(folder: Path, anomalies: Sequence[Sample]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shown:
+    """A test image, decoded; without masks there is no `truth`."""
+
+    sample: Sample
+    image: Loaded
+    truth: ClassMap | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
-    """A test image and what the model says of it; without masks there is neither `truth` nor `drawn`."""
+    """What the model says of it, and what of the image is needed later."""
 
     result: TestResult
-    pixels: Pixels
+    picture: Pixels
     heat: npt.NDArray[np.float32]
-    truth: ClassMap | None
-    drawn: ClassMap | None
-
-
-def _judged(classes: Sequence[DefectClass], predictor: Predictor, sample: Sample) -> _Judged:
-    image = image_of(sample)
-    prediction = predictor.predict_loaded(image)
-    heat = predictor.heat_map()
-    truth = mask_of(sample, classes, image.size) if classes else None
-    on_mask = pointed_at(heat, truth > 0) if truth is not None and truth.any() else None
-    result = TestResult(sample.key, sample.anomalous, prediction, hottest(heat), on_mask)
-    return _Judged(result, image.pixels, heat, truth, None if truth is None else predictor.class_map(image.size))
+    counts: PixelCounts
 
 
 def evaluate(
@@ -65,11 +64,28 @@ def evaluate(
     results = []
     predictors = [Predictor.load(folder, threads=1) for _ in range(max(1, min(threads(), len(test))))]
     step = counted(progress, "evaluate", len(test))
-    for each in stepping(in_order(partial(_judged, classes), test, predictors), step):
-        results.append(each.result)
-        gallery.add(each.result, each.pixels, each.heat)
-        if each.truth is not None and each.drawn is not None:
-            counts.add(each.drawn, each.truth)
+    # decoded here: what keeps Pillow's warnings quiet is not for several threads
+    shown = (_Shown(sample, image, _truth(sample, classes, image)) for sample in test for image in [image_of(sample)])
+    with closing(in_order(partial(_judged, classes), shown, predictors)) as judged:
+        for each in stepping(judged, step):
+            results.append(each.result)
+            gallery.add(each.result, each.picture, each.heat)
+            counts.include(each.counts)
     masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
     overlaps = counts.overlaps if masks else ((),) * len(classes)
     return tuple(results), image_metrics(results, counts.metrics()), overlaps, gallery.shown()
+
+
+def _truth(sample: Sample, classes: Sequence[DefectClass], image: Loaded) -> ClassMap | None:
+    return mask_of(sample, classes, image.size) if classes else None
+
+
+def _judged(classes: Sequence[DefectClass], predictor: Predictor, shown: _Shown) -> _Judged:
+    image, truth, counts = shown.image, shown.truth, PixelCounts(classes)
+    prediction = predictor.predict_loaded(image)
+    heat = predictor.heat_map()
+    on_mask = pointed_at(heat, truth > 0) if truth is not None and truth.any() else None
+    if truth is not None:
+        counts.add(predictor.class_map(image.size), truth)
+    result = TestResult(shown.sample.key, shown.sample.anomalous, prediction, hottest(heat), on_mask)
+    return _Judged(result, small(image.pixels), heat, counts)

@@ -213,7 +213,7 @@ class Looking:
         found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, timed)
         times.append(time.monotonic())
         self._pace.learned(size, self._computed(images, size), times[known] - times[0])
-        if len(models) > 1:  # a pass over the images, fits, another pass, and a last fit
+        if len(models) > 1:  # a pass over the images, fits, and another pass
             first, second = times[known + images] - times[known], times[-2] - times[-2 - images]
             passes = (first + second) / (images * self._pace.at(size))
             self._heads = max(0.0, passes - (0.0 if self._kept(images, size) else 2.0))

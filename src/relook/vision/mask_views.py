@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from math import isqrt
 
@@ -128,7 +129,8 @@ class MaskViews:
             return mask_net.fit(seen, shares, rows, self._seed, most_steps)
 
         rows = [*(np.flatnonzero(group != fold) for fold in folds), np.arange(len(group))]
-        *held_out, whole = stepping(in_order(fitted, rows, range(threads())), step)
+        with closing(in_order(fitted, rows, range(threads()))) as fits:
+            *held_out, whole = stepping(fits, step)
         nets = dict(zip(folds, held_out, strict=True))
         values = np.empty(len(self._fold))
         counts = _Counts(self._classes)

@@ -62,7 +62,7 @@ def _rates(hits: int, said: int, true: int) -> tuple[float, float, float]:
 
 
 class PixelCounts:
-    """Adds up pixels per class over images; one image in memory at a time."""
+    """Adds up pixels per class over images, and keeps none."""
 
     def __init__(self, classes: Sequence[DefectClass]) -> None:
         self._classes = classes
@@ -81,6 +81,14 @@ class PixelCounts:
             self._true[at] += int(true.sum())
             if union:  # an image without the class in truth and prediction says nothing about its overlap
                 self._ious[at].append(hits / union)
+
+    def include(self, other: PixelCounts) -> None:
+        """What was added to `other`, of the same classes, too."""
+        for at in range(len(self._classes)):
+            self._hits[at] += other._hits[at]
+            self._said[at] += other._said[at]
+            self._true[at] += other._true[at]
+            self._ious[at] += other._ious[at]
 
     @property
     def overlaps(self) -> tuple[tuple[float, ...], ...]:

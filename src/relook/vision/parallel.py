@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
@@ -20,11 +20,12 @@ def threads() -> int:
     return max(1, min(4, usable_cpus()))
 
 
-def in_order(function: Callable[[W, E], R], entries: Iterable[E], workers: Sequence[W]) -> Iterator[R]:
+def in_order(function: Callable[[W, E], R], entries: Iterable[E], workers: Sequence[W]) -> Generator[R]:
     """`function(worker, entry)` of each of `entries`, in their order; each worker is lent to one call at a time.
 
-    At most one more result waits than there are workers. What a call raises is raised in its turn; calls that run then,
-    or when the caller asks for no more, are waited for, and others not begun.
+    At most one more result waits than there are workers. What a call raises is raised in its turn. Calls that run then,
+    or when the generator is closed, are waited for, and others not begun: whoever may stop early closes it. `entries`
+    is read in the caller's thread, which is the place for what only one thread may do.
     """
     free: SimpleQueue[W] = SimpleQueue()
     for worker in workers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -125,6 +127,23 @@ def test_the_number_of_threads_changes_nothing(
     found = _trial(2, masks)
     assert all(np.array_equal(*pair) for pair in zip(found.net.weights, expected.net.weights, strict=True))
     assert np.array_equal(found.values, expected.values)
+
+
+def test_a_step_that_raises_ends_the_threads(masks: list[ClassMap]) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def cancel() -> None:
+        raise Cancelled
+
+    views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
+    for at, mask in enumerate(masks):
+        views.add(at, truth_of(mask, GRID, 2), _view(at, mask, GRID))
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled) as kept:
+        views.run(((at, _view(at, mask, GRID), None) for at, mask in enumerate(masks)), cancel, 50)
+    assert kept.value.__traceback__ is not None  # which holds all that ran
+    assert set(threading.enumerate()) == before
 
 
 def test_a_network_learns_from_its_rows_alone_and_in_so_many_steps() -> None:

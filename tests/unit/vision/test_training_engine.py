@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
 import relook.vision.train as training_module
-from relook.vision import artifact, embeddings, shipped, survey
+from relook.vision import artifact, embeddings, mask_net, shipped, survey
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
 from relook.vision.features import Extractor
@@ -270,6 +271,22 @@ def test_progress_may_cancel_and_names_its_stages(tmp_path: Path) -> None:
             progress=stop,
         )  # fmt: skip
     assert seen[0] == "decode"
+
+
+@pytest.mark.parametrize(("anomalies", "most"), [(0, 600), (5, 2_400)])
+def test_a_head_of_planted_defects_learns_for_a_quarter_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anomalies: int, most: int
+) -> None:
+    asked = []
+
+    def fit_in(seen: Any, shares: Any, rows: Any, seed: int, most_steps: int) -> Any:
+        asked.append(most_steps)
+        return learn(seen, shares, rows, seed, 20)
+
+    learn = mask_net.fit
+    monkeypatch.setattr(mask_net, "fit", fit_in)
+    fit(tmp_path, samples(0, 8, anomalies), [])
+    assert asked == [most] * 5
 
 
 def test_data_that_cannot_be_trained_on_is_named(tmp_path: Path) -> None:

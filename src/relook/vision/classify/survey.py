@@ -46,7 +46,7 @@ def survey(
     looks, sizes = [], []
     for position, image in enumerate(everything):
         data = bytes_of(image)
-        loaded = _decoded(image, data)
+        loaded = decoded(image, data)
         sizes.append(loaded.size)
         looks.append(Look.of(data, loaded.pixels))
         for part in (image.key.encode(), *(label.encode() for label in sorted(image.labels)), looks[-1].sha256):
@@ -84,7 +84,7 @@ def check_labels(training: Sequence[LabelledImage], labels: Sequence[str], task:
 def pixels_of(images: Sequence[LabelledImage]) -> Iterator[Pixels]:
     """The upright pixels of each, perhaps shrunk."""
     for image in images:
-        yield _decoded(image, bytes_of(image)).pixels
+        yield decoded(image, bytes_of(image)).pixels
 
 
 def bytes_of(image: LabelledImage) -> bytes:
@@ -95,7 +95,8 @@ def bytes_of(image: LabelledImage) -> bytes:
         raise TrainingError(f"{image.key} cannot be read: {error}") from error
 
 
-def _decoded(image: LabelledImage, data: bytes) -> Loaded:
+def decoded(image: LabelledImage, data: bytes) -> Loaded:
+    """`data` as the image, upright; TrainingError names it."""
     try:
         return load_upright(data)
     except ImageError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,14 +28,15 @@ from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
 from relook.vision.classify.regression import Scaling, at_frequency
-from relook.vision.classify.survey import bytes_of, check_labels, survey
+from relook.vision.classify.survey import bytes_of, check_labels, decoded, survey
 from relook.vision.classify.tuning.choice import Trial, Tuned
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
-from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Size, load_upright, working_size
+from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Loaded, Size, load_upright, working_size
 from relook.vision.label_artifact import Fit, LabelCard
 from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
+from relook.vision.pace import Pace
 from relook.vision.parallel import in_order, threads
-from relook.vision.samples import ImageError, Progress, Sample, TrainingError, counted, stepping
+from relook.vision.samples import Progress, Sample, TrainingError, counted, stepping
 
 LONG_SIDES = (256, 512, 768, LARGEST_WORKING_SIDE)
 LARGEST_GROWTH = 1.1
@@ -105,7 +107,8 @@ def train(
             some = [Sample(image.key, partial(bytes_of, image), anomalous=False) for image in training]
             backbone = int8.quantised(backbone, some, seed, lambda sample: load_upright(sample.load()).pixels)
         problem = problem_of(training, labels, seen.copy_of, task, seed)
-        job = _Job(problem, seen.shape, backbone, precision, budget, len(test), options.fine_tune, progress)
+        pace = Pace(backbone, precision)
+        job = _Job(problem, seen.shape, backbone, precision, budget, pace, len(test), options.fine_tune, progress)
         learned = job.learn(_sizes(seen.shape, options))
         card = _export(learned, problem, precision, task, output)
         progress("export", 1, 1)
@@ -132,6 +135,7 @@ class _Job:
     backbone: Backbone
     precision: runtime.Precision
     budget: Budget
+    pace: Pace
     tests: int
     fine_tune: bool
     progress: Progress
@@ -163,33 +167,35 @@ class _Job:
     def _tuned(self, chosen: Candidate, seen: Look) -> tuple[Tuned | None, list[str]]:
         if not self.fine_tune:
             return None, []
-        trial = Trial(self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, self.tests)
+        answering = self._seconds(0, chosen.look.size)
+        trial = Trial(self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, answering)
         return trial.run(self.progress)
 
     def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
         """All candidates there is time for, and what of the sizes was left out."""
         found: list[Candidate] = []
         remember = len(problem.groups) == len(self.problem.groups)  # else the winner could not learn from all
+        again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
+        comparing = 0.0  # seconds, at most; they hang little on the size
         for at, size in enumerate(sizes):
             if found and candidates.hopeless(self.backbone, size, found):
                 break
-            foreseen = self._foreseen(problem, size)
-            if found and not self.budget.allows(foreseen):
+            steps = looking.steps(problem)
+            if found and not self.budget.allows(comparing + self._seconds(steps + again, size)):
                 left = ", ".join(f"{each.width}x{each.height}" for each in sizes[at:])
                 return found, [f"There was no time to try images of {left}; give the training more of it."]
             began = time.monotonic()
             seen = self._look(problem, size, PLAIN, f"candidates {at + 1} of {len(sizes)}", remember)
-            self.budget.learned(looking.steps(problem), size, time.monotonic() - began)
+            self.pace.learned(size, steps, time.monotonic() - began)
             looked = time.monotonic()
             tried = counted(self.progress, f"heads {at + 1} of {len(sizes)}", len(candidates.recipes(seen)))
             found += candidates.compare(problem, seen, tried)
-            self.budget.comparing = max(self.budget.comparing, time.monotonic() - looked)
+            comparing = max(comparing, time.monotonic() - looked)
         return found, []
 
-    def _foreseen(self, problem: LabelProblem, size: Size) -> float:
-        """Seconds from here to the end if this size is tried and wins."""
-        again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
-        return self.budget.foreseen(looking.steps(problem) + again, size, answered=self.tests)
+    def _seconds(self, images: int, size: Size) -> float:
+        """For so many images to be learned from, and the test images to be answered, in a `size`."""
+        return images * self.pace.at(size) + self.tests * self.pace.answered(size)
 
     def _look(
         self,
@@ -210,8 +216,8 @@ class _Job:
         for flips in FLIPS:
             images = len(flips) * len(problem.images)
             again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
-            foreseen = self.budget.foreseen(images + again, chosen.look.size, answered=self.tests)
-            if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(foreseen):
+            seconds = self._seconds(images + again, chosen.look.size)
+            if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(seconds):
                 break
             memories = chosen.look.memories if chosen.recipe.groups else None
             seen = self._look(problem, chosen.look.size, flips, f"mirrored {len(flips)}", False, memories)
@@ -281,17 +287,18 @@ def _evaluate(
     """Every test image through the artifact as it will be served."""
     classifiers = [Classifier.load(folder, threads=1) for _ in range(min(threads(), len(test)))]
     step = counted(progress, "evaluate", len(test))
-    tests = list(stepping(in_order(_answered, test, classifiers), step))
+    # decoded here: what keeps Pillow's warnings quiet is not for several threads
+    shown = ((image, decoded(image, bytes_of(image))) for image in test)
+    with closing(in_order(_answered, shown, classifiers)) as answers:
+        tests = list(stepping(answers, step))
     scores = np.array([_by_label(each.prediction, problem.labels) for each in tests], np.float64)
     truths = truths_of(test, problem.labels)
     return tests, evaluate_classifier(truths, scores, problem.labels, single=problem.single, seed=problem.seed)
 
 
-def _answered(classifier: Classifier, image: LabelledImage) -> LabelTest:
-    try:
-        return LabelTest(image, classifier.predict(bytes_of(image)))
-    except ImageError as error:
-        raise TrainingError(f"{image.key}: {error}") from error
+def _answered(classifier: Classifier, shown: tuple[LabelledImage, Loaded]) -> LabelTest:
+    image, loaded = shown
+    return LabelTest(image, classifier.predict_loaded(loaded))
 
 
 def _by_label(prediction: LabelPrediction, labels: Sequence[str]) -> list[float]:

@@ -103,7 +103,8 @@ class _Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`chosen` is the best so far, `seen` what was looked at of all images of `problem` for it, and `shape` theirs."""
+    """`chosen` is the best so far, `seen` what was looked at of all images of `problem` for it, and `shape` theirs;
+    `answering` the test images takes so many seconds."""
 
     problem: LabelProblem
     shape: Size
@@ -112,7 +113,7 @@ class Trial:
     backbone: Backbone
     precision: Precision
     budget: Budget
-    tests: int
+    answering: float
 
     def run(self, progress: Progress) -> tuple[Tuned | None, list[str]]:
         """The tuned one where it is better, and what to tell of it."""
@@ -194,7 +195,7 @@ class Trial:
 
     def _allows(self, seconds: float) -> bool:
         """Whether so much can be spent before the test images are answered, at worst by the best so far."""
-        return self.budget.allows(seconds + self.budget.foreseen(0, self.chosen.look.size, answered=self.tests))
+        return self.budget.allows(seconds + self.answering)
 
     def _some(self, positions: Positions) -> Positions:
         """At most MOST_ASKED of them."""
