@@ -18,6 +18,8 @@ Held-out normals look somewhat stranger than new ones will, for each is judged b
 than the 16 % of a normal distribution lie beyond it. `python -m bench products` counts false alarms and misses."""
 LEAST_SPREAD = 0.05
 """Normals that are all but the same leave it at this: the next one is not, and scores must not come too near to 1."""
+_QUARTILES = 1.349
+"""Deviations between the quartiles of a normal distribution."""
 _RESAMPLINGS = 100
 _LEAST_STEP = 1e-6
 """Of a Newton step: where less than this still raises the loss, rounding is all that is left."""
@@ -100,8 +102,7 @@ def steady_threshold(raw: Floats, anomalous: Labels, seed: int) -> float:
 def from_normals(raw: Floats) -> tuple[Calibration, float]:
     """Calibration and raw threshold when only normal images are known: the threshold's score is 0.5. `raw` is in
     deviations of normal images, each picture there once."""
-    centre = float(np.median(raw))
-    robust = 1.4826 * float(np.median(np.abs(raw - centre)))  # a mislabelled normal must not lift the threshold
-    spread = max(robust, LEAST_SPREAD)
+    lower, centre, upper = np.quantile(raw, [0.25, 0.5, 0.75]).tolist()
+    spread = max((upper - lower) / _QUARTILES, LEAST_SPREAD)  # a mislabelled normal must not lift the threshold
     threshold = centre + NORMAL_DEVIATIONS * spread
     return Calibration(1 / spread, -threshold / spread), threshold

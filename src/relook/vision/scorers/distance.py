@@ -11,7 +11,7 @@ from relook.vision.scorers.base import Descriptors, Labels, Layout
 
 _LEAST_DEVIATION = 0.02
 """Of a logarithm: two per cent. Five normals may agree by chance."""
-_TEMPERATURE = 2.0
+_TEMPERATURE = 1.0
 """Deviations: where two views are this far apart, the stranger one counts e times as much. What both see a little of is
 a defect more often than what one sees alone: the plain maximum and the mean were both worse (ADR 9)."""
 
