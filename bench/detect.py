@@ -64,7 +64,7 @@ class RawGraph:
         for at, tensor in enumerate(tensors):
             self._steps[0].set_input_tensor(at, tensor)
         for step in self._steps:
-            step.infer()
+            step.infer(share_outputs=True)
 
 
 def measure(bed: Bed) -> Result:

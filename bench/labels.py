@@ -109,8 +109,8 @@ class RawGraph:
 
     def infer(self, tensor: ov.Tensor) -> None:
         self._first.set_input_tensor(0, tensor)
-        self._first.infer()
-        self._last.infer()
+        self._first.infer(share_outputs=True)
+        self._last.infer(share_outputs=True)
 
 
 def measure(bed: Bed) -> Result:

@@ -22,6 +22,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from relook.vision import slight
 from relook.vision.samples import ImageError, ImageShapeError, ImageTooLargeError
 
 Pixels = npt.NDArray[np.uint8]
@@ -131,6 +132,8 @@ def resize(pixels: Pixels, size: Size) -> Pixels:
     if (height, width) == (size.height, size.width):
         return pixels
     shrinking = size.height <= height and size.width <= width
+    if shrinking and (found := slight.shrink(pixels, size.height, size.width)) is not None:
+        return found
     how = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(pixels).resize((size.width, size.height), how))
 

@@ -10,6 +10,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +130,16 @@ def encode_mask(classes: ClassMap, colours: Sequence[str]) -> bytes:
     Written here rather than by Pillow because flat masks differ hardly from one row to the next: the Up filter and run
     lengths take a third of the time of a general encoder.
     """
+    return _encoded(classes, colours) if classes.any() else _blank(classes.shape, colours[0])
+
+
+@lru_cache(maxsize=8)
+def _blank(shape: tuple[int, int], colour: str) -> bytes:
+    """Of an image without a defect: most have none, and one is like the other."""
+    return _encoded(np.zeros(shape, np.uint8), (colour,))
+
+
+def _encoded(classes: ClassMap, colours: Sequence[str]) -> bytes:
     palette = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in colours], np.uint8)
     height, width = classes.shape
     changed = np.zeros((height, 1 + 3 * width), np.uint8)

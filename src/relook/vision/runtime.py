@@ -90,8 +90,8 @@ class OpenVinoEngine:
             self.images.append(image)
 
     def run(self) -> None:
-        self._features.infer()
-        self._head.infer()
+        self._features.infer(share_outputs=True)  # what it would copy nobody reads
+        self._head.infer(share_outputs=True)
 
     def output(self, name: str) -> npt.NDArray[np.float32]:
         values: npt.NDArray[np.float32] = self._head.get_tensor(name).data

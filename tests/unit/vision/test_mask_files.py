@@ -130,3 +130,11 @@ def test_encoded_masks_come_back_as_they_were(height: int, width: int, seed: int
     assert (image.mode, image.size) == ("RGB", (width, height))
     palette = np.array([(255, 255, 255), GREEN, (0xF7, 0x69, 0x02)])
     assert (np.asarray(image) == palette[classes]).all()
+
+
+@pytest.mark.parametrize("colour", ["#FFFFFF", "#102030"])
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_masks_of_nothing_are_of_the_size_and_the_colour_asked_for(shape: tuple[int, int], colour: str) -> None:
+    image = Image.open(io.BytesIO(encode_mask(np.zeros(shape, np.uint8), [colour, "#23A436"])))
+    assert image.size == (shape[1], shape[0])
+    assert image.getcolors() == [(15, tuple(bytes.fromhex(colour[1:])))]
