@@ -6,6 +6,7 @@ import io
 import threading
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from PIL import Image
@@ -62,17 +63,24 @@ def test_a_report_of_progress_that_raises_ends_the_threads(trained: TrainingResu
     assert set(threading.enumerate()) == before
 
 
-def test_warnings_are_as_they_were(trained: TrainingResult) -> None:
+def test_warnings_are_as_they_were(trained: TrainingResult, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow warns of palettes with transparency; to keep that quiet is for one thread at a time."""
+    monkeypatch.setattr(judging, "threads", lambda: 4)
+    decoding = set[threading.Thread]()
 
     def see_through(sample: Sample) -> Sample:
         room = io.BytesIO()
         Image.fromarray(load(sample.load()).pixels).convert("P").save(room, "PNG", transparency=bytes(range(256)))
-        return replace(sample, load=room.getvalue)
+        return replace(sample, load=partial(here, room.getvalue()))
+
+    def here(data: bytes) -> bytes:
+        decoding.add(threading.current_thread())
+        return data
 
     filters = list(warnings.filters)
     judging.evaluate(trained.artifact, [see_through(each) for each in samples(100, 6, 6)], (), ignore)
     assert warnings.filters == filters
+    assert decoding == {threading.current_thread()}
 
 
 def test_an_image_that_was_changed_since_is_named(trained: TrainingResult, tests: list[Sample]) -> None:

@@ -50,6 +50,8 @@ MOST_FLIPPED = 1600
 """Images, mirrored ones included, beyond which mirroring is not tried: there are enough, and the time grows."""
 MOST_TAUGHT = 4000
 """The same of all training images, where candidates are compared on a part of them: the last lesson holds them all."""
+_GROWTH = 2.0
+"""The time of a candidate grows with the images to about this power, at most."""
 _LEAST_GAIN = 0.001
 """In quality, for which mirrored copies are learned from."""
 _MATH_THREADS = 1
@@ -144,9 +146,9 @@ class _Job:
         """`sizes` with the smallest first."""
         part = compared(self.problem)
         problem = self.problem.part(part)
-        found, untried = self._compare(problem, sizes)
+        found, trying, untried = self._compare(problem, sizes)
         chosen = candidates.choose(found)
-        mirrored, told = self._mirrored(problem, chosen)
+        mirrored, told = self._mirrored(problem, chosen, trying)
         table = tuple(telling.row(each) for each in found)
         notes = (telling.why(chosen, found, problem), *untried, *told)
         last = mirrored.look
@@ -171,27 +173,31 @@ class _Job:
         trial = Trial(self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, answering)
         return trial.run(self.progress)
 
-    def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], list[str]]:
-        """All candidates there is time for, and what of the sizes was left out."""
+    def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], float, list[str]]:
+        """All candidates there is time for, the seconds that one of them takes at most, and what of the sizes was left
+        out."""
         found: list[Candidate] = []
         remember = len(problem.groups) == len(self.problem.groups)  # else the winner could not learn from all
         again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
-        comparing = 0.0  # seconds, at most; they hang little on the size
+        comparing = trying = 0.0  # seconds, at most; they hang little on the size
         for at, size in enumerate(sizes):
             if found and candidates.hopeless(self.backbone, size, found):
                 break
             steps = looking.steps(problem)
             if found and not self.budget.allows(comparing + self._seconds(steps + again, size)):
                 left = ", ".join(f"{each.width}x{each.height}" for each in sizes[at:])
-                return found, [f"There was no time to try images of {left}; give the training more of it."]
+                return found, trying, [f"There was no time to try images of {left}; give the training more of it."]
             began = time.monotonic()
             seen = self._look(problem, size, PLAIN, f"candidates {at + 1} of {len(sizes)}", remember)
             self.pace.learned(size, steps, time.monotonic() - began)
             looked = time.monotonic()
-            tried = counted(self.progress, f"heads {at + 1} of {len(sizes)}", len(candidates.recipes(seen)))
-            found += candidates.compare(problem, seen, tried)
+            recipes = len(candidates.recipes(seen))
+            found += candidates.compare(
+                problem, seen, counted(self.progress, f"heads {at + 1} of {len(sizes)}", recipes)
+            )
             comparing = max(comparing, time.monotonic() - looked)
-        return found, []
+            trying = max(trying, comparing / recipes)
+        return found, trying, []
 
     def _seconds(self, images: int, size: Size) -> float:
         """For so many images to be learned from, and the test images to be answered, in a `size`."""
@@ -210,13 +216,14 @@ class _Job:
         step = counted(self.progress, stage, total)
         return look(problem, self.backbone, size, self.precision, step, flips, memories, remember)
 
-    def _mirrored(self, problem: LabelProblem, chosen: Candidate) -> tuple[Candidate, list[str]]:
-        """The candidate taught with mirrored copies too, where held-out images are then answered better."""
+    def _mirrored(self, problem: LabelProblem, chosen: Candidate, trying: float) -> tuple[Candidate, list[str]]:
+        """The candidate taught with mirrored copies too, where held-out images are then answered better; `trying` are
+        the seconds that a candidate takes without."""
         best, before = chosen, chosen.quality
         for flips in FLIPS:
             images = len(flips) * len(problem.images)
             again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
-            seconds = self._seconds(images + again, chosen.look.size)
+            seconds = self._seconds(images + again, chosen.look.size) + trying * len(flips) ** _GROWTH
             if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(seconds):
                 break
             memories = chosen.look.memories if chosen.recipe.groups else None

@@ -3,9 +3,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from rendered_parts import part
 
 from relook.vision import int8, label_artifact, serving, shipped
 from relook.vision.artifact import CARD, GRAPH, ArtifactError
+from relook.vision.classify import candidates
 from relook.vision.classify import problem as problems
+from relook.vision.classify import train as training_module
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.survey import survey
 from relook.vision.classify.train import Options, train
@@ -253,6 +257,44 @@ def test_mirrored_copies_teach_where_they_help(tmp_path: Path) -> None:
     result = run(shapes(0, 12, ink=FAINT), shapes(500, 3, ink=FAINT), tmp_path, seconds=PATIENT)
     assert result.record["chosen"]["mirrored"] > 0
     assert any(note.startswith("Taught with copies mirrored") for note in result.notes)
+
+
+def test_mirrored_copies_are_not_tried_where_comparing_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison's own clock goes on by twice what the training has: two fifths for each of five candidates."""
+    late, compare = [0.0], candidates.compare
+
+    def slowly(*given: Any) -> Any:
+        late[0] += 2 * PATIENT
+        return compare(*given)
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
+    monkeypatch.setattr(training_module, "time", clock)
+    monkeypatch.setattr(candidates, "compare", slowly)
+    result = run(shapes(0, 12, ink=FAINT), shapes(500, 3, ink=FAINT), tmp_path, seconds=PATIENT)
+    assert result.record["chosen"]["mirrored"] == 0
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_nothing(
+    trained: LabelResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(training_module, "threads", lambda: threads)
+    result = run(shapes(0, 12), shapes(500, 6), tmp_path)
+    assert [each.prediction for each in result.tests] == [each.prediction for each in trained.tests]
+
+
+def test_a_test_image_that_was_changed_since_is_named(tmp_path: Path) -> None:
+    test = shapes(500, 3)
+    read = [0]
+
+    def load() -> bytes:  # once by the survey
+        read[0] += 1
+        return test[2].load() if read[0] == 1 else b"no image"
+
+    with pytest.raises((TrainingError, ImageError), match=test[2].key):
+        run(shapes(0, 6), [*test[:2], replace(test[2], load=load), *test[3:]], tmp_path)
 
 
 def test_labels_of_sides_are_not_taught_with_mirrored_copies(tmp_path: Path) -> None:
