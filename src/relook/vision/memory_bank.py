@@ -21,7 +21,7 @@ _NEAR = 300
 """Patches that all others are measured from when they are sampled."""
 _TINY = 1e-9
 _CHUNK = 1024
-_ROWS_AT_ONCE = 64
+_IMAGES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,9 @@ class MemoryBank:
         distance = np.empty(len(embeddings), np.float32)
         for start in range(0, len(embeddings), _CHUNK):
             part = embeddings[start : start + _CHUNK]
-            largest = (part @ self.rows.T - half_squares).max(1)
-            distance[start : start + _CHUNK] = np.sqrt(np.maximum(np.square(part).sum(1) - 2 * largest, 0))
+            bracket = part @ self.rows.T
+            bracket -= half_squares
+            distance[start : start + _CHUNK] = np.sqrt(np.maximum(np.square(part).sum(1) - 2 * bracket.max(1), 0))
         return distance
 
     def residual(self, embeddings: Floats, distance: Floats) -> Floats:
@@ -77,9 +78,7 @@ class StandIns:
     each stands in for.
 
     An image's rows also stood for patches like them in other images, which were passed over for that reason. Without
-    these a product that always lies the same would look strange to what is left of its bank. A patch that has another
-    row within the bank's reach would not have been taken, and taking it would make normals look more usual than new
-    ones: where patches vary much, as on leather or wood, hardly one is needed.
+    these the image would be judged by a memory with holes where it lies itself, and look stranger than a new one.
     """
 
     rows: Floats
@@ -129,31 +128,51 @@ def greedy_coreset(patches: Floats, source: Positions, rows: int, rng: np.random
         last = taken[-1]
         np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last]), out=distance)
         taken.append(int(distance.argmax()))
-    last = taken[-1]
-    reach = float(np.minimum(distance, squares + squares[last] - 2 * (patches @ patches[last])).max())
     bank = MemoryBank(patches[taken], source[taken])
-    return replace(bank, stand_ins=_stand_ins(bank, patches, source, reach))
+    return replace(bank, stand_ins=_stand_ins(bank, patches, source))
 
 
-def _stand_ins(bank: MemoryBank, patches: Floats, source: Positions, reach: float) -> StandIns | None:
-    """Of each row the nearest of `patches` from another image, if no row of another image lies as near to it as
-    `reach`, the square of the largest distance of a patch from the bank. None where all are of one image.
+def _stand_ins(bank: MemoryBank, patches: Floats, source: Positions) -> StandIns | None:
+    """For each image as many of the others' patches as it has rows: those that the greedy choice takes next where its
+    rows are not there. None where all are of one image.
 
-    Time: rows x len(patches).
+    Time: twice that of the choice, but in products of matrices, for the images are gone through side by side.
     """
     if (source == source[0]).all():
         return None
-    half_squares = np.square(patches).sum(1) / 2
-    others = np.square(bank.rows).sum(1) / 2
-    found = np.empty(len(bank.rows), np.int64)
-    alone = np.empty(len(bank.rows), bool)
-    for start in range(0, len(found), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        nearness = bank.rows[part] @ patches.T - half_squares
-        nearness[bank.source[part, None] == source] = -np.inf
-        found[part] = nearness.argmax(1)
-        stand_in = patches[found[part]]
-        beside = stand_in @ bank.rows.T - others
-        beside[bank.source[part, None] == bank.source] = -np.inf
-        alone[part] = np.square(stand_in).sum(1) - 2 * beside.max(1) > reach
-    return StandIns(patches[found[alone]], source[found[alone]], bank.source[alone])
+    squares = np.square(patches).sum(1)
+    nearest, owner, other = _two_nearest(bank, patches, squares)
+    images, lacking = np.unique(bank.source, return_counts=True)
+    most_first = np.argsort(-lacking, kind="stable")
+    images, lacking = images[most_first], lacking[most_first]
+    found, absent = [], []
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        some, lack = images[start : start + _IMAGES_AT_ONCE], lacking[start : start + _IMAGES_AT_ONCE]
+        distance = np.where(owner == some[:, None], other, nearest)
+        distance[source == some[:, None]] = -np.inf  # none of its own
+        for step in range(lack[0]):
+            open_ = int((lack > step).sum())
+            chosen = distance[:open_].argmax(1)
+            found.append(chosen)
+            absent.append(some[:open_])
+            beside = squares + squares[chosen, None] - 2 * (patches[chosen] @ patches.T)
+            np.minimum(distance[:open_], beside, out=distance[:open_])
+    taken = np.concatenate(found)
+    return StandIns(patches[taken], source[taken], np.concatenate(absent))
+
+
+def _two_nearest(bank: MemoryBank, patches: Floats, squares: Floats) -> tuple[Floats, Positions, Floats]:
+    """Of each patch the squared distance from the nearest row, that row's image, and the squared distance from the
+    nearest row of any other image: (n,) each."""
+    halves = np.square(bank.rows).sum(1) / 2
+    nearest, other = np.empty(len(patches), np.float32), np.empty(len(patches), np.float32)
+    owner = np.empty(len(patches), np.int64)
+    for start in range(0, len(patches), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        nearness = patches[part] @ bank.rows.T - halves
+        best = nearness.argmax(1)
+        owner[part] = bank.source[best]
+        nearest[part] = squares[part] - 2 * nearness[np.arange(len(best)), best]
+        nearness[owner[part, None] == bank.source] = -np.inf
+        other[part] = squares[part] - 2 * nearness.max(1)  # infinite where all rows are of one image
+    return nearest, owner, other

@@ -246,6 +246,11 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
             "time for, are taken unless something else finds defects planted into these far better. The threshold lies "
             "above the held-out normals; labelled anomalies would make it better."
         )
+    if problem.ranked and not chosen.scorer.supervised:
+        return (
+            f"{what}: no score that learns from the labelled anomalies tells held-out images apart, so they decide on "
+            "the threshold alone. More of them, or of the kinds that matter, would make the model better."
+        )
     if not problem.ranked:
         return (
             f"{what} by its masks and the images that it has seen: fewer than {FEWEST_ANOMALIES} anomalies are "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from rendered_parts import ignore
 
 from relook.vision import descriptor
 from relook.vision.candidates import (
+    LEAST_INFORMATION,
     MARGIN,
     PLANTED_MARGIN,
     REPEATS,
@@ -24,7 +26,7 @@ from relook.vision.images import Size
 from relook.vision.memory_bank import MemoryBank
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
 from relook.vision.samples import DefectClass, Task, TrainingError
-from relook.vision.scorers import SCORERS
+from relook.vision.scorers import SCORERS, UNTAUGHT
 from relook.vision.scorers.base import Score
 from relook.vision.view import View
 
@@ -110,6 +112,26 @@ def test_within_the_views_the_plainer_score_wins_within_the_margin() -> None:
     assert choose([*found, rated(0.95, views, 3)], planted=False).scorer is SCORERS[3]
 
 
+def test_labels_that_teach_nothing_are_not_learned_from() -> None:
+    views = [view(64)]
+    taught, plain = rated(0.5, views, 4), rated(0.3, views)
+    assert taught.scorer.supervised
+    assert choose([taught, plain], planted=False) is taught
+    astray = replace(taught, information=LEAST_INFORMATION / 2)
+    assert choose([astray, plain], planted=False) is plain
+    assert choose([astray], planted=False) is astray
+    assert choose([astray, plain], False, astray.scorer.name) is astray
+
+
+def test_distances_alone_are_tried_beside_labels_in_the_smallest_and_the_largest_view() -> None:
+    views = [view(64), view(96, head=True), view(128, head=True)]
+    found = compare(problem(), views, ignore)
+    assert sides([each.views for each in found if each.scorer is UNTAUGHT]) == [[(64, False), (128, False)]]
+    assert found[-1].scorer is UNTAUGHT
+    masks = compare(problem(task=Task.SEGMENTATION), [view(64, head=True, overlap=0.5)], ignore)
+    assert all(each.scorer.supervised for each in masks)
+
+
 def test_planted_defects_choose_only_by_a_wide_margin() -> None:
     together, one = [view(64), view(192)], [view(64)]
     near = [rated(0.5, one), rated(0.5, together), rated(0.5 + 0.9 * PLANTED_MARGIN, together, 3)]
@@ -138,7 +160,7 @@ def test_scores_that_learn_from_anomalies_wait_for_enough_of_them() -> None:
         compare(problem(FEWEST_ANOMALIES), views, ignore),
     )
     assert not any(each.scorer.supervised for each in few)
-    assert all(each.scorer.supervised for each in enough)
+    assert [each.scorer for each in enough if not each.scorer.supervised] == [UNTAUGHT]
     assert not any(each.scorer.supervised for each in compare(problem(planted=True), views, ignore))
     assert not any(each.scorer.needs_head for each in enough)
 
@@ -154,7 +176,7 @@ def test_figures_tell_a_clear_difference_from_none() -> None:
 def test_comparing_tells_how_far_it_is() -> None:
     told: list[tuple[str, int, int]] = []
     found = compare(problem(), [view(64)], lambda *step: told.append(step))
-    count = REPEATS * len(found)
+    count = sum(REPEATS if each.scorer.supervised else 1 for each in found)
     assert told == [("compare", done, count) for done in range(1, count + 1)]
 
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from relook.vision.calibration import Calibration, best_threshold, fit_platt, from_normals, steady_threshold
+from relook.vision.calibration import (
+    LEAST_SPREAD,
+    NORMAL_DEVIATIONS,
+    Calibration,
+    best_threshold,
+    fit_platt,
+    from_normals,
+    steady_threshold,
+)
 from relook.vision.metrics import PixelCounts, auroc, average_precision, best_f1, image_metrics
 from relook.vision.samples import DefectClass, Prediction
 from relook.vision.samples import TestResult as Result
@@ -77,17 +85,17 @@ def test_fitted_calibration_increases_even_for_a_misleading_score() -> None:
     assert good.apply(0) < 0.3 < 0.7 < good.apply(19)
 
 
-def test_normals_alone_set_a_threshold_one_deviation_up_at_one_half() -> None:
+def test_normals_alone_set_a_threshold_some_deviations_up_at_one_half() -> None:
     raw = np.random.default_rng(0).normal(3, 1, 20_000)
     calibration, threshold = from_normals(raw)
-    assert threshold == pytest.approx(4, abs=0.05)
+    assert threshold == pytest.approx(3 + NORMAL_DEVIATIONS, abs=0.05)
     assert calibration.apply(threshold) == pytest.approx(0.5)
 
 
 def test_normals_that_are_all_but_the_same_leave_room_above_them() -> None:
     """By a spread of nothing the next good part would be an anomaly, of a confidence of 1."""
     calibration, threshold = from_normals(np.array([0.1] * 12 + [0.1001, 0.0999]))
-    assert 0.1 + 0.05 * 0.99 < threshold < 0.1 + 0.05 * 1.01
+    assert threshold - 0.1 == pytest.approx(NORMAL_DEVIATIONS * LEAST_SPREAD, rel=0.01)
     assert calibration.apply(0.12) < 0.5
     assert 0.99 < calibration.apply(100) < 1
 
@@ -96,6 +104,13 @@ def test_a_mislabelled_normal_does_not_lift_the_threshold() -> None:
     raw = np.random.default_rng(0).normal(3, 1, 40)
     clean, wrong = from_normals(raw)[1], from_normals(np.append(raw, [50.0, 90.0]))[1]
     assert clean <= wrong < clean + 0.5
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6])
+def test_of_few_normals_none_lies_far_beyond_the_threshold(count: int) -> None:
+    raw = np.linspace(-1, 1, count)
+    threshold = from_normals(raw)[1]
+    assert raw.max() * 0.8 < threshold < raw.max() * 2
 
 
 @given(labelled)

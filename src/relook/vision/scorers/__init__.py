@@ -14,7 +14,8 @@ from relook.vision.scorers.fusion import Fusion
 from relook.vision.scorers.head import Head
 from relook.vision.scorers.logistic import Logistic
 
-_TAIL = Distance("tail distance", "tail")
+UNTAUGHT = Distance("tail distance", "tail")
+"""What labels have to be better than."""
 _LEARNED = (
     Logistic("statistics", ("statistics",), strength=0.1),
     Logistic("residuals", ("residuals",), strength=0.01),
@@ -24,14 +25,14 @@ _LEARNED = (
 )
 
 SCORERS: tuple[Scorer, ...] = (
-    _TAIL,
+    UNTAUGHT,
     Distance("peak distance", "peak"),
     Distance("top distance", "top"),
-    Fusion("tail distance and head", (_TAIL, Head("head")), needs_head=True),
-    Fusion("tail distance and all that is learned", (_TAIL, *_LEARNED)),
+    Fusion("tail distance and head", (UNTAUGHT, Head("head")), needs_head=True),
+    Fusion("tail distance and all that is learned", (UNTAUGHT, *_LEARNED)),
 )
 """Plainer first: of equal ones the first wins. With labelled anomalies there is one, the mean of all, and no choice: of
 several scores on a few dozen images the best by cross-validation is the luckiest (measured on 22 random halves of three
 sets: the mean was 1 point of AUROC and 3 of F1 better than the chosen one on boards, equal elsewhere)."""
 
-__all__ = ["SCORERS", "Layout", "Score", "Scorer", "ViewLayout"]
+__all__ = ["SCORERS", "UNTAUGHT", "Layout", "Score", "Scorer", "ViewLayout"]
