@@ -14,8 +14,8 @@ Labels = npt.NDArray[np.bool_]
 NORMAL_DEVIATIONS = 1.25
 """Without anomalies to learn from, the threshold lies this many deviations above the median held-out normal.
 
-Of 42 sets of unseen images between 5 and 12 % of the normals lay beyond it, by kind (11 % of a normal distribution do);
-false alarms and misses together are about as many from here to 2.5 deviations (docs/adr/0010-held-out-normals.md)."""
+Of 42 sets of unseen images 6 to 12 % of the normals lay beyond it, by kind of set (11 % of a normal distribution do).
+Higher ones give fewer false alarms and about as many more misses (docs/adr/0010-held-out-normals.md)."""
 LEAST_SPREAD = 0.05
 """Normals that are all but the same leave it at this: the next one is not, and scores must not come too near to 1."""
 _QUARTILES = 1.349

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,6 @@ PLANTED_MARGIN = 0.2
 MARGIN = 0.005
 """A costlier candidate must be better by this much. With .02 models were a fifth cheaper, but on boards the AUROC by
 cross-validation fell from .945 to .938 (with our own weights from .983 to .953), and F1 from .92 to .87."""
-LEAST_INFORMATION = 0.1
-"""Part of the label's uncertainty. Where no candidate that learns from labels takes as much away from held-out images,
-the labels have taught it noise: of a drawn screw's 12 anomalies AUROC .60 on unseen images, where distances alone gave
-.77; of 40 trainings with labels this was the only one with less."""
-
 Raw = npt.NDArray[np.float64]
 
 
@@ -96,9 +92,18 @@ def _widest(views: Sequence[View]) -> tuple[View, ...]:
     return tuple(view.plain() for view in views[:: max(1, len(views) - 1)])
 
 
-def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None) -> Candidate:
-    """The best; within MARGIN the cheaper views and the plainer score. One that learned nothing from the labels only
-    where none has LEAST_INFORMATION that did.
+def by_chance(labels: npt.NDArray[np.bool_]) -> float:
+    """An AUROC that hardly any score without a meaning has: two deviations of what shuffled labels give (Mann and
+    Whitney, 1947). `labels` has both."""
+    anomalies, normals = int(labels.sum()), int((~labels).sum())
+    return 0.5 + 2 * math.sqrt((anomalies + normals + 1) / (12 * anomalies * normals))
+
+
+def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None, chance: float = 0.0) -> Candidate:
+    """The best; within MARGIN the cheaper views and the plainer score.
+
+    Where none that learned from the labels has an AUROC of `chance`, they have taught it noise, and distances alone are
+    taken: of a drawn screw's 12 anomalies the taught ones reached .60 on unseen images, distances .77.
 
     With `planted` defects the smallest and the largest view together, else the largest, and the plainest score are
     taken unless another is better by PLANTED_MARGIN: planted defects are small and crisp, and real ones need not be.
@@ -115,10 +120,9 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None)
         known = ", ".join(dict.fromkeys(each.scorer.name for each in found))
         raise TrainingError(f"no score is named {scorer!r} here; there are {known}")
     taught = [each for each in named if each.scorer.supervised]
-    if taught and max(each.information for each in taught) >= LEAST_INFORMATION:
-        named = taught
-    elif taught and len(taught) < len(named):
-        named = [each for each in named if not each.scorer.supervised]
+    untaught = [each for each in named if not each.scorer.supervised]
+    if taught and untaught:
+        named = taught if max(each.auroc for each in taught) >= chance else untaught
     highest = max(each.quality for each in named)
     return next(each for each in named if each.quality >= highest - MARGIN)
 

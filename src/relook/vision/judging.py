@@ -22,6 +22,9 @@ from relook.vision.predict import Predictor
 from relook.vision.samples import DefectClass, Metrics, Progress, Sample, Shown, TestResult, counted, stepping
 from relook.vision.survey import image_of, mask_of
 
+_WITH_MASKS = 2
+"""Images with masks at a time: of 4096 x 4096 pixels, each takes some 300 MiB while it is judged."""
+
 
 def of_unlearned(folder: Path, anomalies: Sequence[Sample]) -> Iterator[str]:
     """Of labelled anomalies that were too few to learn from: what the model says of them."""
@@ -62,7 +65,8 @@ def evaluate(
     the images worth looking at."""
     counts, gallery = PixelCounts(classes), Gallery()
     results = []
-    predictors = [Predictor.load(folder, threads=1) for _ in range(max(1, min(threads(), len(test))))]
+    most = min(threads(), _WITH_MASKS) if classes else threads()
+    predictors = [Predictor.load(folder, threads=1) for _ in range(max(1, min(most, len(test))))]
     step = counted(progress, "evaluate", len(test))
     # decoded here: what keeps Pillow's warnings quiet is not for several threads
     shown = (_Shown(sample, image, _truth(sample, classes, image)) for sample in test for image in [image_of(sample)])

@@ -81,7 +81,8 @@ class Looking:
         """All candidates, those of the cheapest views first; one of them will be tried on `later` images once more."""
         began = time.monotonic()
         found = compare(problem, views, self._progress)
-        self._trying = (time.monotonic() - began) / len(found) * later / len(problem.samples)
+        fits = [repeats(each.scorer) for each in found]
+        self._trying = (time.monotonic() - began) * max(fits) / sum(fits) * later / len(problem.samples)
         return found
 
     def affordable(self, found: Sequence[Candidate], later: int, tests: int) -> tuple[list[Candidate], list[str]]:

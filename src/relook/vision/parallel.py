@@ -8,23 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
 
-from relook.control_groups import free_memory, usable_cpus
+from relook.control_groups import usable_cpus
 
 W = TypeVar("W")
 E = TypeVar("E")
 R = TypeVar("R")
 
 
-MOST = 4
-_EACH = 1 << 29
-"""Bytes of free memory for each thread: an image of 4096 x 4096 pixels with its masks, several times over."""
-
-
 def threads() -> int:
     """How many calls at a time."""
-    free = free_memory()
-    room = MOST if free is None else free[0] // _EACH
-    return max(1, min(MOST, usable_cpus(), room))
+    return max(1, min(4, usable_cpus()))
 
 
 def in_order(function: Callable[[W, E], R], entries: Iterable[E], workers: Sequence[W]) -> Generator[R]:

@@ -28,7 +28,7 @@ from relook.vision.calibration import (
     from_normals,
     steady_threshold,
 )
-from relook.vision.candidates import MARGIN, REPEATS, Candidate, choose
+from relook.vision.candidates import MARGIN, REPEATS, Candidate, by_chance, choose
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.looking import Looking
@@ -206,7 +206,7 @@ def _learn(
     views, notes = looking.views(problem, sizes, later, tests)
     found = looking.compared(problem, views, later)
     fit, left = looking.affordable(found, later, tests)
-    chosen = choose(fit, problem.planted, scorer)
+    chosen = choose(fit, problem.planted, scorer, _chance(problem))
     notes += left
     if later:
         notes.append(
@@ -223,7 +223,7 @@ def _learn(
 def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tuple[str, ...]) -> _Model:
     raw, labels = chosen.raw, problem.anomalous
     held_out = None
-    if problem.ranked:
+    if problem.ranked and (chosen.scorer.supervised or chosen.auroc >= _chance(problem)):
         calibration, raw_threshold = fit_platt(raw, labels), steady_threshold(raw, labels, problem.seed)
         basis = "best F1 of the held-out training images, averaged over resamplings"
         scaled = "logistic regression of the label on the held-out raw scores (Platt)"
@@ -238,6 +238,7 @@ def _fit(chosen: Candidate, problem: Problem, tried: tuple[str, ...], notes: tup
 
 
 def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
+    chance = _chance(problem)
     what = f"Chose {chosen.sizes} with the score '{chosen.scorer.name}' out of {candidates} candidates"
     if problem.planted:
         return (
@@ -248,8 +249,9 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
         )
     if problem.ranked and not chosen.scorer.supervised:
         return (
-            f"{what}: no score that learns from the labelled anomalies tells held-out images apart, so they decide on "
-            "the threshold alone. More of them, or of the kinds that matter, would make the model better."
+            f"{what}: no score that learns from the labelled anomalies tells held-out ones from normal images better "
+            "than chance would, so distances from normal images are all that it goes by. More anomalies, or of the "
+            "kinds that matter, would make the model better."
         )
     if not problem.ranked:
         return (
@@ -259,7 +261,13 @@ def _why(chosen: Candidate, candidates: int, problem: Problem) -> str:
     return (
         f"{what} by {FOLDS}-fold cross-validation on the training images, repeated {REPEATS} times: "
         f"within {MARGIN} the cheaper wins."
+        + (" Held out, it tells the anomalies apart no better than chance would." if chosen.auroc < chance else "")
     )
+
+
+def _chance(problem: Problem) -> float:
+    """What the AUROC of a candidate that learned from the labels has to reach."""
+    return by_chance(problem.anomalous) if problem.ranked else 0.0
 
 
 def _row(each: Candidate) -> str:

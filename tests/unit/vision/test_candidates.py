@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +10,11 @@ from rendered_parts import ignore
 
 from relook.vision import descriptor
 from relook.vision.candidates import (
-    LEAST_INFORMATION,
     MARGIN,
     PLANTED_MARGIN,
     REPEATS,
     Candidate,
+    by_chance,
     choose,
     combinations,
     compare,
@@ -24,6 +23,7 @@ from relook.vision.candidates import (
 from relook.vision.graph import CellNet, Projection
 from relook.vision.images import Size
 from relook.vision.memory_bank import MemoryBank
+from relook.vision.metrics import auroc
 from relook.vision.problem import FEWEST_ANOMALIES, FOLDS, Problem, assign_folds
 from relook.vision.samples import DefectClass, Task, TrainingError
 from relook.vision.scorers import SCORERS, UNTAUGHT
@@ -116,11 +116,18 @@ def test_labels_that_teach_nothing_are_not_learned_from() -> None:
     views = [view(64)]
     taught, plain = rated(0.5, views, 4), rated(0.3, views)
     assert taught.scorer.supervised
-    assert choose([taught, plain], planted=False) is taught
-    astray = replace(taught, information=LEAST_INFORMATION / 2)
-    assert choose([astray, plain], planted=False) is plain
-    assert choose([astray], planted=False) is astray
-    assert choose([astray, plain], False, astray.scorer.name) is astray
+    assert choose([taught, plain], False, chance=0.5) is taught
+    assert choose([taught, plain], False, chance=0.51) is plain
+    assert choose([taught], False, chance=0.51) is taught
+    assert choose([taught, plain], False, taught.scorer.name, chance=0.51) is taught
+
+
+@pytest.mark.parametrize(("normals", "anomalies"), [(40, 12), (400, 4), (30, 30)])
+def test_what_chance_may_reach_is_reached_by_few_shuffled_labels(normals: int, anomalies: int) -> None:
+    labels = np.arange(normals + anomalies) < anomalies
+    rng = np.random.default_rng(0)
+    found = [auroc(rng.random(len(labels)), labels) or 0.0 for _ in range(2000)]
+    assert 0.005 < np.mean(np.array(found) >= by_chance(labels)) < 0.04
 
 
 def test_distances_alone_are_tried_beside_labels_in_the_smallest_and_the_largest_view() -> None:

@@ -67,6 +67,17 @@ def test_scratches_are_found_and_drawn_even_with_random_weights(masked: Training
     assert sorted(path.name for path in masked.artifact.iterdir()) == ["model.json", "model.onnx"]
 
 
+def test_labels_that_mean_nothing_are_not_learned_from(tmp_path: Path) -> None:
+    """Good parts, a third of them called anomalies: the best F1 would be had by calling all so."""
+    called = [replace(each, anomalous=True) for each in samples(300, 10, 0)]
+    result = fit(tmp_path, [*samples(0, 20, 0), *called], samples(100, 12, 4))
+    assert any("better than chance would, so distances" in note for note in result.notes)
+    record = json.loads((tmp_path / artifact.CARD).read_bytes())["record"]
+    assert record["score"]["name"] == "tail distance"
+    assert "above the median of the held-out normal" in record["threshold_basis"]
+    assert sum(each.prediction.anomalous for each in result.tests if not each.anomalous) <= 6
+
+
 def test_a_prediction_has_the_images_size_and_areas_that_sum_to_one(masked: TrainingResult) -> None:
     predictor = Predictor.load(masked.artifact)
     image, _ = part(999, True)

@@ -31,8 +31,9 @@ SCORERS: tuple[Scorer, ...] = (
     Fusion("tail distance and head", (UNTAUGHT, Head("head")), needs_head=True),
     Fusion("tail distance and all that is learned", (UNTAUGHT, *_LEARNED)),
 )
-"""Plainer first: of equal ones the first wins. With labelled anomalies there is one, the mean of all, and no choice: of
-several scores on a few dozen images the best by cross-validation is the luckiest (measured on 22 random halves of three
-sets: the mean was 1 point of AUROC and 3 of F1 better than the chosen one on boards, equal elsewhere)."""
+"""Plainer first: of equal ones the first wins. With labelled anomalies there is one, the mean of all, and no choice
+but of `UNTAUGHT` where they teach nothing: of several scores on a few dozen images the best by cross-validation is the
+luckiest (measured on 22 random halves of three sets: the mean was 1 point of AUROC and 3 of F1 better than the chosen
+one on boards, equal elsewhere)."""
 
 __all__ = ["SCORERS", "UNTAUGHT", "Layout", "Score", "Scorer", "ViewLayout"]
