@@ -11,6 +11,9 @@ from relook.vision.scorers.base import Descriptors, Labels, Layout
 
 _LEAST_DEVIATION = 0.02
 """Of a logarithm: two per cent. Five normals may agree by chance."""
+_ROUNDING = 0.02
+"""A distance: about what float16 embeddings and two ways to compute it make of none. Where normal images lie no farther
+from each other, as blank ones do, what is left is no deviation of theirs."""
 _TEMPERATURE = 1.0
 """Deviations: where two views are this far apart, the stranger one counts e times as much. What both see a little of is
 a defect more often than what one sees alone. It ranks no worse than the plain maximum, and better with ImageNet's
@@ -35,5 +38,6 @@ class Distance:
         weights = np.zeros((len(views), descriptors.shape[1]))
         for row, where in enumerate(views):
             normal = descriptors[~anomalous][:, where]
-            weights[row, where] = 1 / (len(where) * np.maximum(normal.std(0), _LEAST_DEVIATION))
+            least = np.maximum(_LEAST_DEVIATION, _ROUNDING * np.exp(-normal.mean(0)))
+            weights[row, where] = 1 / (len(where) * np.maximum(normal.std(0), least))
         return Score(weights, -(weights @ descriptors[~anomalous].mean(0)), _TEMPERATURE)
