@@ -1,4 +1,4 @@
-"""The patches of all training images at one size, projected: kept while they fit in memory, else computed again."""
+"""The patches of all training images at one size, projected: what fits in memory is kept, the rest computed again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Positions = npt.NDArray[np.int64]
 KEPT_BYTES = 3 << 29
 KEPT_PART = 0.25
 """Of one size, embeddings beyond 1.5 GiB, or this part of the free memory, are not kept: memory then no longer grows
-with the number of images, but each is computed twice, and for a head four times. What comes out is the same."""
+with the number of images, but those are computed anew in each pass. What comes out is the same."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
 PROJECTED_FROM = 40
@@ -45,9 +45,9 @@ def project(samples: Sequence[Sample], normal: Positions, extractor: Extractor, 
     )
 
 
-def kept(images: int, grid: Size, dims: int = DIMS) -> bool:
-    """Whether the embeddings of so many images fit into memory."""
-    return 2 * images * grid.height * grid.width * dims <= min(KEPT_BYTES, _most())
+def kept(grid: Size, dims: int = DIMS) -> int:
+    """The number of images whose embeddings fit into memory."""
+    return int(min(KEPT_BYTES, _most()) // (2 * grid.height * grid.width * dims))
 
 
 @cache
@@ -64,8 +64,8 @@ class Embeddings:
         self._samples = samples
         self._extractor = extractor
         self._projection = projection
-        keep = kept(len(samples), self.grid, projection.weight.shape[1])
-        self._kept: dict[int, Halves] | None = {} if keep else None
+        self._room = kept(self.grid, projection.weight.shape[1])
+        self._kept: dict[int, Halves] = {}
 
     @property
     def grid(self) -> Size:
@@ -78,14 +78,13 @@ class Embeddings:
         Rounded to float16 whether kept or not, so that every pass sees the same numbers.
         """
         wanted = [int(at) for at in (range(len(self._samples)) if positions is None else positions)]
-        kept = self._kept if self._kept is not None else {}
-        fresh = self._extractor.each(self._pixels([at for at in wanted if at not in kept]))
+        fresh = self._extractor.each(self._pixels([at for at in wanted if at not in self._kept]))
         for at in wanted:
-            halves = kept.get(at)
+            halves = self._kept.get(at)
             if halves is None:
                 patches = next(fresh)
                 halves = (patches @ self._projection.weight + self._projection.bias).astype(np.float16)
-                if self._kept is not None:
+                if len(self._kept) < self._room:
                     self._kept[at] = halves
             yield at, halves.astype(np.float32)
 

@@ -16,7 +16,7 @@ from relook.vision.budget import Budget
 from relook.vision.candidates import Candidate, compare, repeats, tried
 from relook.vision.embeddings import PROJECTED_FROM, kept
 from relook.vision.images import Size
-from relook.vision.models import MODELS, Cells, Model
+from relook.vision.models import HEADS, MEMORY, Cells, Model
 from relook.vision.pace import Pace
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
@@ -27,7 +27,7 @@ HEAD_LONG_SIDE = 768
 are but planted defects to learn from."""
 
 _HEADS, _FITTING = 2.0, 10.0
-"""What heads add to a look, until one has shown it: for each image, in looks without; and in seconds once."""
+"""What a head takes, until one has shown it: for each image, in looks; and in seconds once."""
 
 
 class Looking:
@@ -49,6 +49,7 @@ class Looking:
         self._pace = Pace(backbone, precision)
         self._heads, self._fitting = _HEADS, _FITTING
         self._once = 0  # images that a look computes however many there are
+        self._normal = 1.0  # the part of images that is
         self._trying = 0.0  # seconds, of the chosen candidate on all images
 
     def views(
@@ -117,36 +118,45 @@ class Looking:
     def _learned_and_answered(self, views: Iterable[view.View], later: int, tests: int) -> float:
         """Seconds, of what is served together."""
         ways = [(each.size, each.head is not None) for each in views]
-        learning = sum(self._foreseen(later, size, heads) for size, heads in ways) if later else 0.0
+        learning = sum(self._foreseen(later, size, head) for size, head in ways) if later else 0.0
         return learning + tests * sum(self._pace.answered(size) for size, _ in ways)
 
-    def _foreseen(self, images: int, size: Size, heads: bool) -> float:
-        """Seconds of a look at so many images."""
-        seconds = self._computed(images, size) * self._pace.at(size)
-        if not heads:
-            return seconds
-        each = self._heads + (0.0 if self._kept(images, size) else 2.0)
-        return seconds + images * each * self._pace.at(size) + self._fitting
+    def _foreseen(self, images: int, size: Size, head: bool, looked: bool = False) -> float:
+        """Seconds of a look at so many images, unless they were `looked` at before, and of a head."""
+        look = 0.0 if looked else self._computed(images, size) * self._pace.at(size)
+        if not head:
+            return look
+        again = 2 * self._lost(images, size)  # a head goes over the images twice
+        return look + (images * self._heads + again) * self._pace.at(size) + self._fitting
 
     def _computed(self, images: int, size: Size) -> int:
-        """How many images a look without heads computes: those that cannot be kept twice."""
-        return images * (1 if self._kept(images, size) else 2) + self._once
+        """How many images a look computes: normal ones that cannot be kept twice."""
+        return images + self._lost(round(self._normal * images), size) + self._once
 
-    def _kept(self, images: int, size: Size) -> bool:
-        return kept(images, graph.grid(self._backbone, size))
+    def _lost(self, images: int, size: Size) -> int:
+        """How many of them cannot be kept."""
+        return max(0, images - kept(graph.grid(self._backbone, size)))
 
     def _fits(
-        self, problem: Problem, size: Size, heads: bool, beside: Sequence[view.View], later: int, tests: int
+        self,
+        problem: Problem,
+        size: Size,
+        head: bool,
+        beside: Sequence[view.View],
+        ahead: tuple[int, int],
+        looked: bool = False,
     ) -> bool:
-        """Whether there is time to look at `size`, and to learn and to answer with it and what is served `beside`."""
+        """Whether there is time to look at `size`, unless that is done, and to learn and to answer with it and what is
+        served `beside`."""
         if math.isinf(self._budget.seconds):
             return True
         if not self._budget.allows(0.0):
             return False
+        later, tests = ahead
 
         def allowed() -> bool:
-            now = self._foreseen(len(problem.samples), size, heads) + tests * self._pace.answered(size)
-            again = self._foreseen(later, size, heads) if later else 0.0
+            now = self._foreseen(len(problem.samples), size, head, looked) + tests * self._pace.answered(size)
+            again = self._foreseen(later, size, head) if later else 0.0
             others = [each for each in beside if each.size != size]
             return self._budget.allows(now + again + self._learned_and_answered(others, later, tests))
 
@@ -168,57 +178,62 @@ class Looking:
         """One view for each of `places`, the first always: of its sizes the first that fits. None of them ends it.
         `ahead` are images to be learned from later and to be answered; without, everything fits.
 
-        The heads are learned at the place `headed`. Where they do not fit, or it ends before, it is at the largest
-        before that they fit at; masks need them somewhere.
+        The head is learned at the place `headed`. Where it does not fit, or it ends before, it is at the largest before
+        that it fits at; masks need one somewhere.
         """
         self._once = len(problem.turned) + min(PROJECTED_FROM, len(problem.normal))
-        usable = [model for model in MODELS if model.usable(problem)]
-        plain = usable[:1]
+        self._normal = len(problem.normal) / len(problem.samples)
+        head = None if headed is None else next((model for model in HEADS if model.usable(problem)), None)
+        due = len(places) * MEMORY.steps(problem) + (0 if head is None else head.steps(problem))
+        steps = _Steps(self._progress, stage, due)
         masks = problem.task is Task.SEGMENTATION
-        due = [view.steps(problem, usable if at == headed else plain) for at in range(len(places))]
-        steps = _Steps(self._progress, stage, sum(due))
         found: list[view.View] = []
         coarse: Cells | None = None
 
-        def fits(size: Size, heads: bool) -> bool:
-            return ahead is None or self._fits(problem, size, heads, found if masks else found[:1], *ahead)
+        def fits(size: Size, head: bool, looked: bool = False) -> bool:
+            beside = found if masks else found[:1]
+            return ahead is None or self._fits(problem, size, head, beside, ahead, looked)
 
         for at, sizes in enumerate(places):
             size = next((size for size in sizes if not found or fits(size, masks and at == headed)), None)
             if size is None:
                 break
-            models = usable if at == headed and (masks or fits(size, heads=True)) else plain
-            one, cells = self._timed(problem, size, models, coarse, steps.one)
+            one, cells = self._timed(problem, size, coarse, steps.one)
             found.append(one)
-            coarse = coarse or cells if headed is not None and not _headed(found) else None
+            if head is not None and at == headed and (masks or fits(size, head=True, looked=True)):
+                found[at], head = self._taught(one, cells, head, steps.one), None
+            coarse = None if head is None else coarse or cells
             del cells  # or this size's would lie beside the next one's
-        if headed is not None and not _headed(found):
+        if head is not None and headed is not None:
             before = reversed(range(min(headed + 1, len(found))))
-            at = next((at for at in before if masks or fits(found[at].size, heads=True)), -1)
+            at = next((at for at in before if masks or fits(found[at].size, head=True)), -1)
             if at >= 0:
-                step = steps.after(view.steps(problem, plain))
-                found[at] = self._timed(problem, found[at].size, usable, coarse if at else None, step)[0]
+                one, cells = self._timed(problem, found[at].size, coarse if at else None, steps.same)
+                found[at] = self._taught(one, cells, head, steps.one)
         steps.finish()
         return found
 
     def _timed(
-        self, problem: Problem, size: Size, models: Sequence[Model], coarse: Cells | None, step: Callable[[], None]
+        self, problem: Problem, size: Size, coarse: Cells | None, step: Callable[[], None]
     ) -> tuple[view.View, Cells]:
-        known, images = view.steps(problem, models[:1]), len(problem.samples)
+        began = time.monotonic()
+        found = view.look(problem, self._backbone, size, self._precision, self._where, coarse, step)
+        self._pace.learned(size, self._computed(len(problem.samples), size), time.monotonic() - began)
+        return found
+
+    def _taught(self, plain: view.View, cells: Cells, head: Model, step: Callable[[], None]) -> view.View:
+        images = len(plain.descriptors)
         times = [time.monotonic()]
 
         def timed() -> None:
             step()
             times.append(time.monotonic())
 
-        found = view.look(problem, self._backbone, size, self._precision, self._where, models, coarse, timed)
-        times.append(time.monotonic())
-        self._pace.learned(size, self._computed(images, size), times[known] - times[0])
-        if len(models) > 1:  # a pass over the images, fits, and another pass
-            first, second = times[known + images] - times[known], times[-2] - times[-2 - images]
-            passes = (first + second) / (images * self._pace.at(size))
-            self._heads = max(0.0, passes - (0.0 if self._kept(images, size) else 2.0))
-            self._fitting = times[-1] - times[known] - first - second
+        found = view.taught(plain, cells, head, timed)
+        first, second = times[images] - times[0], times[-1] - times[-1 - images]  # passes over the images; fits between
+        passes = (first + second) / self._pace.at(plain.size)
+        self._heads = max(0.0, passes - 2 * self._lost(images, plain.size)) / images
+        self._fitting = times[-1] - times[0] - first - second
         return found
 
 
@@ -233,27 +248,13 @@ class _Steps:
         self._done = min(self._done + 1, self._total)
         self._progress(self._stage, self._done, self._total)
 
-    def after(self, known: int) -> Callable[[], None]:
-        """Steps of which the first `known` were counted before."""
-        seen = 0
-
-        def step() -> None:
-            nonlocal seen
-            seen += 1
-            if seen > known:
-                self.one()
-            else:
-                self._progress(self._stage, self._done, self._total)
-
-        return step
+    def same(self) -> None:
+        """What was counted before."""
+        self._progress(self._stage, self._done, self._total)
 
     def finish(self) -> None:
         if self._done < self._total:
             self._progress(self._stage, self._total, self._total)
-
-
-def _headed(views: Iterable[view.View]) -> bool:
-    return any(each.head is not None for each in views)
 
 
 def _named(size: Size) -> str:

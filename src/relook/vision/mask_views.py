@@ -66,6 +66,17 @@ def truth_of(mask: ClassMap, grid: Size, classes: int) -> Truth:
     return cover(mask, size, classes).reshape(size.height, size.width, classes).astype(np.float16)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Image `at`, or its mirror image by `flip`; `truth` is that of the image unflipped, None where it is not known."""
+
+    at: int
+    truth: Truth | None
+    fine: CellView
+    coarse: CellView | None = None
+    flip: Turn | None = None
+
+
 class MaskViews:
     """Collects cells to train on, view after view. Memory is bounded, time linear in the images.
 
@@ -92,17 +103,29 @@ class MaskViews:
         """How image `at` is to be mirrored and added again; the backbone sees mirrored images as other ones."""
         return FLIPS if at in self._flipped else ()
 
-    def add(
-        self, at: int, truth: Truth, fine: CellView, coarse: CellView | None = None, flip: Turn | None = None
-    ) -> None:
-        """Image `at`, or its mirror image by `flip`, with held-out distances; `truth` is that of the image unflipped.
+    def add(self, shown: Iterable[Shown], step: Callable[[], None]) -> None:
+        """Images with held-out distances, and mirror images, which come after their own; `step` is called for each
+        image. Those whose truth is not known are left out."""
+        with closing(in_order(self._picked, shown, range(threads()))) as found:
+            for each, picked in found:
+                if each.flip is None:
+                    step()
+                if each.truth is None or picked is None:
+                    continue
+                if each.flip is None and each.at in self._levelled:
+                    self._truths[each.at] = each.truth
+                seen, shares = picked
+                self._seen.append(seen)
+                self._shares.append(shares)
+                self._folds.append(np.full(len(seen), self._fold[each.at]))
 
-        Images whose truth is not known are left out.
-        """
-        if flip is None and at in self._levelled:
-            self._truths[at] = truth
-        turned = truth if flip is None else flip.apply(truth)
-        shares = _on_grid(turned, fine.grid)
+    def _picked(self, _: int, shown: Shown) -> tuple[Shown, tuple[npt.NDArray[np.float16], Floats] | None]:
+        """What the head sees of some of its cells, and the shares there."""
+        at, flip = shown.at, shown.flip
+        if shown.truth is None:
+            return shown, None
+        turned = shown.truth if flip is None else flip.apply(shown.truth)
+        shares = _on_grid(turned, shown.fine.grid)
         rng = np.random.default_rng([self._seed, 7, at, 0 if flip is None else 1 + FLIPS.index(flip)])
         cells = rng.permutation(np.flatnonzero(shares.sum(1) == 0))
         if self._defective[at]:
@@ -110,9 +133,7 @@ class MaskViews:
             cells = np.concatenate([touched, cells[: max(1, CLEAN_CELLS // self._views)]])
         else:
             cells = cells[: max(1, NORMAL_CELLS // int((~self._defective).sum()))]
-        self._seen.append(mask_net.inputs(fine, coarse)[cells].astype(np.float16))
-        self._shares.append(shares[cells])
-        self._folds.append(np.full(len(cells), self._fold[at]))
+        return shown, (mask_net.inputs(shown.fine, shown.coarse)[cells].astype(np.float16), shares[cells])
 
     def run(
         self,
@@ -134,13 +155,17 @@ class MaskViews:
         nets = dict(zip(folds, held_out, strict=True))
         values = np.empty(len(self._fold))
         counts = _Counts(self._classes)
-        for at, fine, coarse in views:
-            logits = mask_net.apply(nets[self._fold[at]], mask_net.inputs(fine, coarse))
-            values[at] = worst_logit(logits)
-            truth = self._truths.get(at)
-            if truth is not None:
-                counts.add(logits, fine.grid, truth)
-            step()
+
+        def said(_: int, view: tuple[int, CellView, CellView | None]) -> tuple[int, Size, Floats]:
+            at, fine, coarse = view
+            return at, fine.grid, mask_net.apply(nets[self._fold[at]], mask_net.inputs(fine, coarse))
+
+        with closing(in_order(said, views, range(threads()))) as answers:
+            for at, grid, logits in stepping(answers, step):
+                values[at] = worst_logit(logits)
+                truth = self._truths.get(at)
+                if truth is not None:
+                    counts.add(logits, grid, truth)
         self._level(values, [fold for fold in nets if not shares[group != fold].any()])
         bias, overlap = counts.best()
         return ViewTrial(mask_net.with_background(whole, bias), values - bias, overlap)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from relook.vision import artifact, graph, int8, judging, provenance, runtime, training_report, view
@@ -29,6 +30,7 @@ from relook.vision.calibration import (
     steady_threshold,
 )
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, by_chance, choose
+from relook.vision.features import Extractor
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
 from relook.vision.looking import Looking
@@ -125,8 +127,7 @@ def train(
         learned = _learnable(sifted.samples, task)
         problem = pose(choose_compared(learned, seed))
         sizes = options.sizes(seen.size)
-        where = view.product(problem, backbone, sizes[0], precision, progress)
-        turns = view.alike(problem, backbone, sizes[0], precision, where, progress)
+        where, turns = _lying(problem, Extractor(backbone, sizes[0], precision), progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
         problem, model = _learn(problem, pose, learned, looking, sizes, len(test), options.scorer)
@@ -182,6 +183,14 @@ def _problem(
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
     return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows, turns)
+
+
+def _lying(
+    problem: Problem, extractor: Extractor, progress: Progress
+) -> tuple[npt.NDArray[np.float32] | None, tuple[Turn, ...]]:
+    """Where the product lies in its pictures, and the turns that make no difference to it."""
+    where = view.product(problem, extractor, progress)
+    return where, view.alike(problem, extractor, where, progress)
 
 
 def _learnable(samples: Sequence[Sample], task: Task) -> Sequence[Sample]:

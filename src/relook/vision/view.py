@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,7 @@ from relook.vision.features import Extractor
 from relook.vision.images import Size
 from relook.vision.memory_bank import BANK_ROWS, MemoryBank
 from relook.vision.metrics import auroc
-from relook.vision.models import Cells, Learned, Model
-from relook.vision.models.memory import Memory
+from relook.vision.models import MEMORY, Cells, Model
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
 from relook.vision.samples import Progress, counted, stepping
@@ -72,25 +71,17 @@ class View:
         return graph.View(self.size, self.projection, self.bank.rows, self.weight, self.head)
 
 
-def steps(problem: Problem, models: Sequence[Model]) -> int:
-    """How often `look` calls its step."""
-    return sum(model.steps(problem) for model in models)
-
-
-def product(
-    problem: Problem, backbone: Backbone, size: Size, precision: Precision, progress: Progress
-) -> Floats | None:
-    """Where the product lies, seen at `size`; see `foreground`."""
+def product(problem: Problem, extractor: Extractor, progress: Progress) -> Floats | None:
+    """Where the product lies, seen at the extractor's size; see `foreground`."""
     normal = np.random.default_rng([problem.seed, 10]).permutation(problem.normal)[: foreground.IMAGES]
     some = np.sort(normal)
     source = problem.source[some]
     step = counted(progress, "background", 2 * len(some))
     pixels = (pixels_of(problem.samples[int(at)]) for at in some)
-    found = foreground.weights(stepping(pixels, step), source, size, problem.seed)
+    found = foreground.weights(stepping(pixels, step), source, extractor.size, problem.seed)
     if found is None:
         progress("background", 2 * len(some), 2 * len(some))
         return None
-    extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
     seen = (each for _, each in stepping(embeddings.each(some), step))
     inside = foreground.within(seen, source, extractor.grid, problem.seed)
@@ -98,15 +89,9 @@ def product(
     return np.minimum(inside, foreground.spread(found, Size(height, width)).reshape(height, width))
 
 
-def alike(
-    problem: Problem,
-    backbone: Backbone,
-    size: Size,
-    precision: Precision,
-    where: Floats | None,
-    progress: Progress,
-) -> tuple[Turn, ...]:
-    """The turns after which normal images look no stranger than normal ones, seen at `size`; `where` is `product`'s.
+def alike(problem: Problem, extractor: Extractor, where: Floats | None, progress: Progress) -> tuple[Turn, ...]:
+    """The turns after which normal images look no stranger than normal ones, seen at the extractor's size; `where` is
+    `product`'s.
 
     No turn where there are too few images to tell, or so many that they show the product as it lies.
     """
@@ -114,7 +99,6 @@ def alike(
     if not FEWEST_ASKED <= len(normal) < turns.MOST_SEEN:
         return ()
     some = np.sort(np.random.default_rng([problem.seed, 13]).permutation(normal)[:ASKED_IMAGES])
-    extractor = Extractor(backbone, size, precision)
     embeddings = Embeddings(problem.samples, extractor, project(problem.samples, normal, extractor, problem.seed))
     shown = turns.in_order((int(at), turn) for at in some for turn in turns.TURNS)
     step = counted(progress, "turns", 2 * len(some) + len(shown))
@@ -142,26 +126,29 @@ def look(
     size: Size,
     precision: Precision,
     where: Floats | None,
-    models: Sequence[Model],
     coarse: Cells | None,
     step: Callable[[], None],
 ) -> tuple[View, Cells]:
-    """What `models`, the memory bank first, learn at `size`. Deterministic for a problem and its seed.
+    """What the memory bank learns at `size`, and what a head can learn from. Deterministic for a problem and its seed.
 
-    `where` is `product`'s answer; `coarse` is the second result for the smallest size. `step` is called `steps(problem,
-    models)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings, here and of
-    `coarse`, but for 4 bytes a patch; time is linear in the images.
+    `where` is `product`'s answer; `coarse` is the second result for the smallest size. `step` is called
+    `MEMORY.steps(problem)` times. Memory is bounded by the bank, the sampled patches and `KEPT_BYTES` of embeddings,
+    here and of `coarse`, but for 4 bytes a patch; time is linear in the images.
     """
     extractor = Extractor(backbone, size, precision)
     projection = project(problem.samples, problem.normal, extractor, problem.seed)
     embeddings = Embeddings(problem.samples, extractor, projection)
     cells = Cells(problem, embeddings, foreground.spread(where, extractor.grid), coarse=coarse)
-    learned = {model.name: model.learn(cells, step) for model in models}
-    bank = learned[Memory().name].bank
-    assert bank is not None
-    head = next((entry for entry in learned.values() if entry.head is not None), Learned(np.empty(0)))
-    descriptors = np.concatenate([entry.values for entry in learned.values()], axis=1)
+    learned = MEMORY.learn(cells, step)
+    assert learned.bank is not None
     normal = np.concatenate([cells.distances[at] for at in problem.normal[:HEAT_FROM]])
     heat = (float(normal.mean()), float(normal.std()) + 1e-6)
-    found = View(size, extractor.grid, projection, bank, cells.weight, head.head, head.overlap, descriptors, heat)
-    return found, cells
+    bank, values = learned.bank, learned.values
+    return View(size, extractor.grid, projection, bank, cells.weight, None, None, values, heat), cells
+
+
+def taught(view: View, cells: Cells, model: Model, step: Callable[[], None]) -> View:
+    """`view` with the head that `model` learns from `cells`, both of one look."""
+    learned = model.learn(cells, step)
+    descriptors = np.concatenate([view.descriptors, learned.values], axis=1)
+    return replace(view, head=learned.head, overlap=learned.overlap, descriptors=descriptors)

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from rendered_parts import png
 
 from relook.vision import foreground
+from relook.vision.features import Extractor
 from relook.vision.images import Pixels, Size
 from relook.vision.problem import Problem, assign_folds
 from relook.vision.runtime import native_precision
@@ -167,7 +168,7 @@ def test_both_have_to_say_that_the_product_lies_there() -> None:
     samples = [Sample(f"{at}", lambda each=each: each, False) for at, each in enumerate(pictures)]
     normal = np.zeros(12, bool)
     problem = Problem(samples, normal, assign_folds(normal, 0), np.arange(12), Task.CLASSIFICATION, (), 0)
-    weight = product(problem, random_backbone(), SIZE, native_precision(), lambda *told: None)
+    weight = product(problem, Extractor(random_backbone(), SIZE, native_precision()), lambda *told: None)
     shown = [np.asarray(Image.open(io.BytesIO(each))) for each in pictures]
     appearance = foreground.weights(shown, np.arange(12), SIZE, 0)
     assert weight is not None

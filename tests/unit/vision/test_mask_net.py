@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from relook.vision import mask_net, mask_views
 from relook.vision.images import Size
 from relook.vision.mask_net import CellView
-from relook.vision.mask_views import FINER, FLIPPED_IMAGES, FLIPS, MaskViews, ViewTrial, truth_of
+from relook.vision.mask_views import FINER, FLIPPED_IMAGES, FLIPS, MaskViews, Shown, ViewTrial, truth_of
 from relook.vision.quiet_openvino import ov
 
 GRID, COARSE = Size(12, 16), Size(6, 8)
@@ -53,14 +54,16 @@ def _trial(classes: int, masks: list[ClassMap], coarse: bool = True, skipped: in
     def seen(at: int, mask: ClassMap) -> tuple[CellView, CellView | None]:
         return _view(at, mask, GRID), _view(at, mask, COARSE) if coarse else None
 
-    for at, mask in enumerate(masks):
-        if at == skipped:
-            continue
-        truth = truth_of(mask, GRID, classes)
-        views.add(at, truth, *seen(at, mask))
-        for flip in views.flips(at):
-            turned = flip.apply(mask)
-            views.add(at, truth, *seen(at + 100, turned), flip)
+    def shown() -> Iterator[Shown]:
+        for at, mask in enumerate(masks):
+            truth = None if at == skipped else truth_of(mask, GRID, classes)
+            yield Shown(at, truth, *seen(at, mask))
+            for flip in views.flips(at):
+                yield Shown(at, truth, *seen(at + 100, flip.apply(mask)), flip)
+
+    steps: list[None] = []
+    views.add(shown(), lambda: steps.append(None))
+    assert len(steps) == len(masks)
     return views.run(((at, *seen(at, mask)) for at, mask in enumerate(masks)), lambda: None)
 
 
@@ -97,11 +100,12 @@ def _overlap_of_flips(masks: list[ClassMap], turned: bool) -> float:
     """Taught by mirrored views alone, whose embeddings are of the mirrored mask or wrongly of the plain one."""
     views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
     for at, mask in enumerate(masks):
-        for flip in views.flips(at):
-            shown = flip.apply(mask) if turned else mask
-            views.add(at, truth_of(mask, GRID, 2), _view(at, shown, GRID), None, flip)
-        if not views.flips(at):
-            views.add(at, truth_of(mask, GRID, 2), _view(at, mask, GRID))
+        truth, flips = truth_of(mask, GRID, 2), views.flips(at)
+        lying = [flip.apply(mask) if turned else mask for flip in flips]
+        mirrored = [
+            Shown(at, truth, _view(at, each, GRID), None, flip) for each, flip in zip(lying, flips, strict=True)
+        ]
+        views.add(mirrored or [Shown(at, truth, _view(at, mask, GRID))], lambda: None)
     trial = views.run(((at, _view(at, mask, GRID), None) for at, mask in enumerate(masks)), lambda: None)
     hits = said = 0
     for at, mask in enumerate(masks):
@@ -129,7 +133,8 @@ def test_the_number_of_threads_changes_nothing(
     assert np.array_equal(found.values, expected.values)
 
 
-def test_a_step_that_raises_ends_the_threads(masks: list[ClassMap]) -> None:
+@pytest.mark.parametrize("after", [0, 7])  # steps: four folds, one network of all, then the images
+def test_a_step_that_raises_ends_the_threads(masks: list[ClassMap], after: int) -> None:
     class Cancelled(Exception):
         pass
 
@@ -137,12 +142,19 @@ def test_a_step_that_raises_ends_the_threads(masks: list[ClassMap]) -> None:
         raise Cancelled
 
     views = MaskViews(np.array([bool(mask.any()) for mask in masks]), FOLD, 2, seed=3)
-    for at, mask in enumerate(masks):
-        views.add(at, truth_of(mask, GRID, 2), _view(at, mask, GRID))
+    shown = [Shown(at, truth_of(mask, GRID, 2), _view(at, mask, GRID)) for at, mask in enumerate(masks)]
     before = set(threading.enumerate())
     with pytest.raises(Cancelled) as kept:
-        views.run(((at, _view(at, mask, GRID), None) for at, mask in enumerate(masks)), cancel, 50)
+        views.add(iter(shown), cancel)
     assert kept.value.__traceback__ is not None  # which holds all that ran
+    assert set(threading.enumerate()) == before
+    views.add(iter(shown), lambda: None)
+    steps = iter(range(after))
+    with pytest.raises(Cancelled) as kept:
+        views.run(
+            ((each.at, each.fine, None) for each in shown), lambda: cancel() if next(steps, None) is None else None, 50
+        )
+    assert kept.value.__traceback__ is not None
     assert set(threading.enumerate()) == before
 
 

@@ -223,22 +223,31 @@ def test_more_images_than_are_compared_are_all_learned_from(tmp_path: Path, monk
 
 def test_no_more_is_kept_than_a_part_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = Size(10, 12)  # 23,040 bytes an image
-    assert embeddings.kept(20_000, grid)
+    assert embeddings.kept(grid) > 20_000
     monkeypatch.setattr(embeddings, "_most", lambda: 2_304_000.0)
-    assert [embeddings.kept(images, grid) for images in (100, 101)] == [True, False]
+    assert embeddings.kept(grid) == 100
 
 
-def test_embeddings_are_the_same_kept_or_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = samples(0, 4, 0)
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_embeddings_are_the_same_kept_or_computed_again(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    read: list[str] = []
+
+    def watched(each: Sample) -> Sample:
+        return replace(each, load=lambda: (read.append(each.key), each.load())[1])
+
+    training = [watched(each) for each in samples(0, 4, 0)]
     extractor = Extractor(BACKBONE, Size(96, 128), Precision.F32)
     projection = embeddings.project(training, np.arange(4), extractor, seed=1)
     kept = embeddings.Embeddings(training, extractor, projection)
-    monkeypatch.setattr(embeddings, "KEPT_BYTES", 0)
+    expected = dict(kept.each([0, 1, 2, 3]))
+    monkeypatch.setattr(embeddings, "kept", lambda *arguments: room)
     streamed = embeddings.Embeddings(training, extractor, projection)
-    for order in ([2, 0], [0, 1, 2, 3]):
-        for (at, one), (other, two) in zip(kept.each(order), streamed.each(order), strict=True):
+    read.clear()
+    for order in ([2, 0], [0, 1, 2, 3], [3, 2]):
+        for at, (other, found) in zip(order, streamed.each(order), strict=True):
             assert at == other
-            assert np.array_equal(one, two)
+            assert np.array_equal(found, expected[at])
+    assert len(read) == {0: 8, 1: 6, 3: 5}[room]  # 2 and 0 came first, and then 1
 
 
 def test_precision_is_this_processors_own_unless_asked_for(plain: TrainingResult, tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def posed(count: int, anyhow: bool) -> Problem:
 
 
 def found(problem: Problem, size: Size = SIZE) -> tuple[Turn, ...]:
-    return view.alike(problem, random_backbone(), size, native_precision(), None, lambda stage, done, total: None)
+    extractor = Extractor(random_backbone(), size, native_precision())
+    return view.alike(problem, extractor, None, lambda stage, done, total: None)
 
 
 def test_a_part_that_lies_anyhow_is_alike_when_turned_and_not_when_mirrored() -> None:
@@ -66,12 +67,12 @@ def test_a_part_that_lies_one_way_is_alike_in_no_other() -> None:
 
 @pytest.mark.parametrize("count", [view.FEWEST_ASKED - 1, turns.MOST_SEEN])
 def test_nothing_is_asked_of_too_few_pictures_or_of_enough(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(view, "Extractor")  # none is made
+    monkeypatch.delattr(Extractor, "each")  # no image is looked at
     assert found(posed(count, anyhow=True)) == ()
 
 
 def test_copies_of_a_picture_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(view, "Extractor")  # none is made
+    monkeypatch.delattr(Extractor, "each")  # no image is looked at
     problem = posed(8, anyhow=True)
     assert found(replace(problem, source=np.zeros(8, np.int64))) == ()
 

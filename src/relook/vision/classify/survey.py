@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from relook.vision.check.duplicates import Look, among
 from relook.vision.few_images import too_few
-from relook.vision.images import Loaded, Pixels, Size, aspect_differs, load_upright
+from relook.vision.images import Pixels, Size, aspect_differs
+from relook.vision.label_images import bytes_of, decoded
 from relook.vision.labelled import LabelledImage, LabelTask
 from relook.vision.naming import listed
 from relook.vision.repeated import Groups, firsts, leakage, leaked, repetition
-from relook.vision.samples import ImageError, Progress, TrainingError
+from relook.vision.samples import Progress, TrainingError
 
 MOST_UNEVEN = 3.0
 """The shape that all images are brought to is no longer than this."""
@@ -84,23 +85,7 @@ def check_labels(training: Sequence[LabelledImage], labels: Sequence[str], task:
 def pixels_of(images: Sequence[LabelledImage]) -> Iterator[Pixels]:
     """The upright pixels of each, perhaps shrunk."""
     for image in images:
-        yield decoded(image, bytes_of(image)).pixels
-
-
-def bytes_of(image: LabelledImage) -> bytes:
-    """The encoded image; TrainingError."""
-    try:
-        return image.load()
-    except OSError as error:
-        raise TrainingError(f"{image.key} cannot be read: {error}") from error
-
-
-def decoded(image: LabelledImage, data: bytes) -> Loaded:
-    """`data` as the image, upright; TrainingError names it."""
-    try:
-        return load_upright(data)
-    except ImageError as error:
-        raise TrainingError(f"{image.key}: {error}") from error
+        yield decoded(image).pixels
 
 
 def _middle(sizes: Sequence[Size]) -> Size:

@@ -28,11 +28,12 @@ from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
 from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
 from relook.vision.classify.regression import Scaling, at_frequency
-from relook.vision.classify.survey import bytes_of, check_labels, decoded, survey
+from relook.vision.classify.survey import check_labels, survey
 from relook.vision.classify.tuning.choice import Trial, Tuned
 from relook.vision.evaluation import Evaluation, as_record, evaluate_classifier
 from relook.vision.images import CELL, LARGEST_WORKING_SIDE, Loaded, Size, load_upright, working_size
 from relook.vision.label_artifact import Fit, LabelCard
+from relook.vision.label_images import bytes_of, decoded
 from relook.vision.labelled import LabelledImage, LabelPrediction, LabelResult, LabelTask, LabelTest
 from relook.vision.pace import Pace
 from relook.vision.parallel import in_order, threads
@@ -295,7 +296,7 @@ def _evaluate(
     classifiers = [Classifier.load(folder, threads=1) for _ in range(min(threads(), len(test)))]
     step = counted(progress, "evaluate", len(test))
     # decoded here: what keeps Pillow's warnings quiet is not for several threads
-    shown = ((image, decoded(image, bytes_of(image))) for image in test)
+    shown = ((image, decoded(image)) for image in test)
     with closing(in_order(_answered, shown, classifiers)) as answers:
         tests = list(stepping(answers, step))
     scores = np.array([_by_label(each.prediction, problem.labels) for each in tests], np.float64)

@@ -13,10 +13,11 @@ from relook.vision import repeated
 from relook.vision.check import duplicates
 from relook.vision.detect import copies
 from relook.vision.detect.geometry import SMALLEST_BOX, Boxes, fit, working_size
-from relook.vision.images import Loaded, Pixels, Size, load_upright
+from relook.vision.images import Pixels, Size
+from relook.vision.label_images import bytes_of, decoded
 from relook.vision.labelled import LabelledImage, Rectangle
 from relook.vision.naming import listed
-from relook.vision.samples import ImageError, Progress, TrainingError
+from relook.vision.samples import Progress
 
 CACHE_BYTES = 1 << 30
 
@@ -53,8 +54,8 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
     looks, sizes = [], []
     everything = [*training, *test]
     for at, image in enumerate(everything):
-        data = image.load()
-        loaded = _decoded(image, data)
+        data = bytes_of(image)
+        loaded = decoded(image, data)
         sizes.append(loaded.size)
         looks.append(duplicates.Look.of(data, loaded.pixels))
         for part in (image.key.encode(), looks[-1].sha256, repr(image.boxes).encode()):
@@ -102,7 +103,7 @@ class Pictures:
         return found
 
     def _read(self, image: LabelledImage) -> Picture:
-        loaded = _decoded(image, image.load())
+        loaded = decoded(image)
         fitted = fit(loaded.pixels, loaded.size, self.size)
         boxes = np.array([_corners(each.box) for each in image.boxes], np.float32).reshape(-1, 4)
         boxes *= np.array([fitted.x, fitted.y] * 2, np.float32)
@@ -115,13 +116,6 @@ class Pictures:
 
 def _corners(box: Rectangle) -> tuple[float, float, float, float]:
     return box.left, box.top, box.left + box.width, box.top + box.height
-
-
-def _decoded(image: LabelledImage, data: bytes) -> Loaded:
-    try:
-        return load_upright(data)
-    except ImageError as error:
-        raise TrainingError(f"{image.key}: {error}") from error
 
 
 def _of_narrow(training: Sequence[LabelledImage], sizes: Sequence[Size], size: Size) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +25,13 @@ from relook.vision.evaluation import as_record, evaluate_detector
 from relook.vision.evaluation.detection import OVERLAP as RIGHT_OVERLAP
 from relook.vision.evaluation.detection import mean_average_precision
 from relook.vision.few_images import too_few
-from relook.vision.images import Size
+from relook.vision.images import Loaded, Size
 from relook.vision.label_artifact import Fit, LabelCard
+from relook.vision.label_images import decoded
 from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelTest
 from relook.vision.naming import listed
-from relook.vision.samples import ImageError, Progress, TrainingError
+from relook.vision.parallel import in_order, threads
+from relook.vision.samples import Progress, TrainingError, counted, stepping
 
 if TYPE_CHECKING:
     from relook.vision.detect.training import Outcome, Weights
@@ -40,7 +43,7 @@ NEEDS_TORCH = (
 _EARLY_THRESHOLD = 0.5
 """In cards whose thresholds are not chosen yet."""
 _ANSWERING_THREADS = 1
-"""Of the runtime, for test images: as many as a unit has."""
+"""Of the runtime, for each of several images at a time: as many as a unit has."""
 
 
 def train(
@@ -120,9 +123,15 @@ class _Job:
         chosen_by = [self.training[at] for at in held]
 
         answers: list[float] = []
+        told = (0, 1)
+
+        def step(done: int, of: int) -> None:
+            nonlocal told
+            told = done, of
+            progress("train", done, of)
 
         def score(weights: Weights) -> float:
-            found, answering = self._score(weights, chosen_by)
+            found, answering = self._score(weights, chosen_by, lambda: progress("train", *told))
             answers.append(answering)
             return found
 
@@ -130,7 +139,7 @@ class _Job:
             """By what answers usually take: one look that another program has slowed down must not end a training."""
             return deadline(median(answers) if answers else 0.0)
 
-        judge = gradient.Judge(score if held else None, lambda done, of: progress("train", done, of), until)
+        judge = gradient.Judge(score if held else None, step, until)
         return gradient.learn(
             Pictures(images, self.labels, self.size),
             plan.order(images),
@@ -151,11 +160,7 @@ class _Job:
         progress: Progress,
     ) -> LabelResult:
         """Answer the test images, choose thresholds, write the artifact."""
-        detector = Detector.of(graph, self._card(graph, {}), _ANSWERING_THREADS)
-        tests = []
-        for at, image in enumerate(test):
-            tests.append(_answered(detector, image))
-            progress("evaluate", at + 1, len(test))
+        tests = self._answers(graph, test, counted(progress, "evaluate", len(test)))
         thresholds = dict.fromkeys(self.labels, _EARLY_THRESHOLD)
         evaluated: dict[str, Any] = {}
         if test:
@@ -174,15 +179,25 @@ class _Job:
         told = {"warnings": warnings, "leaked": list(seen.leaked), "training": chosen, "speed": speed}
         return LabelResult(output, thresholds, tuple(tests), notes, evaluated | told)
 
-    def _score(self, weights: Weights, images: Sequence[LabelledImage]) -> tuple[float, float]:
-        """How good held-out images are answered by the graph that would be served, and seconds for an answer."""
+    def _score(
+        self, weights: Weights, images: Sequence[LabelledImage], step: Callable[[], None]
+    ) -> tuple[float, float]:
+        """How good held-out images are answered by the graph that would be served, and seconds for each."""
         graph = export(self.start.architecture(len(self.labels)), weights, self.size)
-        detector = Detector.of(graph, self._card(graph, {}), _ANSWERING_THREADS)
         began = time.monotonic()
-        pairs = [(image.boxes, _answered(detector, image).prediction.found) for image in images]
+        pairs = [(each.image.boxes, each.prediction.found) for each in self._answers(graph, images, step)]
         answering = (time.monotonic() - began) / len(images)
         loose = mean_average_precision(pairs, self.labels, (RIGHT_OVERLAP,))
         return (loose + mean_average_precision(pairs, self.labels)) / 2, answering
+
+    def _answers(self, graph: bytes, images: Sequence[LabelledImage], step: Callable[[], None]) -> list[LabelTest]:
+        """Of `graph` as it will be served; `step` is called for each image."""
+        card = self._card(graph, {})
+        detectors = [Detector.of(graph, card, _ANSWERING_THREADS) for _ in range(max(1, min(threads(), len(images))))]
+        # decoded here: what keeps Pillow's warnings quiet is not for several threads
+        shown = ((image, decoded(image)) for image in images)
+        with closing(in_order(_answered, shown, detectors)) as answers:
+            return list(stepping(answers, step))
 
     def _card(self, graph: bytes, record: dict[str, Any]) -> LabelCard:
         return LabelCard(
@@ -246,11 +261,9 @@ class _Job:
         return [*([short] if short else ()), *few, *seen.warnings, *evaluated.get("warnings", ())]
 
 
-def _answered(detector: Detector, image: LabelledImage) -> LabelTest:
-    try:
-        return LabelTest(image, detector.predict(image.load()))
-    except ImageError as error:
-        raise TrainingError(f"{image.key}: {error}") from error
+def _answered(detector: Detector, shown: tuple[LabelledImage, Loaded]) -> LabelTest:
+    image, loaded = shown
+    return LabelTest(image, detector.predict_loaded(loaded))
 
 
 def _with_thresholds(test: LabelTest, thresholds: dict[str, float]) -> LabelTest:

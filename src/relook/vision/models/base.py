@@ -43,6 +43,13 @@ class Cells:
     def grid(self) -> Size:
         return self.embeddings.grid
 
+    def others(self, at: int) -> tuple[MemoryBank, Floats]:
+        """The bank and the weights that image `at` is judged by."""
+        assert self.bank is not None
+        assert self.levels is not None
+        source = int(self.problem.source[at])
+        return self.bank.without(source), self.levels.without(source)
+
     def each(self) -> Iterator[tuple[int, CellView, CellView | None]]:
         """Every image with what is known of its cells, here and in the coarser view."""
         rough = self.coarse.each() if self.coarse is not None else None
@@ -56,10 +63,7 @@ class Cells:
     def mirrored(self, at: int, flips: Sequence[Turn]) -> Iterator[tuple[Turn, CellView, CellView | None]]:
         """The same of image `at` mirrored."""
         rough = self.coarse.mirrored(at, flips) if self.coarse is not None else None
-        assert self.bank is not None
-        assert self.levels is not None
-        source = int(self.problem.source[at])
-        bank, weight = self.bank.without(source), self.levels.without(source)
+        bank, weight = self.others(at)
         for flip, embedding in zip(flips, self.embeddings.turned([(at, flip) for flip in flips]), strict=True):
             distance, _ = bank.nearest(embedding, weight)
             yield (

@@ -6,12 +6,13 @@ multiple-instance learning: an anomalous image has some cells that are, a normal
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relook.vision.images import Size
-from relook.vision.mask_views import MaskViews, Truth, truth_of
+from relook.vision.mask_views import MaskViews, Shown, Truth, truth_of
 from relook.vision.models.base import Cells, Floats, Learned, Step
 from relook.vision.problem import Problem
 from relook.vision.samples import Sample, Task
@@ -41,13 +42,16 @@ class LabelledHead:
             [sample.anomalous and (not masked or sample.mask is not None) for sample in problem.samples]
         )
         masks = MaskViews(defective, problem.fold, classes, problem.seed)
-        for at, fine, coarse in cells.each():
-            truth = _drawn(problem, problem.samples[at], cells.grid) if masked else _guessed(cells, at)
-            if truth is not None:
-                masks.add(at, truth, fine, coarse)
-                for flip, turned, rough in cells.mirrored(at, masks.flips(at) if masked else ()):
-                    masks.add(at, truth, turned, rough, flip)
-            step()
+
+        def shown() -> Iterator[Shown]:
+            for at, fine, coarse in cells.each():
+                truth = _drawn(problem, problem.samples[at], cells.grid) if masked else _guessed(cells, at)
+                yield Shown(at, truth, fine, coarse)
+                flips = masks.flips(at) if masked and truth is not None else ()
+                for flip, turned, rough in cells.mirrored(at, flips):
+                    yield Shown(at, truth, turned, rough, flip)
+
+        masks.add(shown(), step)
         tried = masks.run(cells.each(), step)
         head = replace(tried.net, coarse=cells.coarse is not None)
         return Learned(tried.values[:, None], head=head, overlap=tried.overlap if masked else None)

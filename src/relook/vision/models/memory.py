@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
-from relook.vision.descriptor import describe
+from relook.vision.descriptor import Vector, describe
 from relook.vision.embeddings import remember
 from relook.vision.levels import Levels
 from relook.vision.memory_bank import MemoryBank
-from relook.vision.models.base import Cells, Learned, Step
-from relook.vision.problem import Problem
+from relook.vision.models.base import Cells, Floats, Learned, Step
+from relook.vision.parallel import in_order, threads
+from relook.vision.problem import Positions, Problem
 from relook.vision.samples import stepping
 
 LEVELLED_FROM = 40
@@ -32,9 +34,7 @@ class Memory:
         return len(problem.normal) + len(problem.turned) + len(problem.samples)
 
     def learn(self, cells: Cells, step: Step) -> Learned:
-        problem = cells.problem
-        normal = problem.normal
-        turned = problem.turned
+        problem, normal, turned = cells.problem, cells.problem.normal, cells.problem.turned
         images = chain(
             cells.embeddings.each(normal),
             zip((at for at, _ in turned), cells.embeddings.turned(turned), strict=True),
@@ -42,19 +42,31 @@ class Memory:
         number = len(normal) + len(turned)
         bank = remember(stepping(images, step), number, problem.bank_rows, problem.seed, problem.source)
         cells.bank = bank
-        some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(normal)[:LEVELLED_FROM])
-        known = {at: self._others(cells, at).distances(each) for at, each in cells.embeddings.each(some)}
-        levels = Levels(np.stack(list(known.values())), problem.source[some], cells.grid, cells.weight)
-        cells.levels, cells.weight = levels, levels.without(None)
+        known, some = self._known(cells, bank)
+        cells.levels = Levels(np.stack(list(known.values())), problem.source[some], cells.grid, cells.weight)
+        cells.weight = cells.levels.without(None)
+
+        def judged(_: int, entry: tuple[int, Floats]) -> tuple[Floats, Vector]:
+            at, embedding = entry
+            others, weight = cells.others(at)
+            distance = (known[at] if at in known else others.distances(embedding)) * weight
+            return distance, describe(distance, others.residual(embedding, distance), None)
+
         described = []
-        for at, embedding in stepping(cells.embeddings.each(), step):
-            others = self._others(cells, at)
-            distance = known.pop(at) if at in known else others.distances(embedding)
-            distance = distance * levels.without(int(problem.source[at]))
-            described.append(describe(distance, others.residual(embedding, distance), None))
-            cells.distances.append(distance)
+        with closing(in_order(judged, cells.embeddings.each(), range(threads()))) as found:
+            for distance, vector in stepping(found, step):
+                cells.distances.append(distance)
+                described.append(vector)
         return Learned(np.stack(described), bank=bank)
 
-    def _others(self, cells: Cells, at: int) -> MemoryBank:
-        assert cells.bank is not None
-        return cells.bank.without(int(cells.problem.source[at]))
+    def _known(self, cells: Cells, bank: MemoryBank) -> tuple[dict[int, Floats], Positions]:
+        """The distances of some normal images, and their positions."""
+        problem = cells.problem
+        some = np.sort(np.random.default_rng([problem.seed, 12]).permutation(problem.normal)[:LEVELLED_FROM])
+
+        def distances(_: int, entry: tuple[int, Floats]) -> Floats:
+            at, embedding = entry
+            return bank.without(int(problem.source[at])).distances(embedding)
+
+        with closing(in_order(distances, cells.embeddings.each(some), range(threads()))) as found:
+            return dict(zip(some.tolist(), found, strict=True)), some

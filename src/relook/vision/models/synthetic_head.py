@@ -5,11 +5,12 @@ After DRAEM (Zavrtanik et al., 2021) and SuperSimpleNet (Rolih et al., 2024), on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from relook.vision.mask_views import MaskViews, truth_of
+from relook.vision.mask_views import MaskViews, Shown, truth_of
 from relook.vision.models.base import Cells, Learned, Step
 from relook.vision.planted import PLANTED
 from relook.vision.problem import Problem
@@ -34,11 +35,14 @@ class SyntheticHead:
     def learn(self, cells: Cells, step: Step) -> Learned:
         problem = cells.problem
         masks = MaskViews(problem.anomalous, problem.fold, 1, problem.seed)
-        for at, fine, coarse in cells.each():
-            sample = problem.samples[at]
-            mask = mask_of(sample, (PLANTED,), size_in(sample))
-            assert mask is not None
-            masks.add(at, truth_of(mask, cells.grid, 1), fine, coarse)
-            step()
+
+        def shown() -> Iterator[Shown]:
+            for at, fine, coarse in cells.each():
+                sample = problem.samples[at]
+                mask = mask_of(sample, (PLANTED,), size_in(sample))
+                assert mask is not None
+                yield Shown(at, truth_of(mask, cells.grid, 1), fine, coarse)
+
+        masks.add(shown(), step)
         tried = masks.run(cells.each(), step, _STEPS)
         return Learned(tried.values[:, None], head=replace(tried.net, coarse=cells.coarse is not None))

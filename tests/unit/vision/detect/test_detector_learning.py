@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from relook.vision import serving
 from relook.vision.artifact import CARD, GRAPH
 from relook.vision.detect import library, plan, starts
+from relook.vision.detect import train as train_module
 from relook.vision.detect.pictures import Pictures
 from relook.vision.detect.plan import Options
 from relook.vision.detect.train import train
@@ -221,6 +223,34 @@ def test_progress_is_told_and_can_cancel(tmp_path: Path) -> None:
     assert told[0] == ("decode", 1, 11)
     assert told[-2:] == [("train", 1, 3), ("train", 2, 3)]
     assert not (tmp_path / "model" / CARD).exists()
+
+
+def test_a_look_at_held_out_images_can_be_cancelled(tmp_path: Path) -> None:
+    class Cancelled(Exception):
+        pass
+
+    told: list[tuple[str, int, int]] = []
+
+    def progress(stage: str, done: int, of: int) -> None:
+        told.append((stage, done, of))
+        if stage == "train" and told[-2] == told[-1]:  # no step was taken in between
+            raise Cancelled
+
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled):
+        run(tmp_path / "model", training=pictures(0, 40), progress=progress)
+    assert set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_how_many_images_are_answered_at_a_time_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr(train_module, "threads", lambda: threads)
+    found = run(tmp_path, test=pictures(100, 5))
+    one = serving.load(found.artifact, 1, Device.CPU)
+    assert [test.prediction for test in found.tests] == [one.predict(test.image.load()) for test in found.tests]
+    assert [test.image.key for test in found.tests] == [image.key for image in pictures(100, 5)]
 
 
 def test_when_time_is_up_the_best_until_then_is_kept(tmp_path: Path) -> None:
