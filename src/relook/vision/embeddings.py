@@ -78,10 +78,12 @@ class Embeddings:
         Rounded to float16 whether kept or not, so that every pass sees the same numbers.
         """
         wanted = [int(at) for at in (range(len(self._samples)) if positions is None else positions)]
-        fresh = self._extractor.each(self._pixels([at for at in wanted if at not in self._kept]))
+        missing = {at for at in wanted if at not in self._kept}
+        fresh = self._extractor.each(self._pixels([at for at in wanted if at in missing]))
         for at in wanted:
-            halves = self._kept.get(at)
-            if halves is None:
+            if at not in missing:
+                halves = self._kept[at]
+            else:
                 patches = next(fresh)
                 halves = (patches @ self._projection.weight + self._projection.bias).astype(np.float16)
                 if len(self._kept) < self._room:

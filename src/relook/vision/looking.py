@@ -205,11 +205,14 @@ class Looking:
             coarse = None if head is None else coarse or cells
             del cells  # or this size's would lie beside the next one's
         if head is not None and headed is not None:
-            before = reversed(range(min(headed + 1, len(found))))
-            at = next((at for at in before if masks or fits(found[at].size, head=True)), -1)
-            if at >= 0:
-                one, cells = self._timed(problem, found[at].size, coarse if at else None, steps.same)
-                found[at] = self._taught(one, cells, head, steps.one)
+            before = reversed(range(min(headed, len(found))))
+            place = next((at for at in before if masks or fits(found[at].size, head=True, looked=at == 0)), None)
+            if place is not None:
+                one, own = found[0], coarse  # the cells of the first are still there
+                if place > 0:
+                    one, own = self._timed(problem, found[place].size, coarse, steps.same)
+                assert own is not None
+                found[place] = self._taught(one, own, head, steps.one)
         steps.finish()
         return found
 

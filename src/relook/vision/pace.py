@@ -11,7 +11,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.features import Extractor
 from relook.vision.images import Size
 from relook.vision.memory_bank import DIMS, MemoryBank
-from relook.vision.parallel import threads
+from relook.vision.parallel import in_order, threads
 from relook.vision.problem import Problem
 from relook.vision.runtime import Precision
 from relook.vision.survey import pixels_of
@@ -69,8 +69,9 @@ class Pace:
 
         def look(positions: Sequence[int]) -> None:
             images = (pixels_of(problem.samples[at]) for at in positions)
-            for embedding in [patches @ weight for patches in extractor.each(images)]:
-                bank.nearest(embedding)
+            embeddings = [patches @ weight for patches in extractor.each(images)]
+            for _ in in_order(lambda _, embedding: bank.nearest(embedding), embeddings, range(threads())):
+                pass
 
         some = problem.normal[:_PROBED].tolist()
         look(some[: threads()])  # the first of every thread takes longer

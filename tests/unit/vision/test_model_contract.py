@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,7 +12,9 @@ import numpy.typing as npt
 import pytest
 from rendered_parts import SCRATCH, samples
 
+import relook.vision.models.memory as memory_module
 import relook.vision.train as training_module
+from relook.vision import mask_views
 from relook.vision.embeddings import Embeddings, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size
@@ -107,6 +110,40 @@ def parts(learned: Learned) -> list[npt.NDArray[np.generic]]:
 def test_the_same_problem_gives_the_same_bytes(model: Model, problem: Problem) -> None:
     first, again = parts(kept(model, problem).learned), parts(told(model, problem, coarse=True).learned)
     assert [part.tobytes() for part in first] == [part.tobytes() for part in again]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("model", "problem"), CASES)
+def test_the_number_of_threads_changes_nothing(
+    model: Model, problem: Problem, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = kept(model, problem)
+    for module in (memory_module, mask_views):
+        monkeypatch.setattr(module, "threads", lambda: threads)
+    found = told(model, problem, coarse=True)
+    assert [part.tobytes() for part in parts(found.learned)] == [part.tobytes() for part in parts(expected.learned)]
+    assert np.array_equal(np.stack(found.cells.distances), np.stack(expected.cells.distances))
+
+
+@pytest.mark.parametrize(("model", "problem"), CASES)
+def test_a_step_that_raises_leaves_no_thread(model: Model, problem: Problem) -> None:
+    class Cancelled(Exception):
+        pass
+
+    cells = cells_of(problem, COARSE)
+    if model.name != Memory().name:
+        Memory().learn(cells, lambda: None)
+    steps = iter(range(model.steps(problem) - 2))
+
+    def step() -> None:
+        if next(steps, None) is None:
+            raise Cancelled
+
+    before = set(threading.enumerate())
+    with pytest.raises(Cancelled) as raised:
+        model.learn(cells, step)
+    assert raised.value.__traceback__ is not None  # which holds all that ran
+    assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize(("model", "problem"), CASES)

@@ -151,6 +151,8 @@ def test_what_cannot_be_kept_takes_twice_the_time(monkeypatch: pytest.MonkeyPatc
     assert looking._foreseen(many, SMALL, head=False) == pytest.approx(6_000.0 + 0.1 * lost)
     assert looking._foreseen(few, SMALL, head=True) == pytest.approx(3 * 400.0 + 10.0)
     assert looking._foreseen(many, SMALL, head=True) == pytest.approx(3 * 6_000.0 + 0.1 * 3 * lost + 10.0)
+    looking._normal = 0.5  # of which all are kept, and anomalies are looked at once
+    assert looking._foreseen(many, SMALL, head=False) == pytest.approx(6_000.0 + 0.1 * (lost - many / 2))
     assert looking._foreseen(many, SMALL, head=True, looked=True) == pytest.approx(2 * 6_000.0 + 0.1 * 2 * lost + 10.0)
 
 

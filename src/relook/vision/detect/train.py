@@ -44,6 +44,8 @@ _EARLY_THRESHOLD = 0.5
 """In cards whose thresholds are not chosen yet."""
 _ANSWERING_THREADS = 1
 """Of the runtime, for each of several images at a time: as many as a unit has."""
+_WORTH_A_DETECTOR = 16
+"""Images: about what is answered in the time that compiling a graph takes."""
 
 
 def train(
@@ -160,7 +162,7 @@ class _Job:
         progress: Progress,
     ) -> LabelResult:
         """Answer the test images, choose thresholds, write the artifact."""
-        tests = self._answers(graph, test, counted(progress, "evaluate", len(test)))
+        tests = _answers(self._detectors(graph, test), test, counted(progress, "evaluate", len(test)))
         thresholds = dict.fromkeys(self.labels, _EARLY_THRESHOLD)
         evaluated: dict[str, Any] = {}
         if test:
@@ -184,20 +186,17 @@ class _Job:
     ) -> tuple[float, float]:
         """How good held-out images are answered by the graph that would be served, and seconds for each."""
         graph = export(self.start.architecture(len(self.labels)), weights, self.size)
+        detectors = self._detectors(graph, images)
         began = time.monotonic()
-        pairs = [(each.image.boxes, each.prediction.found) for each in self._answers(graph, images, step)]
+        pairs = [(each.image.boxes, each.prediction.found) for each in _answers(detectors, images, step)]
         answering = (time.monotonic() - began) / len(images)
         loose = mean_average_precision(pairs, self.labels, (RIGHT_OVERLAP,))
         return (loose + mean_average_precision(pairs, self.labels)) / 2, answering
 
-    def _answers(self, graph: bytes, images: Sequence[LabelledImage], step: Callable[[], None]) -> list[LabelTest]:
-        """Of `graph` as it will be served; `step` is called for each image."""
-        card = self._card(graph, {})
-        detectors = [Detector.of(graph, card, _ANSWERING_THREADS) for _ in range(max(1, min(threads(), len(images))))]
-        # decoded here: what keeps Pillow's warnings quiet is not for several threads
-        shown = ((image, decoded(image)) for image in images)
-        with closing(in_order(_answered, shown, detectors)) as answers:
-            return list(stepping(answers, step))
+    def _detectors(self, graph: bytes, images: Sequence[LabelledImage]) -> list[Detector]:
+        """As they will be served, so many as are worth it for `images`."""
+        card, count = self._card(graph, {}), min(threads(), -(-len(images) // _WORTH_A_DETECTOR))
+        return [Detector.of(graph, card, _ANSWERING_THREADS) for _ in range(count)]
 
     def _card(self, graph: bytes, record: dict[str, Any]) -> LabelCard:
         return LabelCard(
@@ -259,6 +258,18 @@ class _Job:
         short = plan.shortage(outcome.taken, outcome.steps, outcome.images, self.options, cut=outcome.out_of_time)
         few = too_few(self.training, self.labels)
         return [*([short] if short else ()), *few, *seen.warnings, *evaluated.get("warnings", ())]
+
+
+def _answers(
+    detectors: Sequence[Detector], images: Sequence[LabelledImage], step: Callable[[], None]
+) -> list[LabelTest]:
+    """`step` is called for each image."""
+    if not images:
+        return []
+    # decoded here: what keeps Pillow's warnings quiet is not for several threads
+    shown = ((image, decoded(image)) for image in images)
+    with closing(in_order(_answered, shown, detectors)) as answers:
+        return list(stepping(answers, step))
 
 
 def _answered(detector: Detector, shown: tuple[LabelledImage, Loaded]) -> LabelTest:

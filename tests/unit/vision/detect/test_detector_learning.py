@@ -237,8 +237,9 @@ def test_a_look_at_held_out_images_can_be_cancelled(tmp_path: Path) -> None:
             raise Cancelled
 
     before = set(threading.enumerate())
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as kept:
         run(tmp_path / "model", training=pictures(0, 40), progress=progress)
+    assert kept.value.__traceback__ is not None  # which holds all that ran
     assert set(threading.enumerate()) == before
 
 
@@ -247,6 +248,7 @@ def test_how_many_images_are_answered_at_a_time_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     monkeypatch.setattr(train_module, "threads", lambda: threads)
+    monkeypatch.setattr(train_module, "_WORTH_A_DETECTOR", 1)
     found = run(tmp_path, test=pictures(100, 5))
     one = serving.load(found.artifact, 1, Device.CPU)
     assert [test.prediction for test in found.tests] == [one.predict(test.image.load()) for test in found.tests]
