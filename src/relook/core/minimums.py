@@ -12,7 +12,8 @@ from relook.core.manifest import Label, ManifestEntry
 
 @dataclass(frozen=True, slots=True)
 class Minimums:
-    """Images needed: `single_*` without a test dataset, the others with one."""
+    """Images needed: `single_*` without a test dataset, the others with one. `alone` normal ones without an anomaly nor
+    a test dataset; None: not to be had."""
 
     single_normal: int = 20
     single_anomaly: int = 10
@@ -21,6 +22,7 @@ class Minimums:
     test_normal: int = 10
     test_anomaly: int = 10
     per_class: int = 10
+    alone: int | None = None
 
 
 RELAXED = Minimums(
@@ -31,6 +33,7 @@ RELAXED = Minimums(
     test_normal=1,
     test_anomaly=1,
     per_class=1,
+    alone=4,
 )
 
 
@@ -56,7 +59,10 @@ class Census:
 
 def shortfalls(train: Census, test: Census | None, *, segmentation: bool, minimums: Minimums) -> list[str]:
     """What is missing to train, one sentence each; empty when there is enough. `test` is None for a single dataset."""
-    if test is None:
+    if test is None and minimums.alone is not None and not train.anomaly:
+        found = [_lack(DatasetType.TRAIN, "normal", train.normal, minimums.alone)]
+        per_class = minimums.single_per_class
+    elif test is None:
         found = [
             _lack(DatasetType.TRAIN, "normal", train.normal, minimums.single_normal),
             _lack(DatasetType.TRAIN, "anomaly", train.anomaly, minimums.single_anomaly),

@@ -8,8 +8,8 @@ _LEFT = ", at most "
 
 
 def with_time_left(stage: str, seconds: float) -> str:
-    """`stage` with the minutes that are left at most, at least one."""
-    return f"{stage}{_LEFT}{max(1, math.ceil(seconds / 60))} min left"
+    """`stage` with the minutes that are left at most; as it is where the time is over, for nothing is known then."""
+    return f"{stage}{_LEFT}{math.ceil(seconds / 60)} min left" if seconds > 0 else stage
 
 
 def without_time_left(stage: str) -> str:

@@ -26,11 +26,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training found: metrics in 0..1, `ended` in milliseconds since the epoch, keys in the output bucket."""
+    """What a training found: metrics in 0..1, None where no test image was anomalous, `ended` in milliseconds since the
+    epoch, keys in the output bucket."""
 
-    f1: float
-    recall: float
-    precision: float
+    f1: float | None
+    recall: float | None
+    precision: float | None
     ended: int
     manifest_key: str
     result_key: str

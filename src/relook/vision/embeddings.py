@@ -23,10 +23,11 @@ Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
 Positions = npt.NDArray[np.int64]
 
-KEPT_BYTES = 3 << 29
+KEPT_BYTES = 5 << 28
 KEPT_PART = 0.25
-"""Of one size, embeddings beyond 1.5 GiB, or this part of the free memory, are not kept: memory then no longer grows
-with the number of images, but those are computed anew in each pass. What comes out is the same."""
+"""Of one size, of which two are held at a time, embeddings beyond 1.25 GiB, or this part of the free memory, are not
+kept: memory then no longer grows with the number of images, but those are computed anew in each pass. What comes out is
+the same."""
 DRAWN_PATCHES = 4 * SAMPLED_PATCHES
 """The bank's patches are sampled from so many, drawn evenly."""
 PROJECTED_FROM = 40

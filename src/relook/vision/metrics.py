@@ -44,11 +44,15 @@ def average_precision(scores: npt.NDArray[np.float64], anomalous: npt.NDArray[np
 
 
 def image_metrics(tests: Sequence[TestResult], classes: tuple[ClassMetrics, ...] = ()) -> Metrics:
-    """Precision, recall and F1 of the decisions, and AUROC and average precision of the scores."""
+    """Precision, recall and F1 of the decisions, where there are anomalies, and AUROC and average precision of the
+    scores, where there are both labels."""
     truth = np.array([test.anomalous for test in tests], bool)
     said = np.array([test.prediction.anomalous for test in tests], bool)
     scores = np.array([test.prediction.score for test in tests], np.float64)
-    precision, recall, f1 = _rates(int((truth & said).sum()), int(said.sum()), int(truth.sum()))
+    rates: tuple[float, ...] | tuple[None, None, None] = (None, None, None)
+    if truth.any():
+        rates = _rates(int((truth & said).sum()), int(said.sum()), int(truth.sum()))
+    precision, recall, f1 = rates
     return Metrics(precision, recall, f1, auroc(scores, truth), average_precision(scores, truth), classes)
 
 

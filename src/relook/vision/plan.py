@@ -40,7 +40,8 @@ def make_plan(
     seed: int,
     task: Task | None = None,
 ) -> Plan:
-    """Decide how to train. `test` is None for a single dataset, which is then split; PlanError if it cannot be.
+    """Decide how to train. `test` is None for a single dataset, which is then split; PlanError if it cannot be. Where
+    `minimums` let one of normal images alone train, all of it does: a part of it could tell false alarms alone.
 
     Masks with defect classes in the train dataset make it a segmentation model, unless `task` says which one is
     wanted: then they are needed, or left unused. `content(entry)` is a hash of the image's bytes; it is asked only of
@@ -53,6 +54,8 @@ def make_plan(
     _check(train, test, task, minimums, limits)
     if test is not None:
         return Plan(task, _classes(task, [*train, *test]), tuple(train), tuple(test))
+    if all(entry.label is Label.NORMAL for entry in train):
+        return Plan(task, (), tuple(train), ())
     split = stratified_split(train, stratum=_stratum, content=content, seed=seed)
     return Plan(task, _classes(task, train), split.training, split.test)
 

@@ -93,12 +93,13 @@ class ClassMetrics:
 class Metrics:
     """Image metrics over the test images; the positive class is "anomaly"; each in 0..1.
 
-    `roc_auc` and `average_precision` are None when the test images hold one class only.
+    The first three are None where no test image is anomalous, `roc_auc` and `average_precision` where these hold one
+    class only.
     """
 
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     roc_auc: float | None
     average_precision: float | None
     classes: tuple[ClassMetrics, ...] = ()

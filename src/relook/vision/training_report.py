@@ -44,6 +44,8 @@ def interval_notes(
         notes += [_told(test, "test images", classes), *_warnings(test)]
     elif test_images:
         notes.append("The test images have one label only: they cannot tell how well the labels are told apart.")
+    else:
+        notes.append("There are no test images: nothing says how well the model tells anomalies from normal images.")
     if held_out is not None:
         notes.append(_told(held_out, "training images by cross-validation (the threshold was chosen on them)", ()))
     return notes

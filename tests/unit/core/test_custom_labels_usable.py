@@ -86,6 +86,7 @@ class TestPlans:
         found = plan(decide(lines(*TRAIN), lines(*test), seed=1))
         assert (found.labels, found.unknown) == (("a", "b"), ("c",))
         assert [one.labels for one in found.test] == [("a",), ("b",), ("b",)]
+        assert found.learning is Learning.SINGLE_LABEL, "a label that is not trained on makes no image one of several"
 
     def test_boxes_that_only_the_test_images_have_are_not_tested(self) -> None:
         found = plan(decide(lines(*boxed("p", "ab")), lines(boxes("t", "a", "c", "b"), boxes("u", "c")), seed=1))

@@ -114,6 +114,8 @@ def test_minimums() -> None:
     assert missing(Census(20, 20, (("a", 10),)), Census(10, 10, (("a", 9),)), segmentation=True) == 1
     assert missing(Census(20, 20), Census(10, 10, (("only in test", 10),)), segmentation=True) == 1
     assert (missing(Census(4, 2), least=RELAXED), missing(Census(3, 1), least=RELAXED)) == (0, 2)
+    assert (missing(Census(4, 0), least=RELAXED), missing(Census(3, 0), least=RELAXED)) == (0, 1)
+    assert (missing(Census(4, 1), least=RELAXED), missing(Census(200, 0))) == (1, 2)
     text = shortfalls(Census(19, 10), None, segmentation=False, minimums=Minimums())[0]
     assert text == "The train dataset has 19 images labelled normal; training needs at least 20."
 

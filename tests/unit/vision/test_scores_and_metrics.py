@@ -52,6 +52,11 @@ def test_image_metrics_use_the_decisions() -> None:
 
     metrics = image_metrics([result(0.9, True), result(0.4, True), result(0.6, False), result(0.1, False)])
     assert (metrics.precision, metrics.recall, metrics.f1, metrics.roc_auc) == (0.5, 0.5, 0.5, 0.75)
+    for none in ([], [result(0.6, False), result(0.1, False)]):
+        untold = image_metrics(none)
+        assert (untold.precision, untold.recall, untold.f1, untold.roc_auc) == (None,) * 4
+    missed = image_metrics([result(0.1, True)])
+    assert (missed.precision, missed.recall, missed.f1) == (0, 0, 0)
 
 
 def test_pixel_overlap_is_the_mean_over_images_with_the_class() -> None:

@@ -266,6 +266,16 @@ def test_a_head_that_takes_too_long_ends_no_search(tmp_path: Path, monkeypatch: 
     assert any(note.startswith("The head was learned at 96x80: at 176x144") for note in result.notes)
 
 
+def test_a_head_is_learned_at_the_size_before_its_own_by_another_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(monkeypatch, {LARGE: 30.0})
+    result = fit(tmp_path, Options(long_sides=(64, 96, 176), seconds=1800.0))
+    assert artifact.read(result.artifact)[1].record["sizes_tried"] == ["64x48", "96x80", "176x144"]
+    assert any(note.startswith("Candidate 64x48 + 96x80 with a head '") for note in result.notes)
+    assert not any("176x144 with a head" in note for note in result.notes)
+
+
 def test_a_head_learned_at_a_smaller_size_than_the_largest_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

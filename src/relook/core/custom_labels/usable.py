@@ -233,17 +233,18 @@ def _usable(lines: Sequence[Line], case: UseCase) -> set[str]:
 
 def _plan(training: Sequence[Line], testing: Sequence[Line], case: UseCase) -> Plan:
     kind = case.kind
-    train, test = _teaching(training, kind), _teaching(testing, kind)
     labels = sorted(_usable(training, case))
-    restricted = [entry.restricted(kind, labels) for entry in test]
+    train = tuple(entry.restricted(kind, labels) for entry in _teaching(training, kind))
+    tested = _teaching(testing, kind)
+    test = tuple(entry for entry in (each.restricted(kind, labels) for each in tested) if entry.kind is kind)
     named = {entry.source_ref for entry in train}
     return Plan(
         learning=_learning([*train, *test], kind),
         labels=tuple(labels),
-        train=tuple(entry.restricted(kind, labels) for entry in train),
-        test=tuple(entry for entry in restricted if entry.kind is kind),
+        train=train,
+        test=test,
         unknown=tuple(sorted(_usable(testing, case).difference(labels))),
-        shared=sum(entry.source_ref in named for entry in test),
+        shared=sum(entry.source_ref in named for entry in tested),
     )
 
 

@@ -23,12 +23,9 @@ def model_metadata(connection: Connection, model: Model) -> dict[str, Any]:
     }
     if model.description is not None:
         members["Description"] = model.description
-    if model.outcome is not None:
-        members["Performance"] = {
-            "F1Score": model.outcome.f1,
-            "Recall": model.outcome.recall,
-            "Precision": model.outcome.precision,
-        }
+    outcome = model.outcome
+    if outcome is not None and outcome.f1 is not None:
+        members["Performance"] = {"F1Score": outcome.f1, "Recall": outcome.recall, "Precision": outcome.precision}
     return members
 
 

@@ -56,9 +56,9 @@ def _figures(result: TrainingResult) -> Iterable[str]:
     anomalies = any(test.anomalous for test in result.tests)
     overlaps = (result.intervals.get("test") or {}).get("average_iou") or [True] * len(metrics.classes)
     named = {
-        "F1": metrics.f1 if anomalies else None,
-        "Precision": metrics.precision if anomalies else None,
-        "Recall": metrics.recall if anomalies else None,
+        "F1": metrics.f1,
+        "Precision": metrics.precision,
+        "Recall": metrics.recall,
         "AUROC": metrics.roc_auc,
         "Average precision": metrics.average_precision,
         **{

@@ -143,10 +143,10 @@ def _report(monitor: Monitor, trained: TrainingResult) -> None:
     """Metrics over the test images, and what the engine has to say."""
     monitor.line(f"trained on {trained.training_images} images, tested on {trained.testing_images}")
     metrics = trained.metrics
-    for name, value in (("f1", metrics.f1), ("precision", metrics.precision), ("recall", metrics.recall)):
-        monitor.metric(f"test:{name}", value)
-    if metrics.roc_auc is not None:
-        monitor.metric("test:roc_auc", metrics.roc_auc)
+    figures = {"f1": metrics.f1, "precision": metrics.precision, "recall": metrics.recall, "roc_auc": metrics.roc_auc}
+    for name, value in figures.items():
+        if value is not None:
+            monitor.metric(f"test:{name}", value)
     if metrics.classes:
         mean = sum(one.average_iou for one in metrics.classes) / len(metrics.classes)
         monitor.metric("test:mean_iou", mean)
