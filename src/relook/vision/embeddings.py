@@ -86,7 +86,7 @@ class Embeddings:
                 halves = self._kept[at]
             else:
                 patches = next(fresh)
-                halves = (patches @ self._projection.weight + self._projection.bias).astype(np.float16)
+                halves = self._projected(patches).astype(np.float16)
                 if len(self._kept) < self._room:
                     self._kept[at] = halves
             yield at, halves.astype(np.float32)
@@ -96,7 +96,12 @@ class Embeddings:
         for sideways, some in groupby(shown, lambda each: each[1].sideways):
             extractor = self._extractor.sideways() if sideways else self._extractor
             for patches in extractor.each(self._shown(some)):
-                yield patches @ self._projection.weight + self._projection.bias
+                yield self._projected(patches)
+
+    def _projected(self, patches: Floats) -> Floats:
+        found: Floats = patches @ self._projection.weight
+        found += self._projection.bias
+        return found
 
     def _shown(self, shown: Iterable[tuple[int, Turn]]) -> Iterator[Pixels]:
         """An image that is turned several times in a row is read once."""
