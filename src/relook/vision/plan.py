@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from relook.core.datasets import DatasetLimits
 from relook.core.manifest import Label, ManifestEntry
 from relook.core.minimums import Census, Minimums, excesses, shortfalls
-from relook.core.splits import stratified_split
+from relook.core.splits import Split, stratified_split
 from relook.vision.samples import DefectClass, Task
 
 MAX_CLASSES = 100
@@ -56,8 +56,23 @@ def make_plan(
         return Plan(task, _classes(task, [*train, *test]), tuple(train), tuple(test))
     if all(entry.label is Label.NORMAL for entry in train):
         return Plan(task, (), tuple(train), ())
-    split = stratified_split(train, stratum=_stratum, content=content, seed=seed)
+    split = _split(train, task, content, seed)
     return Plan(task, _classes(task, train), split.training, split.test)
+
+
+def _split(
+    train: Sequence[ManifestEntry], task: Task, content: Callable[[ManifestEntry], str], seed: int
+) -> Split[ManifestEntry]:
+    """For segmentation each set of defects apart, unless too few images show each for any of them to test with."""
+    hashes = {id(entry): content(entry) for entry in train}
+    strata: list[Callable[[ManifestEntry], Hashable]] = [lambda entry: entry.label]
+    if task is Task.SEGMENTATION:
+        strata.insert(0, lambda entry: (entry.label, entry.defects))
+    for stratum in strata:
+        split = stratified_split(train, stratum=stratum, content=lambda entry: hashes[id(entry)], seed=seed)
+        if any(entry.label is Label.ANOMALY for entry in split.test):
+            break
+    return split
 
 
 def _check(
@@ -75,10 +90,6 @@ def _check(
     ]
     if problems:
         raise PlanError(" ".join(problems))
-
-
-def _stratum(entry: ManifestEntry) -> Hashable:
-    return entry.label, entry.defects
 
 
 def _classes(task: Task, entries: Sequence[ManifestEntry]) -> tuple[DefectClass, ...]:

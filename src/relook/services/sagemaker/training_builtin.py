@@ -147,7 +147,7 @@ def _report(monitor: Monitor, trained: TrainingResult) -> None:
     for name, value in figures.items():
         if value is not None:
             monitor.metric(f"test:{name}", value)
-    if metrics.classes:
+    if metrics.classes and metrics.f1 is not None:
         mean = sum(one.average_iou for one in metrics.classes) / len(metrics.classes)
         monitor.metric("test:mean_iou", mean)
     for note in trained.notes:

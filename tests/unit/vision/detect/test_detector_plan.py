@@ -110,7 +110,6 @@ def test_enough_is_enough() -> None:
 def test_looks_at_the_full_rate_are_some_passes_apart() -> None:
     assert [step for step in range(1, 101) if plan.steady_look(step, 16, 8)] == [20, 40, 60, 80, 100]
     assert [step for step in range(1, 1001) if plan.steady_look(step, 400, 8)] == [400, 800]
-    assert [step for step in range(1, 2001) if plan.steady_look(step, 5000, 4)] == [600, 1200, 1800]
 
 
 def test_time_is_kept_for_the_test_images_but_not_all() -> None:
@@ -140,17 +139,17 @@ def test_the_average_begins_at_once_and_then_remembers_a_part_of_the_run() -> No
             39,
             36,
             True,
-            "Time was up after 31 of 39 training steps, 12.2 passes over the 36 images that were learned ",
+            "Time was up after 31 of 39 training steps, 3.4 passes over the 36 images that were learned ",
         ),
-        (20, 20, 36, True, "Time was up after 20 training steps, 7.9 passes over the 36 images"),
-        (900, 1000, 36, True, "355.0 passes over the 36 images that were learned from: the model may be worse than"),
-        (39, 39, 36, False, "There were only 39 training steps, 15.4 passes over the 36 images"),
+        (20, 20, 36, True, "Time was up after 20 training steps, 2.2 passes over the 36 images"),
+        (900, 1000, 36, True, "100.0 passes over the 36 images that were learned from: the model may be worse than"),
+        (39, 39, 36, False, "There were only 39 training steps, 4.3 passes over the 36 images"),
         (
             400,
             400,
             2000,
             False,
-            "2.8 passes over the 2000 images that were learned from: the model is likely to be poor",
+            "0.8 passes over the 2000 images that were learned from: the model is likely to be poor",
         ),
     ],
     ids=["cut", "cut early", "cut late", "few steps", "few passes"],
