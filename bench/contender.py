@@ -3,10 +3,10 @@
     contender.py JOB
 
 JOB is a JSON file with `training` (paths), `labels` (one for each: anomalous or not), `weights` (a data folder),
-`threads`, `seed`, `folder` and `load`: empty to train, or the artifact's folder to answer with it, as in the product,
-where training and serving are processes of their own. The first line that comes back says how that went; then every
-order `{"image": path, "heat": whether to save the heat map}` is answered with score, milliseconds (file to answer), the
-heat map's path and the process's peak memory.
+`threads`, `seed`, `folder`, maybe `rows` of the bank and `long_sides` in pixels to look at, and `load`: empty to train,
+or the artifact's folder to answer with it, as in the product, where training and serving are processes of their own.
+The first line that comes back says how that went; then every order `{"image": path, "heat": whether to save the heat
+map}` is answered with score, milliseconds (file to answer), the heat map's path and the process's peak memory.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.wire import BenchFailed
+
+if TYPE_CHECKING:
+    from relook.vision.train import Options
 
 THREADS = 1
 ARTIFACT = "artifact"
@@ -99,7 +102,7 @@ def main() -> None:
 def _train(job: dict[str, Any]) -> None:
     import relook
     from relook.vision.samples import Sample, Task
-    from relook.vision.train import Options, train
+    from relook.vision.train import train
     from relook.vision.weights import choose
 
     pairs = zip(job["training"], job["labels"], strict=True)
@@ -113,9 +116,17 @@ def _train(job: dict[str, Any]) -> None:
         output=Path(job["folder"]) / ARTIFACT,
         seed=job["seed"],
         progress=lambda stage, done, total: None,
-        options=Options(bank_rows=job["rows"]) if job.get("rows") else None,
+        options=_options(job),
     )
     _say(fit_seconds=time.perf_counter() - began, version=relook.__version__, bank=None)
+
+
+def _options(job: dict[str, Any]) -> Options:
+    from relook.vision.memory_bank import BANK_ROWS
+    from relook.vision.train import Options
+
+    sides = job.get("long_sides")
+    return Options(bank_rows=job.get("rows") or BANK_ROWS, long_sides=tuple(sides) if sides else None)
 
 
 def _answer(job: dict[str, Any]) -> None:

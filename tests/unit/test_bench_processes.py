@@ -18,6 +18,7 @@ from bench.sets import DataSet, without_anomalies
 from bench.wire import BenchFailed
 
 from relook.demo.render import Sizes
+from relook.vision import artifact
 from relook.vision.images import decode
 from relook.vision.predict import Predictor
 
@@ -79,20 +80,35 @@ def test_images_are_brought_to_their_size(plates: DataSet, tmp_path: Path, side:
     assert max(decode(Path(path).read_bytes()).shape) == side
 
 
+@pytest.mark.usefixtures("at_the_root")
+def test_ours_looks_at_the_size_that_the_job_gives(plates: DataSet, tmp_path: Path) -> None:
+    paths, labels = scaling.make(Case(10, 256), plates.training, tmp_path)
+    job: dict[str, Any] = {"training": paths, "labels": labels, "weights": str(tmp_path / "data"), "threads": 1}
+    job |= {"seed": 0, "folder": str(tmp_path), "long_sides": [128], "load": ""}
+    with Contender(OURS, job) as training:
+        training.ready()
+    _, card = artifact.read(tmp_path / ARTIFACT)
+    [view] = card.views
+    assert max(view.size.height, view.size.width) == 128
+
+
 def test_ratios_have_their_targets_where_the_peer_is_at_its_best() -> None:
     rows = []
     for size, auroc, speed in (("256x256", 0.8, 40.0), ("768x512", 0.9, 400.0)):
         ours = {"auroc": 0.95, "milliseconds": 50.0, "fit_seconds": 10.0, "fit_mib": 500, "serving_mib": 250}
+        pinned = ours | {"milliseconds": 20.0}
         theirs = {"auroc": auroc, "milliseconds": speed, "fit_seconds": 300.0, "fit_mib": 1000, "serving_mib": 1250}
         key = ("circuit board", "official", size)
-        for name in (peer.OURS, *peer.RUNTIMES):
-            rows.append((key, name, (ours if name == peer.OURS else theirs) | {"aupro": None}))
+        each = {peer.OURS: ours, peer.PINNED: pinned} | dict.fromkeys(peer.RUNTIMES, theirs)
+        rows += [(key, name, values | {"aupro": None}) for name, values in each.items()]
     found = {each.what: each for each in peer._figures(rows)}
-    at_its_best = found["images/s against PatchCore at 768x512, circuit board, official"]
+    at_its_best = found["images/s, relook, against PatchCore at 768x512, circuit board, official"]
     assert (at_its_best.value, at_its_best.at_least) == (8.0, 5.0)
-    other = found["images/s against PatchCore at 256x256, circuit board, official"]
+    given_its_size = found["images/s, relook, size given, against PatchCore at 768x512, circuit board, official"]
+    assert (given_its_size.value, given_its_size.at_least) == (20.0, 5.0)
+    other = found["images/s, relook, against PatchCore at 256x256, circuit board, official"]
     assert (other.value, other.at_least) == (0.8, None)
-    memory = found["peak memory when serving against PatchCore at 768x512, circuit board, official"]
+    memory = found["peak memory when serving, relook, against PatchCore at 768x512, circuit board, official"]
     assert (memory.value, memory.at_most) == (0.2, 0.2)
 
 
@@ -112,7 +128,7 @@ def test_anomalib_fits_and_all_its_runtimes_answer(plates: DataSet) -> None:
     case = peer.Case(without_anomalies(plates), "official", 96, 128)
     found = peer.run(case)
     json.dumps(found)
-    assert set(found["contenders"]) == {peer.OURS, *peer.RUNTIMES}
+    assert set(found["contenders"]) == {*peer.OWN, *peer.RUNTIMES}
     assert found["trained_on"] == 8
     assert found["contenders"][peer.TORCH]["bank"] == [8 * 12 * 16 // 10, 384]
     for each in found["contenders"].values():
