@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -218,6 +219,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         relaxed_minimums=settings.relaxed_minimums,
         precision=settings.precision,
         seconds=settings.anomaly_minutes * 60,
+        milliseconds=settings.anomaly_milliseconds or math.inf,
     )
     labels = rekognition.job_kinds(
         store=store,
@@ -234,7 +236,9 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         blobs=blobs,
         clock=system_clock,
         driver=_driver(settings),
-        trainer=engine(folder.root, settings.precision, settings.anomaly_minutes * 60),
+        trainer=engine(
+            folder.root, settings.precision, settings.anomaly_minutes * 60, settings.anomaly_milliseconds or math.inf
+        ),
         root=folder.training,
         prefix=name_prefix(folder.root, "train"),
         gpu=_NVIDIA.exists(),

@@ -77,6 +77,8 @@ class Settings:
     """The most MiB of a body of InvokeEndpoint, in either direction."""
     anomaly_minutes: int = 30
     """How long training an anomaly model should take."""
+    anomaly_milliseconds: int = 0
+    """How long an answer of a new anomaly model may take on one thread of this CPU; 0 asks for accuracy alone."""
     classifier_minutes: int = 10
     """How long training an image classifier of Custom Labels may take."""
     detector_minutes: int = 30
@@ -198,6 +200,7 @@ def _check(settings: Settings) -> None:
         ("images", all(isinstance(each, str) for each in settings.images.values()), "a table of image names"),
         ("endpoint_instances", settings.endpoint_instances >= 1, "at least 1"),
         ("endpoint_idle_seconds", settings.endpoint_idle_seconds >= 0, "0 or more"),
+        ("anomaly_milliseconds", settings.anomaly_milliseconds >= 0, "0 or more"),
         ("invocation_mib", 1 <= settings.invocation_mib <= 100, "1 to 100"),
         *((name, getattr(settings, name) >= 1, "at least 1") for name in _COUNTED),
     ]

@@ -5,7 +5,6 @@ Deterministic, as long as there is time for all that could be tried: same data, 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from relook.vision import artifact, graph, int8, judging, provenance, runtime, training_report, view
-from relook.vision.artifact import Card, CardView
+from relook.vision import artifact, int8, judging, provenance, runtime, training_report, view
+from relook.vision.answer_time import AnswerTime
 from relook.vision.backbones import Backbone
 from relook.vision.budget import Budget
 from relook.vision.calibration import (
@@ -30,6 +29,7 @@ from relook.vision.calibration import (
     steady_threshold,
 )
 from relook.vision.candidates import MARGIN, REPEATS, Candidate, by_chance, choose
+from relook.vision.exporting import export
 from relook.vision.features import Extractor
 from relook.vision.images import CELL, Size, working_size
 from relook.vision.intervals import Intervals
@@ -69,6 +69,7 @@ class Options:
     scorer: str | None = None
     bank_rows: int = BANK_ROWS
     seconds: float = math.inf
+    milliseconds: float = math.inf
 
     def sizes(self, image: Size) -> list[Size]:
         """Working sizes to try, smallest first."""
@@ -126,13 +127,16 @@ def train(
         pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
         learned = _learnable(sifted.samples, task)
         problem = pose(choose_compared(learned, seed))
-        sizes = options.sizes(seen.size)
+        answers = AnswerTime(backbone, precision, options.milliseconds)
+        sizes, slow = answers.sizes(options.sizes(seen.size), options.bank_rows, learned[0])
         where, turns = _lying(problem, Extractor(backbone, sizes[0], precision), progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
-        problem, model = _learn(problem, pose, learned, looking, sizes, len(test), options.scorer)
+        problem, model = _learn(problem, pose, learned, looking, answers, sizes, len(test), options.scorer)
         progress("fit", 1, 1)
-        card = _export(model, problem, backbone, precision, output)
+        chosen = model.chosen
+        data, card = export(chosen, problem, backbone, precision, model.calibration, model.threshold)
+        artifact.write(output, data, card)
         progress("export", 1, 1)
         unlearned = [
             *judging.of_unlearned(output, [each for each in sifted.samples if each.anomalous and problem.planted])
@@ -143,7 +147,7 @@ def train(
     figures += training_report.pointing_notes(tests)
     intervals = training_report.as_record(judged, model.held_out)
     hint = (backbone.hint,) if backbone.hint and problem.planted else ()
-    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, turns, model), *hint)
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, turns, model), *slow, *hint)
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),
@@ -152,7 +156,7 @@ def train(
         "testing_images": len(test),
         "left_out": list(sifted.left_out),
     }
-    artifact.write(output, (output / artifact.GRAPH).read_bytes(), replace(card, record=record))
+    artifact.write(output, data, replace(card, record=record))
     return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals, shown)
 
 
@@ -205,6 +209,7 @@ def _learn(
     pose: Callable[[Sequence[Sample]], Problem],
     samples: Sequence[Sample],
     looking: Looking,
+    answers: AnswerTime,
     sizes: Sequence[Size],
     tests: int,
     scorer: str | None,
@@ -215,8 +220,9 @@ def _learn(
     views, notes = looking.views(problem, sizes, later, tests)
     found = looking.compared(problem, views, later)
     fit, left = looking.affordable(found, later, tests)
+    fit, slow = answers.candidates(fit, problem)
     chosen = choose(fit, problem.planted, scorer, _chance(problem))
-    notes += left
+    notes += [*left, *slow]
     if later:
         notes.append(
             f"Compared the candidates on {COMPARED_IMAGES} of the {later} training images, drawn by the seed; the one "
@@ -306,29 +312,6 @@ def _notes(
         *sifted.notes,
         *model.notes,
     )
-
-
-def _export(model: _Model, problem: Problem, backbone: Backbone, precision: runtime.Precision, output: Path) -> Card:
-    views = model.chosen.views
-    data = graph.full_model(backbone, [each.parts() for each in views]).SerializeToString(deterministic=True)
-    weights = model.chosen.score.weights
-    heads = [at for at, each in enumerate(views) if each.head is not None]
-    card = Card(
-        task=problem.task,
-        classes=tuple(problem.classes),
-        views=tuple(CardView(each.size, each.grid, each.head is not None, each.heat) for each in views),
-        masks_from=heads[0] if problem.task is Task.SEGMENTATION else None,
-        precision=precision,
-        weights=tuple(tuple(float(value) for value in row) for row in weights),
-        bias=tuple(float(value) for value in model.chosen.score.bias),
-        temperature=model.chosen.score.temperature,
-        calibration=model.calibration,
-        threshold=model.threshold,
-        graph_sha256=hashlib.sha256(data).hexdigest(),
-        record={},
-    )
-    artifact.write(output, data, card)
-    return card
 
 
 def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, notes: Sequence[str]) -> dict[str, Any]:

@@ -28,11 +28,11 @@ class Trainer(Protocol):
         """`most` seconds it may take, if that is less than it should take anyway."""
 
 
-def engine(data: Path, precision: str = "auto", seconds: float = math.inf) -> Trainer:
+def engine(data: Path, precision: str = "auto", seconds: float = math.inf, milliseconds: float = math.inf) -> Trainer:
     """The vision engine with the best weights of the data folder; imported at the first training.
 
     `precision` is one of `vision.runtime.Precision`, or auto: the engine's own choice. `seconds` are what a
-    training should take.
+    training should take, `milliseconds` what an answer of its model may.
     """
 
     def train(
@@ -63,7 +63,11 @@ def engine(data: Path, precision: str = "auto", seconds: float = math.inf) -> Tr
             output=output,
             seed=seed,
             progress=progress,
-            options=vision.Options(None if precision == "auto" else Precision(precision), seconds=min(seconds, most)),
+            options=vision.Options(
+                None if precision == "auto" else Precision(precision),
+                seconds=min(seconds, most),
+                milliseconds=milliseconds,
+            ),
         )
 
     return train

@@ -49,16 +49,17 @@ def test_the_shorter_of_both_times_counts(
     assert seen.value.options == Options(seconds=wanted)
 
 
-def test_the_setting_reaches_both_kinds_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_reach_both_kinds_of_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def watched(data: Path, precision: str, seconds: float) -> Trainer:
-        given.append(seconds)
-        return engine(data, precision, seconds)
+    def watched(data: Path, precision: str, seconds: float, milliseconds: float) -> Trainer:
+        given.append((seconds, milliseconds))
+        return engine(data, precision, seconds, milliseconds)
 
     for module in (app, lookoutvision):
         monkeypatch.setattr(module, "engine", watched)
     DataFolder(tmp_path).create()
     with closing(Store.open(DataFolder(tmp_path).database)) as store:
         app._job_kinds(Settings(data=tmp_path, anomaly_minutes=7), store)
-    assert given == [420, 420]
+        app._job_kinds(Settings(data=tmp_path, anomaly_milliseconds=60), store)
+    assert given == [(420, math.inf)] * 2 + [(1800, 60)] * 2

@@ -70,15 +70,16 @@ def job_kinds(
     trainer: Trainer | None = None,
     precision: str = "auto",
     seconds: float = math.inf,
+    milliseconds: float = math.inf,
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them.
 
     `data` is where weights are looked for; `trainer` takes the place of the vision engine; `relaxed_minimums` lets
     models be trained on as few images as can work at all; `precision` is what new models compute in;
-    `seconds` are what training one should take.
+    `seconds` are what training one should take, `milliseconds` what its answers may.
     """
     most = dataset_limits or DatasetLimits()
     minimums = RELAXED if relaxed_minimums else Minimums()
-    used = trainer or engine(data, precision, seconds)
+    used = trainer or engine(data, precision, seconds, milliseconds)
     training = Training(store, blobs, clock, artifacts_root, used, minimums=minimums, limits=most)
     return [*DatasetJobs(store, blobs, clock, most).kinds(), training.kind()]
