@@ -77,11 +77,16 @@ def working_size(images: Sequence[Size], boxes: Sequence[tuple[str, Size, float]
     smallest = max(smallest, 1e-6)
     most = max(long, min(1.5 * long, ENLARGED_SIDE / smallest))
     wanted = max(min(WANTED_SIDE / smallest, most, LARGEST_WORKING_SIDE), SMALLEST_LONG_SIDE)
-    whole: Callable[[float], int] = round
+    whole: Callable[[float], int] = _nearest
     if SMALLEST_LONG_SIDE <= long <= LARGEST_WORKING_SIDE and AS_IT_IS <= wanted / long <= 1 / AS_IT_IS:
         wanted, whole = long, _room_for
     sides = (wanted * min(1.0, np.exp(-shape)), wanted * min(1.0, np.exp(shape)))
     return Size(*(max(2 * CELL, CELL * whole(side / CELL)) for side in sides))
+
+
+def _nearest(cells: float) -> int:
+    """As `round`, but for rounding errors, which differ from CPU to CPU: no size must depend on them."""
+    return round(round(cells, 6))
 
 
 def _room_for(cells: float) -> int:
