@@ -155,7 +155,12 @@ class ProcessStarter:
             env={**os.environ, "WHO": environment.get("WHO", "?")},
         )
         assert process.stdout is not None
-        port = int(await process.stdout.readline())
+        try:
+            port = int(await process.stdout.readline())
+        except asyncio.CancelledError:  # a fleet that is closed while it starts
+            process.kill()
+            await process.wait()
+            raise
         instance = ProcessInstance(process, port, asyncio.create_task(_pump(process.stdout, log)))
         self.instances.append(instance)
         return instance
