@@ -190,6 +190,13 @@ def count_in_status(connection: Connection, scope: Scope, statuses: Collection[V
     return connection.execute(query).scalar_one()
 
 
+def copy_in_progress(connection: Connection, source: VersionName) -> VersionName | None:
+    """A version that is being copied from `source`; any account's."""
+    wanted = (versions.c.source_arn == str(source), versions.c.status == VersionStatus.COPYING_IN_PROGRESS.value)
+    row = connection.execute(_all().where(*wanted).limit(1)).first()
+    return None if row is None else _version(row).name
+
+
 def change_status(connection: Connection, version_id: int, new: VersionStatus, message: str, **columns: Any) -> bool:
     """Move on by the table of transitions; False, and nothing written, where that is not possible (any more)."""
     changed = connection.execute(

@@ -93,8 +93,10 @@ class TestPlans:
         assert [[box.label for box in one.boxes] for one in found.test] == [["a", "b"]]
         assert found.unknown == ("c",)
 
-    def test_images_of_both_sets_are_counted(self) -> None:
-        assert plan(decide(lines(*TRAIN), lines(*TEST, TRAIN[0]), seed=1)).shared == 1
+    def test_a_set_without_labels_has_too_few_of_them_to_be_split(self) -> None:
+        bare = lines(*({"source-ref": f"s3://images/bare-{at}"} for at in range(16)))
+        outcome = decide(bare, None, seed=1)
+        assert (outcome.plan, outcome.summary.failure) == (None, ContentError.TOO_FEW_LABELS)
 
     def test_without_a_test_set_a_fifth_is_split_off(self) -> None:
         train = lines(*pictures("p", "ab" * 10), {"source-ref": "s3://images/bare"})

@@ -75,7 +75,7 @@ def test_a_refusal_tells_every_bad_line_with_its_number_and_reason() -> None:
         "Line 7 of the manifest, without an image: The JSON Line has an invalid format. "
         "It has more than 100,000 characters.",
     )
-    assert _details("{")[0] == "1 of the 1 lines of the manifest is invalid and left out; at most 0 (20%) may be."
+    assert _details("{")[0] == "1 of 1 line of the manifest is invalid and left out; at most 0 (20%) may be."
 
 
 def test_ten_bad_lines_are_told_of_and_the_others_counted() -> None:

@@ -131,7 +131,6 @@ def test_a_multi_label_classifier(world: World) -> None:
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     assert world.trainer.task is LabelTask.MULTI_LABEL
     assert "ConfusionMatrix" in world.document("EvaluationResultSummary")["AggregatedEvaluationResults"]
-    assert "9 images are in both sets" in world.document("TrainingReport")["Warnings"][0]
 
 
 def test_a_detector_from_manifests(world: World) -> None:
@@ -308,6 +307,8 @@ def test_what_the_trainer_refuses_is_the_message(world: World, error: Exception)
     assert "EvaluationResult" not in found
     assert "BillableTrainingTimeInSeconds" not in found
     assert list(world.artifacts.iterdir()) == []
+    assert world.document("ManifestSummary")["statistics"]["training"]["valid_json_lines"] == 8
+    assert len(world.lines("TestingManifestWithValidation")) == 2
 
 
 def test_a_full_disk_is_tried_again(world: World) -> None:

@@ -76,7 +76,7 @@ def test_a_manifest_of_something_else(world: World, content: bytes) -> None:
     failed_by_file(world, "The manifest file extension or contents are invalid.", **data)
     first, counted, line, *_ = told(world)
     assert first == f"The training set, s3://{BUCKET}/train.manifest, has no line that is a JSON object."
-    assert counted.startswith(f"{len(content.splitlines())} of the")
+    assert counted.startswith(f"{len(content.splitlines())} of ")
     assert line == "Line 1 of the training set, without an image: The JSON Line has an invalid format."
 
 
@@ -305,7 +305,7 @@ def test_labels_whose_test_images_cannot_be_used(world: World) -> None:
     message = "Less than 50% usable label overlap between the training and testing manifest files."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP", message, "both")
     assert told(world)[-1] == (
-        "Of the 3 usable image-level labels of the training set 1 are in the test set, too; at least 50% must be. "
+        "Of the 3 usable image-level labels of the training set 1 is in the test set, too; at least 50% must be. "
         "Missing there, with their training images: blue 3, green 3."
     )
 

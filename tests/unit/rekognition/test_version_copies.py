@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, update
 from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION, START, World
 
+from relook.aws.errors import ServiceError
 from relook.core.custom_labels.states import VersionStatus
 from relook.jobs.artifacts import fresh_folder
 from relook.store.tables.rekognition import versions as version_table
@@ -115,16 +116,16 @@ def test_a_copy_outlives_what_it_was_copied_from(world: World) -> None:
     assert world.describe(target(world), "second")["Status"] == "COPYING_COMPLETED"
 
 
-def test_a_source_that_goes_before_it_is_copied(world: World) -> None:
+def test_a_source_stays_until_it_is_copied(world: World) -> None:
     given = source(world)
     world.call("CopyProjectVersion", **given)
-    world.call("DeleteProjectVersion", ProjectVersionArn=given["SourceProjectVersionArn"])
+    arn = given["SourceProjectVersionArn"]
+    with pytest.raises(ServiceError, match=r"is being copied to .*/copy/") as refused:
+        world.call("DeleteProjectVersion", ProjectVersionArn=arn)
+    assert refused.value.code == "ResourceInUseException"
     world.run_jobs()
-    found = world.describe(target(world), "copy")
-    assert found["Status"] == "COPYING_FAILED"
-    assert "has been deleted" in found["StatusMessage"]
-    assert list(world.artifacts.iterdir()) == []
-    assert world.call("DeleteProjectVersion", ProjectVersionArn=found["ProjectVersionArn"]) == {"Status": "DELETING"}
+    assert world.describe(target(world), "copy")["Status"] == "COPYING_COMPLETED"
+    assert world.call("DeleteProjectVersion", ProjectVersionArn=arn) == {"Status": "DELETING"}
 
 
 def test_a_source_that_goes_while_it_is_copied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

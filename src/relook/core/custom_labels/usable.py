@@ -95,8 +95,7 @@ class ManifestSummary:
 class Plan:
     """What to train: `labels` by name; the entries hold nothing but these labels, and of the chosen kind alone.
 
-    `unknown` are test labels that training does not have: nothing is tested of them. `shared` counts images that are
-    in both sets by source-ref.
+    `unknown` are test labels that training does not have: nothing is tested of them.
     """
 
     learning: Learning
@@ -104,7 +103,6 @@ class Plan:
     train: tuple[Entry, ...]
     test: tuple[Entry, ...]
     unknown: tuple[str, ...]
-    shared: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +132,8 @@ def decide(
     if train_errors or test_errors:
         return _refused(training, testing or (), train_errors, test_errors)
     case = _use_case(training)
+    if testing is None and not _declared(training):
+        return _refused(training, (), [ContentError.TOO_FEW_LABELS], [], case)
     if testing is None:
         try:
             training, testing = _split(training, case, seed, content)
@@ -237,14 +237,12 @@ def _plan(training: Sequence[Line], testing: Sequence[Line], case: UseCase) -> P
     train = tuple(entry.restricted(kind, labels) for entry in _teaching(training, kind))
     tested = _teaching(testing, kind)
     test = tuple(entry for entry in (each.restricted(kind, labels) for each in tested) if entry.kind is kind)
-    named = {entry.source_ref for entry in train}
     return Plan(
         learning=_learning([*train, *test], kind),
         labels=tuple(labels),
         train=train,
         test=test,
         unknown=tuple(sorted(_usable(testing, case).difference(labels))),
-        shared=sum(entry.source_ref in named for entry in tested),
     )
 
 

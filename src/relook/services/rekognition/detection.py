@@ -51,7 +51,7 @@ class Detection:
         try:
             prediction = await self._hosting.detect(arn, image, least)
         except FleetError as error:
-            raise _as_service_error(error, arn) from error
+            raise _as_service_error(error, arn, members["Image"]) from error
         return {"CustomLabels": custom_labels(prediction, least, members.get("MaxResults"))}
 
     def _require_running(self, context: RequestContext, arn: str) -> None:
@@ -100,9 +100,11 @@ def _too_large(what: str, size: int, limit: int) -> ServiceError:
     return errors.image_too_large(f"{what} has {size:,} bytes; at most {limit:,} ({limit // 2**20} MB) are accepted")
 
 
-def _as_service_error(error: FleetError, arn: str) -> ServiceError:
+def _as_service_error(error: FleetError, arn: str, image: Members) -> ServiceError:
     if isinstance(error, BadInput):
-        return _WRONG_IMAGE[error.fault](str(error))
+        stored = image.get("S3Object")
+        what = "" if stored is None else f"s3://{stored['Bucket']}/{stored['Name']}: "
+        return _WRONG_IMAGE[error.fault](what + str(error))
     if isinstance(error, Overloaded):
         return errors.throughput_exceeded(
             f"{arn}: every inference unit is busy; try again, or start it with a higher MaxInferenceUnits"

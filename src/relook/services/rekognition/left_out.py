@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from relook.core.custom_labels.errors import Drop, LineError, LineWarning, Place, Problem
-from relook.core.custom_labels.manifest import MAX_LINE_CHARACTERS, Dropped, Entry
+from relook.core.custom_labels.manifest import MAX_LINE_CHARACTERS, Dropped, Entry, Kind
+from relook.core.custom_labels.usable import UseCase
+from relook.vision.naming import listed
 
 MOST = 10
 """Lines of a set or a file that are told of one by one."""
@@ -45,19 +47,55 @@ class LeftOut:
             return []
         most = f"at most {int(share * self.lines)} ({share:.0%}) may be"
         are = "is" if self.count == 1 else "are"
-        lines = f"{self.lines} lines of the {self.whole}"
-        found = [f"{self.count} of the {lines} {are} invalid and left out; {most}.", *self._first]
+        lines = _lines_of(self.whole, self.lines)
+        found = [f"{self.count} of {lines} {are} invalid and left out; {most}.", *self._first]
         if self.count > MOST:
-            found.append(f"{self.count - MOST} more invalid lines of the {self.whole} are not named here{others}.")
+            more = self.count - MOST
+            line, are = ("line", "is") if more == 1 else ("lines", "are")
+            found.append(f"{more} more invalid {line} of the {self.whole} {are} not named here{others}.")
         return found
 
 
 def left_out(name: str, lines: Sequence[Entry | Dropped], faults: Mapping[str, str], share: float) -> list[str]:
-    """What is to be said of the lines of a training's set `name`: of invalid ones, then of those used in part."""
-    found = LeftOut(f"{name} set")
+    """What is to be said of the lines of a training's set, called `name`: of invalid ones, of those used in part, and
+    of those that repeat an image."""
+    found = LeftOut(name)
     for line in lines:
         found.pass_by(line, out=line.invalid, faults=faults)
-    return found.sentences(share, _IN_BUCKET) + _in_part(name, lines)
+    repeated = [
+        (number, line.entry.source_ref)
+        for number, line in enumerate(lines, start=1)
+        if isinstance(line, Dropped) and line.entry is not None
+    ]
+    said = f"of {_lines_of(name, len(lines))} repeat an image of an earlier one and are not used"
+    return found.sentences(share, _IN_BUCKET) + _in_part(name, lines) + _named(repeated, said)
+
+
+def untaught(name: str, lines: Sequence[Entry | Dropped], case: UseCase) -> list[str]:
+    """Of lines that have labels, and none of the kind that is trained."""
+    if case is UseCase.NOT_DETERMINED:
+        return []
+    other = Kind.OBJECTS if case.kind is Kind.IMAGE_LEVEL else Kind.IMAGE_LEVEL
+    found = [
+        (number, line.source_ref)
+        for number, line in enumerate(lines, start=1)
+        if isinstance(line, Entry) and line.kind is other
+    ]
+    has, most = ("boxes", "image-level labels") if other is Kind.OBJECTS else ("image-level labels", "boxes")
+    said = f"of {_lines_of(name, len(lines))} have {has} alone and are not used, because this model learns {most}"
+    return _named(found, said)
+
+
+def _named(found: Sequence[tuple[int, str]], said: str) -> list[str]:
+    """Lines by number and image: how many, and the first MOST."""
+    if not found:
+        return []
+    first = [f"line {number}, {source_ref}" for number, source_ref in found]
+    return [f"{len(found)} {said}: {listed(first, MOST)}."]
+
+
+def _lines_of(name: str, count: int) -> str:
+    return f"{'1 line' if count == 1 else f'the {count} lines'} of the {name}"
 
 
 def _in_part(name: str, lines: Sequence[Entry | Dropped]) -> list[str]:
@@ -71,14 +109,15 @@ def _in_part(name: str, lines: Sequence[Entry | Dropped]) -> list[str]:
         return []
     are, their = ("is", "its") if len(partly) == 1 else ("are", "their")
     found = [
-        f"{len(partly)} of the {len(lines)} lines of the {name} set {are} used without some of {their} boxes or label "
-        "attributes, which are invalid."
+        f"{len(partly)} of {_lines_of(name, len(lines))} {are} used without some of {their} boxes or label attributes, "
+        "which are invalid."
     ]
     found += [
-        f"Line {number} of the {name} set, {line.source_ref}: {_parts(line.errors)}" for number, line in partly[:MOST]
+        f"Line {number} of the {name}, {line.source_ref}: {_parts(line.errors)}" for number, line in partly[:MOST]
     ]
     if len(partly) > MOST:
-        found.append(f"{len(partly) - MOST} more such lines of the {name} set are not named here{_IN_BUCKET}.")
+        line, are = ("line", "is") if len(partly) == MOST + 1 else ("lines", "are")
+        found.append(f"{len(partly) - MOST} more such {line} of the {name} {are} not named here{_IN_BUCKET}.")
     return found
 
 

@@ -73,8 +73,9 @@ def _overlap(outcome: Outcome, error: ContentError) -> str:
             _usable(outcome.testing, case),
         )
     missing = {label: count for label, count in train.items() if label not in test}
+    there = len(train) - len(missing)
     return (
-        f"Of the {len(train)} {what} of the training set {len(train) - len(missing)} are in the test set, too; "
+        f"Of the {len(train)} {what} of the training set {there} {'is' if there == 1 else 'are'} in the test set, too; "
         f"at least {OVERLAP_PERCENT}% must be. Missing there, with their training images: {_images(missing)}."
     )
 

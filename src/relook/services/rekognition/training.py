@@ -119,10 +119,14 @@ class Training:
             context.log(sentence)
         failure = outcome.summary.failure
         assert failure is not None, "without a plan there is an error"
+        self._keep_validation(context, version, outcome)
+        return JobFailed(failure.message)
+
+    def _keep_validation(self, context: JobContext, version: Version, outcome: Outcome) -> None:
+        """What the check of the images found, of a version that is not trained."""
         files = write_results(self._blobs, version, _validation(outcome), context)
         with self._store.write() as connection:
             versions.set_files(connection, version.id, files)
-        return JobFailed(failure.message)
 
     def _keep_split(self, context: JobContext, version: Version, testing: Sequence[Line]) -> None:
         """A project whose images were split has a test dataset from now on."""
@@ -148,6 +152,8 @@ class Training:
                 gone = f"An image that was there when the images were checked cannot be read any more: {error}"
                 outcome = refused(reviewed.outcome, ContentError.FAILED_IMAGES_COPY)
                 raise self._refused(context, version, outcome, [gone]) from error
+            if isinstance(error, JobFailed):
+                self._keep_validation(context, version, reviewed.outcome)
             raise
         for note in (*reviewed.warnings, *result.notes, *_of_split(version, result)):
             context.log(note)

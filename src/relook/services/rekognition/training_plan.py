@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,16 +14,17 @@ from relook.core.custom_labels.judging import ImageFacts
 from relook.core.custom_labels.manifest import Dropped, Entry, read_line, read_manifest
 from relook.core.custom_labels.names import DatasetType
 from relook.core.custom_labels.snapshots import UsedImage
-from relook.core.custom_labels.usable import Learning, Outcome, TrainingLimits, decide, out_of_reach
+from relook.core.custom_labels.usable import Learning, Outcome, Plan, TrainingLimits, decide, out_of_reach
 from relook.jobs.api import JobContext, JobFailed
 from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES, too_large
-from relook.services.rekognition.left_out import left_out
+from relook.services.rekognition.left_out import left_out, untaught
 from relook.services.rekognition.refusals import reasons
 from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
 from relook.store.rekognition_versions import Version
 from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
+from relook.vision.naming import listed
 
 Line = Entry | Dropped
 _MALFORMED = (Drop.INVALID_JSON, Drop.BLANK, Drop.LINE_TOO_LONG)
@@ -62,18 +63,34 @@ class Reviewed:
         if plan is None:
             return []
         found = [*self.left_out]
-        if plan.shared:
-            found.append(f"{plan.shared} images are in both sets: what is measured on them is too good to be true.")
         if plan.unknown:
             names = ", ".join(plan.unknown[:5]) + (" and others" if len(plan.unknown) > 5 else "")
             found.append(f"Test labels that the training images do not have are not tested: {names}.")
-        sizes = sum(entry.contradicts(self.facts[entry.source_ref]) for entry in (*plan.train, *plan.test))
-        if sizes:
+        if named := [*self._of_another_size(plan)]:
+            lines = "1 line tells" if len(named) == 1 else f"{len(named)} lines tell"
             found.append(
-                f"{sizes} lines tell another size of their image than it has upright: "
-                "their boxes may have been drawn on another one."
+                f"{lines} another size of the image than it has upright, so the boxes may have been drawn on another "
+                f"one: draw them anew, or correct image_size ({listed(named)})."
             )
-        return found
+        return found + _alike(plan.labels)
+
+    def _of_another_size(self, plan: Plan) -> Iterator[str]:
+        for entry in (*plan.train, *plan.test):
+            facts = self.facts[entry.source_ref]
+            if entry.declared is not None and entry.contradicts(facts):
+                told, real = entry.declared, f"{facts.width}x{facts.height}"
+                yield f"{entry.source_ref}: {told.width}x{told.height}, and it has {real}"
+
+
+def _alike(labels: Sequence[str]) -> list[str]:
+    """Labels that people take for the same, which are learned as different ones."""
+    same: dict[str, list[str]] = {}
+    for label in labels:
+        same.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    sets = [", ".join(repr(label) for label in found) for found in same.values() if len(found) > 1]
+    return [f"Labels that differ by spaces or capitals alone are learned as different ones: {listed(sets)}."] * bool(
+        sets
+    )
 
 
 def refused(outcome: Outcome, error: ContentError) -> Outcome:
@@ -127,13 +144,19 @@ class Planner:
         training = [looked.checked(line) for line in training]
         testing = None if testing is None else [looked.checked(line) for line in testing]
         told = self._left_out(training, testing, looked.faults)
-        return self._reviewed(self._decide(training, testing, version, looked.contents), looked.facts, told)
+        outcome = self._decide(training, testing, version, looked.contents)
+        case = outcome.summary.training.use_case
+        told += [sentence for name, lines in _sets(training, testing) for sentence in untaught(name, lines, case)]
+        return self._reviewed(outcome, looked.facts, told)
 
     def _left_out(
         self, training: Sequence[Line], testing: Sequence[Line] | None, faults: Mapping[str, str]
     ) -> list[str]:
-        sets = (("training", training), ("test", testing or ()))
-        return [sentence for name, lines in sets for sentence in left_out(name, lines, faults, self._limits.share)]
+        return [
+            sentence
+            for name, lines in _sets(training, testing)
+            for sentence in left_out(name, lines, faults, self._limits.share)
+        ]
 
     def _reviewed(self, outcome: Outcome, facts: dict[str, ImageFacts], told: Sequence[str] = ()) -> Reviewed:
         return Reviewed(outcome, facts, tuple(told), tuple(reasons(outcome, self._limits)))
@@ -169,13 +192,16 @@ class Planner:
             lines = self._from_manifest(version.name.scope.account, manifest, context)
         else:
             raise AssertionError(f"{version.name} has no manifest of {kind} images, and none is split off")
-        name = "training" if kind is DatasetType.TRAIN else "test"
+        name = "training set" if kind is DatasetType.TRAIN else "test set"
         where = "" if manifest is None else f", s3://{manifest['Bucket']}/{manifest['Name']},"
+        if not lines and version.training_input is None:
+            context.log(f"The project's {kind} dataset has no entries: add some with UpdateDatasetEntries.")
+            raise JobFailed(FileError.EMPTY.message)
         if not lines:
-            context.log(f"The {name} set{where} has no lines.")
+            context.log(f"The {name}{where} has no lines.")
             raise JobFailed(FileError.EMPTY.message)
         if all(isinstance(line, Dropped) and line.why in _MALFORMED for line in lines):
-            context.log(f"The {name} set{where} has no line that is a JSON object.")
+            context.log(f"The {name}{where} has no line that is a JSON object.")
             for sentence in left_out(name, lines, {}, self._limits.share):
                 context.log(sentence)
             raise JobFailed(FileError.INACCESSIBLE_OR_UNSUPPORTED_FORMAT.message)
@@ -205,6 +231,13 @@ class Planner:
         except BlobError as error:
             context.log(f"The manifest cannot be read: {error}")
             raise JobFailed(FileError.INVALID_PERMISSIONS.message) from error
+
+
+def _sets(training: Sequence[Line], testing: Sequence[Line] | None) -> list[tuple[str, Sequence[Line]]]:
+    """Each set and what it is called where its lines are counted: the files that are left count those of the parts."""
+    if testing is None:
+        return [("training set before its split", training)]
+    return [("training set", training), ("test set", testing)]
 
 
 class _Looks:

@@ -117,13 +117,20 @@ def draws(images: int, seed: int) -> npt.NDArray[np.int64]:
     return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLINGS)
 
 
-def interval(resampled: Floats) -> tuple[float, float] | None:
-    """Where 95 of 100 resamplings lie; None if there is none."""
+def interval(resampled: Floats, images: int) -> tuple[float, float] | None:
+    """Where 95 of 100 resamplings lie; None if there is none.
+
+    Where all of `images` are right, all resamplings say 1: then it ends at the share of right ones that gives so many
+    in a row with a chance of 1 - LEVEL; and alike where all are wrong.
+    """
     known = resampled[~np.isnan(resampled)]
     if not len(known):
         return None
     low, high = np.quantile(known, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return float(low), float(high)
+    unseen = (1 - LEVEL) ** (1 / images)
+    if low == high == 1.0:
+        return unseen, 1.0
+    return (0.0, 1 - unseen) if low == high == 0.0 else (float(low), float(high))
 
 
 def _rates(hits: int, said: int, true: int) -> tuple[float, float, float]:
