@@ -27,6 +27,7 @@ LINE_ERRORS = [
     ("only-an-attribute", {"source-ref": source("a"), "x": 1}, LineError.NO_LABEL_ATTRIBUTES, "line"),
     ("only-metadata", changed(CAT, "set_0", ...), LineError.NO_LABEL_ATTRIBUTES, "line"),
     ("label-is-text", changed(CAT, "set_0", "1"), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "metadata"),
+    ("label-is-1.5", changed(CAT, "set_0", 1.5), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "metadata"),
     ("label-is-true", changed(CAT, "set_0", True), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "metadata"),
     ("no-image-size", changed(BOXED, "bb/image_size", ...), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),
     ("no-depth", changed(BOXED, "bb/image_size/0/depth", ...), LineError.INVALID_LABEL_ATTRIBUTE_FORMAT, "attribute"),

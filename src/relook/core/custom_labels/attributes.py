@@ -93,8 +93,8 @@ def _read(name: str, value: object, metadata: object, real: Size | None) -> Attr
 
 
 def _label(name: str, value: object, metadata: Mapping[str, Any]) -> Attribute:
-    # The number itself means nothing: real manifests have 0 and 1 for the same thing.
-    if _number(value) is None:
+    # Which integer means nothing: real manifests have 0 and 1 for the same thing.
+    if _integer(value) is None:
         raise _attribute_fault()
     confidence = _number(metadata.get("confidence"))
     if confidence is None or not 0 <= confidence <= 1:
