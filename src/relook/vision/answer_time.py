@@ -8,106 +8,149 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from relook.vision import graph
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
-from relook.vision.candidates import Candidate
+from relook.vision.candidates import Candidate, tried
 from relook.vision.exporting import export
-from relook.vision.images import Size, load, resize
-from relook.vision.memory_bank import DIMS
+from relook.vision.images import Size
+from relook.vision.mask_net import HIDDEN
+from relook.vision.memory_bank import DIMS, MemoryBank
 from relook.vision.predict import Predictor
 from relook.vision.problem import Problem
 from relook.vision.runtime import OpenVinoEngine, Precision
-from relook.vision.samples import Sample
+from relook.vision.samples import Progress, Task, counted
+from relook.vision.score import Score
+from relook.vision.scorers import UNTAUGHT
+from relook.vision.view import View
 
 _ANSWERS = 5
+_Ways = tuple[tuple[Size, bool], ...]
+"""Sizes, each with whether it has no head: what an answer's time depends on, as scores differ by next to nothing."""
 
 
 class AnswerTime:
     """`milliseconds` that an answer may take; where that is infinite nothing is measured."""
 
-    def __init__(self, backbone: Backbone, precision: Precision, milliseconds: float) -> None:
+    def __init__(self, backbone: Backbone, precision: Precision, milliseconds: float, progress: Progress) -> None:
         self._backbone = backbone
         self._precision = precision
         self._milliseconds = milliseconds
+        self._progress = progress
 
-    def sizes(self, sizes: Sequence[Size], rows: int, sample: Sample) -> tuple[list[Size], list[str]]:
-        """Of `sizes`, the smallest first, those that answer `sample` in time, served together with the smallest and
-        with `rows` in the memory; the smallest always. And a sentence on the others."""
+    def sizes(self, sizes: Sequence[Size], problem: Problem) -> tuple[list[Size], list[str]]:
+        """Of `sizes`, the smallest first, those that answer in time: with a head where there are masks, together with
+        the smallest where that is served in any case, alone elsewhere. The smallest always. And a sentence."""
         if math.isinf(self._milliseconds):
             return list(sizes), []
-        smallest = self._looking(sizes[0], rows, sample)
-        reading = _quickest(lambda: load(sample.load()))
+        masks = problem.task is Task.SEGMENTATION
+        step = counted(self._progress, "answer time of sizes", len(sizes) - 1)
         found = [sizes[0]]
         for size in sizes[1:]:
-            if reading + smallest + self._looking(size, rows, sample) > self._milliseconds:
-                largest = found[-1]
-                return found, [
-                    f"Working sizes above {largest.width}x{largest.height} were not tried: {self._too_slow}."
-                ]
+            beside = [_noise(self._backbone, sizes[0], problem)] if masks or problem.planted else []
+            views = [*beside, _noise(self._backbone, size, problem, head=masks)]
+            score = Score(np.zeros((1, sum(each.layout.width for each in views))), np.zeros(1))
+            if self._answering(views, score, problem) > self._milliseconds:
+                largest = f"{found[-1].width}x{found[-1].height}"
+                slow = self._too_slow(f" together with {sizes[0].width}x{sizes[0].height}" * bool(beside))
+                return found, [f"Working sizes above {largest} were not tried: {slow}."]
             found.append(size)
+            step()
         return found, []
 
     def candidates(self, found: Sequence[Candidate], problem: Problem) -> tuple[list[Candidate], list[str]]:
         """Those of `found` that answer a training image in time; where none does, the quickest. And a sentence."""
         if math.isinf(self._milliseconds):
             return list(found), []
-        times: dict[tuple[tuple[Size, bool], ...], float] = {}
-        for each in found:
-            views = _views(each)
-            if views not in times:
-                times[views] = self._answering(each, problem)
-        fit = [each for each in found if times[_views(each)] <= self._milliseconds]
+        times = self._times(found, problem)
+        fit = [each for each in found if times[_ways(each)] <= self._milliseconds]
         if len(fit) == len(found):
             return fit, []
-        if fit:
-            return fit, [f"Left {len(found) - len(fit)} of {len(found)} candidates out: {self._too_slow}."]
-        quickest = min(times.values())
-        return [each for each in found if times[_views(each)] == quickest], [
-            f"No candidate answers within the {self._milliseconds:g} milliseconds that an answer may take here "
-            "(anomaly_milliseconds), on one thread of this CPU: the quickest was taken."
-        ]
+        if not fit:
+            quickest = min(times.values())
+            return [each for each in found if times[_ways(each)] == quickest], [
+                f"No candidate answers within the {self._milliseconds:g} milliseconds that an answer may take "
+                f"(anomaly_milliseconds), on one thread of this CPU: the quickest was taken, which took "
+                f"{quickest:.3g}. Raise the setting, or train and serve on a faster machine."
+            ]
+        left = f"Left {len(found) - len(fit)} of {len(found)} candidates out: {self._too_slow()}."
+        if any(not each.scorer.supervised for each in found) and all(each.scorer.supervised for each in fit):
+            fit += self._untaught(fit, problem)
+        return fit, [left]
 
-    @property
-    def _too_slow(self) -> str:
+    def _times(self, found: Sequence[Candidate], problem: Problem) -> dict[_Ways, float]:
+        """Milliseconds. Noise must not make a head, which is small, quicker than none."""
+        ways = {_ways(each): each for each in found}
+        step = counted(self._progress, "answer time of candidates", len(ways))
+        times = {}
+        for way, each in ways.items():
+            times[way] = self._answering(each.views, each.score, problem)
+            step()
+        for way in ways:
+            plain = tuple((size, True) for size, _ in way)
+            if plain in times:
+                times[plain] = min(times[plain], times[way])
+        return times
+
+    def _untaught(self, fit: Sequence[Candidate], problem: Problem) -> list[Candidate]:
+        """Distances alone on the most that is still there, as they are compared where nothing is left out."""
+        plain = [each.views for each in fit if all(view.head is None for view in each.views)]
+        if not plain:
+            return []
+        most = max(plain, key=lambda views: sum(view.cost for view in views))
+        return [tried(problem, most, UNTAUGHT, lambda: None)]
+
+    def _too_slow(self, together: str = "") -> str:
         return (
-            f"an answer would take longer than the {self._milliseconds:g} milliseconds that it may take "
+            f"an answer{together} would take longer than the {self._milliseconds:g} milliseconds that it may "
             "(anomaly_milliseconds), on one thread of this CPU"
         )
 
-    def _looking(self, size: Size, rows: int, sample: Sample) -> float:
-        """Milliseconds of one size with a memory of noise, which takes as long as a real one."""
-        rng = np.random.default_rng(0)
-        projection = graph.Projection(
-            rng.standard_normal((self._backbone.channels, DIMS), np.float32), np.zeros(DIMS, np.float32)
-        )
-        cells = graph.grid(self._backbone, size)
-        bank = rng.standard_normal((rows, DIMS), np.float32)
-        view = graph.View(size, projection, bank, np.ones(cells.height * cells.width, np.float32), None)
-        model = graph.full_model(self._backbone, [view]).SerializeToString()
-        engine = OpenVinoEngine(model, [size], self._precision, 1)
-        pixels = load(sample.load()).pixels
-
-        def look() -> None:
-            engine.images[0][0] = resize(pixels, size)
-            engine.run()
-
-        return _quickest(look)
-
-    def _answering(self, candidate: Candidate, problem: Problem) -> float:
+    def _answering(self, views: Sequence[View], score: Score, problem: Problem) -> float:
         """Milliseconds, masks included."""
-        data, card = export(candidate, problem, self._backbone, self._precision, Calibration(1.0, 0.0), 0.5)
+        calibration, threshold = Calibration(1.0, 0.0), 0.5
+        data, card = export(views, score, problem, self._backbone, self._precision, calibration, threshold)
         sizes = [view.size for view in card.views]
         predictor = Predictor(card, OpenVinoEngine(data, sizes, self._precision, 1))
         image = problem.samples[0].load()
         return _quickest(lambda: predictor.predict(image))
 
 
-def _views(candidate: Candidate) -> tuple[tuple[Size, bool], ...]:
-    """What its time depends on: scores differ by next to nothing."""
+def _noise(backbone: Backbone, size: Size, problem: Problem, head: bool = False) -> View:
+    """A view that takes as long as one that has learned; its head sees the first defect everywhere."""
+    rng = np.random.default_rng(0)
+    projection = graph.Projection(
+        rng.standard_normal((backbone.channels, DIMS), np.float32), np.zeros(DIMS, np.float32)
+    )
+    rows = rng.standard_normal((problem.bank_rows, DIMS), np.float32)
+    grid = graph.grid(backbone, size)
+    return View(
+        size=size,
+        grid=grid,
+        projection=projection,
+        bank=MemoryBank(rows, np.zeros(len(rows), np.int64)),
+        weight=np.ones(grid.height * grid.width, np.float32),
+        head=_head(len(problem.classes) + 1) if head else None,
+        overlap=None,
+        descriptors=np.zeros((0, 0)),
+        heat=(0.0, 1.0),
+    )
+
+
+def _head(outputs: int) -> graph.CellNet:
+    """Of a view beside a coarser one; see `mask_net.inputs`."""
+    sides = (4 * DIMS + 2, *HIDDEN, outputs)
+    weights = tuple(np.zeros(shape, np.float32) for shape in pairwise(sides))
+    biases = [np.zeros(side, np.float32) for side in sides[1:]]
+    biases[-1][1] = 1
+    return graph.CellNet(weights, tuple(biases), coarse=True)
+
+
+def _ways(candidate: Candidate) -> _Ways:
     return tuple((each.size, each.head is None) for each in candidate.views)
 
 

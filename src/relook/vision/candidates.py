@@ -112,7 +112,7 @@ def choose(found: Sequence[Candidate], planted: bool, scorer: str | None = None,
     if planted and scorer is None:
         headless = [each for each in found if all(view.head is None for view in each.views)]
         # of the most views, or where there was no time for two of the largest, the first: the plainest score
-        plainest = max(headless, key=lambda each: (len(each.views), each.views[-1].cost))
+        plainest = max(headless or found, key=lambda each: (len(each.views), each.views[-1].cost))
         best = max(found, key=lambda each: each.quality)
         return best if best.quality > plainest.quality + PLANTED_MARGIN else plainest
     named = [each for each in found if scorer in (None, each.scorer.name)]

@@ -1,6 +1,7 @@
 """Training: labelled images in, an artifact and its evaluation out.
 
-Deterministic, as long as there is time for all that could be tried: same data, same seed, same bytes.
+Deterministic, as long as there is time for all that could be tried, and answers are not limited in time, which has to
+be measured: same data, same seed, same bytes.
 """
 
 from __future__ import annotations
@@ -127,15 +128,17 @@ def train(
         pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
         learned = _learnable(sifted.samples, task)
         problem = pose(choose_compared(learned, seed))
-        answers = AnswerTime(backbone, precision, options.milliseconds)
-        sizes, slow = answers.sizes(options.sizes(seen.size), options.bank_rows, learned[0])
+        answers = AnswerTime(backbone, precision, options.milliseconds, progress)
+        sizes, slow = answers.sizes(options.sizes(seen.size), problem)
         where, turns = _lying(problem, Extractor(backbone, sizes[0], precision), progress)
         problem, pose = replace(problem, turns=turns), partial(pose, turns=turns)
         looking = Looking(backbone, precision, where, budget, progress)
         problem, model = _learn(problem, pose, learned, looking, answers, sizes, len(test), options.scorer)
         progress("fit", 1, 1)
         chosen = model.chosen
-        data, card = export(chosen, problem, backbone, precision, model.calibration, model.threshold)
+        data, card = export(
+            chosen.views, chosen.score, problem, backbone, precision, model.calibration, model.threshold
+        )
         artifact.write(output, data, card)
         progress("export", 1, 1)
         unlearned = [
@@ -155,6 +158,7 @@ def train(
         "training_images": len(training),
         "testing_images": len(test),
         "left_out": list(sifted.left_out),
+        "answer_milliseconds": None if math.isinf(options.milliseconds) else options.milliseconds,
     }
     artifact.write(output, data, replace(card, record=record))
     return TrainingResult(output, metrics, tests, len(training), len(test), notes, intervals, shown)
@@ -219,10 +223,10 @@ def _learn(
     later = len(samples) if len(samples) > COMPARED_IMAGES else 0
     views, notes = looking.views(problem, sizes, later, tests)
     found = looking.compared(problem, views, later)
-    fit, left = looking.affordable(found, later, tests)
-    fit, slow = answers.candidates(fit, problem)
+    quick, slow = answers.candidates(found, problem)
+    fit, left = looking.affordable(quick, later, tests)
     chosen = choose(fit, problem.planted, scorer, _chance(problem))
-    notes += [*left, *slow]
+    notes += [*slow, *left]
     if later:
         notes.append(
             f"Compared the candidates on {COMPARED_IMAGES} of the {later} training images, drawn by the seed; the one "

@@ -367,7 +367,7 @@ def test_lines_that_repeat_an_image_are_named(world: World) -> None:
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     [told] = [each for each in world.document("TrainingReport")["Warnings"] if "repeat" in each]
     assert told == (
-        "1 of the 7 lines of the training set repeat an image of an earlier one and are not used: "
+        "1 of the 7 lines of the training set repeats an image of an earlier one and is not used: "
         f"line 7, {lines[1]['source-ref']}."
     )
 
@@ -399,4 +399,7 @@ def test_labels_that_differ_by_a_space_are_told(world: World) -> None:
     found = world.from_manifests(lines, lines)
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     [told] = [each for each in world.document("TrainingReport")["Warnings"] if "spaces" in each]
-    assert told == ("Labels that differ by spaces or capitals alone are learned as different ones: 'Red ', 'red'.")
+    assert told == (
+        "Labels that differ by spaces or capitals alone are different ones; rename them where they mean the same: "
+        "'Red ', 'red'."
+    )

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from rendered_parts import SCRATCH, ignore, samples
 
+import relook.vision.train as training_module
 from relook.vision import answer_time, artifact
 from relook.vision.answer_time import AnswerTime
 from relook.vision.backbones import Backbone
-from relook.vision.candidates import Candidate
 from relook.vision.images import Size
 from relook.vision.predict import Predictor
 from relook.vision.problem import Problem
 from relook.vision.runtime import native_precision
-from relook.vision.samples import Sample, Task, TrainingResult
+from relook.vision.samples import Task, TrainingResult
+from relook.vision.score import Score
 from relook.vision.train import Options, train
+from relook.vision.view import View
 from relook.vision.weights import random_backbone
 
 BACKBONE = random_backbone()
@@ -44,22 +46,25 @@ def views(result: TrainingResult) -> list[Size]:
 
 
 def timed(patch: pytest.MonkeyPatch, sizes: dict[Size, float], extra: float = 0.0) -> None:
-    """Have a look at each size take so many milliseconds, a candidate the sum of its sizes and `extra` for a head, and
-    reading nothing."""
+    """Have an answer take the sum of these milliseconds, and `extra` for a head."""
 
-    def looking(self: AnswerTime, size: Size, rows: int, sample: Sample) -> float:
-        return sizes[size]
+    def answering(self: AnswerTime, views: Sequence[View], score: Score, problem: Problem) -> float:
+        return sum(sizes[each.size] + (extra if each.head is not None else 0.0) for each in views)
 
-    def answering(self: AnswerTime, candidate: Candidate, problem: Problem) -> float:
-        return sum(sizes[each.size] + (extra if each.head is not None else 0.0) for each in candidate.views)
-
-    patch.setattr(AnswerTime, "_looking", looking)
     patch.setattr(AnswerTime, "_answering", answering)
-    patch.setattr(answer_time, "_quickest", lambda work: 0.0)
+
+
+def asked(milliseconds: float) -> AnswerTime:
+    return AnswerTime(BACKBONE, native_precision(), milliseconds, ignore)
 
 
 def of_time(notes: Sequence[str]) -> list[str]:
     return [each for each in notes if "anomaly_milliseconds" in each]
+
+
+def posed(anomalies: int, masked: bool = False) -> Problem:
+    task, classes = (Task.SEGMENTATION, (SCRATCH,)) if masked else (Task.CLASSIFICATION, ())
+    return training_module._problem(samples(0, 16, anomalies, masked), task, classes, 1)
 
 
 def test_without_a_limit_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,21 +72,53 @@ def test_without_a_limit_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) ->
         raise AssertionError("something was measured")
 
     monkeypatch.setattr(answer_time, "_quickest", never)
-    answers = AnswerTime(BACKBONE, native_precision(), math.inf)
-    assert answers.sizes([SMALL, LARGE], 100, samples(0, 1, 0)[0]) == ([SMALL, LARGE], [])
-    assert answers.candidates([], None) == ([], [])  # type: ignore[arg-type]
+    assert asked(math.inf).sizes([SMALL, LARGE], posed(12)) == ([SMALL, LARGE], [])
+    assert asked(math.inf).candidates([], posed(12)) == ([], [])
 
 
-def test_a_size_has_to_answer_in_time_together_with_the_smallest(monkeypatch: pytest.MonkeyPatch) -> None:
-    timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0})
-    [sample] = samples(0, 1, 0)
-    for limit, wanted in ((40.0, [SMALL, MIDDLE, LARGE]), (39.0, [SMALL, MIDDLE]), (29.0, [SMALL]), (1.0, [SMALL])):
-        found, notes = AnswerTime(BACKBONE, native_precision(), limit).sizes([SMALL, MIDDLE, LARGE], 100, sample)
-        assert found == wanted
-        assert bool(notes) == (LARGE not in wanted)
+@pytest.mark.parametrize(
+    ("limit", "alone", "together", "masked"),
+    [(46.0, LARGE, LARGE, LARGE), (44.0, LARGE, LARGE, MIDDLE), (39.0, LARGE, MIDDLE, MIDDLE),
+     (34.0, LARGE, MIDDLE, SMALL), (29.0, MIDDLE, SMALL, SMALL), (1.0, SMALL, SMALL, SMALL)],
+)  # fmt: skip
+def test_what_is_served_together_has_to_answer_in_time(
+    limit: float, alone: Size, together: Size, masked: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0}, extra=5.0)
+    for problem, largest in ((posed(12), alone), (posed(0), together), (posed(12, masked=True), masked)):
+        found, notes = asked(limit).sizes([SMALL, MIDDLE, LARGE], problem)
+        assert found[-1] == largest
+        assert bool(notes) == (largest != LARGE)
         for note in notes:
-            assert f"above {wanted[-1].width}x{wanted[-1].height} were not tried" in note
+            assert f"above {largest.width}x{largest.height} were not tried" in note
             assert f"{limit:g} milliseconds" in note
+            assert ("together with 96x80" in note) == (problem.planted or problem.task is Task.SEGMENTATION)
+
+
+@pytest.mark.parametrize(("anomalies", "masked"), [(12, False), (0, False), (12, True)])
+def test_larger_sizes_are_measured_with_what_is_served(anomalies: int, masked: bool) -> None:
+    """For real: every size answers within an hour."""
+    assert asked(3_600_000).sizes([SMALL, LARGE], posed(anomalies, masked)) == ([SMALL, LARGE], [])
+
+
+def test_noise_does_not_leave_a_head_alone_where_a_plain_view_would_be_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0}, extra=-1.0)
+    found = fit(tmp_path, 9.5, anomalies=0)
+    assert views(found) == [SMALL]
+    assert not any(view.head for view in artifact.read(found.artifact)[1].views)
+
+
+def test_distances_alone_stay_a_choice_where_their_candidate_is_too_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them a score that learned from labels like noise would be served."""
+    timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0})
+    monkeypatch.setattr(training_module, "by_chance", lambda labels: 1.1)
+    found = fit(tmp_path, 35.0)
+    assert views(found) == [LARGE]
+    assert any("distances from normal images are all that it goes by" in each for each in found.notes)
 
 
 def test_a_limit_that_everything_keeps_changes_nothing(tmp_path: Path) -> None:
@@ -98,9 +135,8 @@ def test_where_nothing_answers_in_time_the_quickest_is_served_and_said(tmp_path:
     above, quickest = sorted(of_time(found.notes), reverse=True)
     assert "Working sizes above 96x80 were not tried" in above
     assert "No candidate answers within the 0.001 milliseconds" in quickest
-    assert Predictor.load(found.artifact).predict(samples(0, 1, 0)[0].load()).threshold == pytest.approx(
-        artifact.read(found.artifact)[1].threshold
-    )
+    assert artifact.read(found.artifact)[1].record["answer_milliseconds"] == 1e-3
+    assert 0 < Predictor.load(found.artifact).predict(samples(0, 1, 0)[0].load()).score < 1
 
 
 def test_from_normals_alone_the_smallest_goes_with_the_largest_in_time(
@@ -114,11 +150,14 @@ def test_from_normals_alone_the_smallest_goes_with_the_largest_in_time(
     assert "candidates out" in candidates
 
 
-def test_masks_need_a_head_even_where_no_head_answers_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_take_the_smallest_size_where_a_head_has_no_time_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0}, extra=50.0)
-    found = fit(tmp_path, 35.0, masked=True)
-    assert views(found) == [SMALL, MIDDLE]
-    assert any("the quickest was taken" in each for each in of_time(found.notes))
+    found = fit(tmp_path, 65.0, masked=True)
+    assert views(found) == [SMALL]
+    [above] = of_time(found.notes)
+    assert "above 96x80 were not tried" in above
     assert Predictor.load(found.artifact).predict(samples(0, 0, 1, masked=True)[0].load()).mask_png is not None
 
 

@@ -67,7 +67,8 @@ def left_out(name: str, lines: Sequence[Entry | Dropped], faults: Mapping[str, s
         for number, line in enumerate(lines, start=1)
         if isinstance(line, Dropped) and line.entry is not None
     ]
-    said = f"of {_lines_of(name, len(lines))} repeat an image of an earlier one and are not used"
+    again = "repeats an image of an earlier one and is", "repeat images of earlier ones and are"
+    said = f"of {_lines_of(name, len(lines))} {again[len(repeated) != 1]} not used"
     return found.sentences(share, _IN_BUCKET) + _in_part(name, lines) + _named(repeated, said)
 
 
@@ -82,7 +83,8 @@ def untaught(name: str, lines: Sequence[Entry | Dropped], case: UseCase) -> list
         if isinstance(line, Entry) and line.kind is other
     ]
     has, most = ("boxes", "image-level labels") if other is Kind.OBJECTS else ("image-level labels", "boxes")
-    said = f"of {_lines_of(name, len(lines))} have {has} alone and are not used, because this model learns {most}"
+    have, are = ("has", "is") if len(found) == 1 else ("have", "are")
+    said = f"of {_lines_of(name, len(lines))} {have} {has} alone and {are} not used, because this model learns {most}"
     return _named(found, said)
 
 

@@ -141,7 +141,7 @@ class Training:
     def _train(self, context: JobContext, version: Version, reviewed: Reviewed, plan: Plan, began: int) -> Completion:
         folder = fresh_folder(self._artifacts, version.artifact_id)
         try:
-            result = self._result(context, version, plan, folder)
+            result = self._result(context, version, reviewed.outcome, plan, folder)
             make_durable(folder)
             ended = self._clock()
             summary, contents = _results(version, reviewed, plan, result, ended)
@@ -152,8 +152,6 @@ class Training:
                 gone = f"An image that was there when the images were checked cannot be read any more: {error}"
                 outcome = refused(reviewed.outcome, ContentError.FAILED_IMAGES_COPY)
                 raise self._refused(context, version, outcome, [gone]) from error
-            if isinstance(error, JobFailed):
-                self._keep_validation(context, version, reviewed.outcome)
             raise
         for note in (*reviewed.warnings, *result.notes, *_of_split(version, result)):
             context.log(note)
@@ -173,8 +171,8 @@ class Training:
 
         return complete
 
-    def _result(self, context: JobContext, version: Version, plan: Plan, folder: Path) -> LabelResult:
-        """The trainer's, whose own refusals are the StatusMessage."""
+    def _result(self, context: JobContext, version: Version, outcome: Outcome, plan: Plan, folder: Path) -> LabelResult:
+        """The trainer's, whose own refusals are the StatusMessage; what the check found is kept then."""
         reader = ImageReader(self._blobs, version.name.scope.account)
         task = LabelTask(plan.learning.value)
         seconds = self._budgets.of(task)
@@ -190,6 +188,10 @@ class Training:
                 progress=_with_time_left(context.progress, seconds),
             )
         except (TrainingError, ImageError) as error:
+            try:
+                self._keep_validation(context, version, outcome)
+            except (JobFailed, NoRoom) as full:
+                context.log(f"The summary and the validation manifests could not be written: {full}")
             raise JobFailed(str(error)) from error
 
 

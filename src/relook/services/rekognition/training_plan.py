@@ -64,7 +64,7 @@ class Reviewed:
             return []
         found = [*self.left_out]
         if plan.unknown:
-            names = ", ".join(plan.unknown[:5]) + (" and others" if len(plan.unknown) > 5 else "")
+            names = ", ".join(repr(name) for name in plan.unknown[:5]) + " and others" * (len(plan.unknown) > 5)
             found.append(f"Test labels that the training images do not have are not tested: {names}.")
         if named := [*self._of_another_size(plan)]:
             lines = "1 line tells" if len(named) == 1 else f"{len(named)} lines tell"
@@ -72,7 +72,7 @@ class Reviewed:
                 f"{lines} another size of the image than it has upright, so the boxes may have been drawn on another "
                 f"one: draw them anew, or correct image_size ({listed(named)})."
             )
-        return found + _alike(plan.labels)
+        return found + _alike((*plan.labels, *plan.unknown))
 
     def _of_another_size(self, plan: Plan) -> Iterator[str]:
         for entry in (*plan.train, *plan.test):
@@ -87,10 +87,13 @@ def _alike(labels: Sequence[str]) -> list[str]:
     same: dict[str, list[str]] = {}
     for label in labels:
         same.setdefault(" ".join(label.split()).casefold(), []).append(label)
-    sets = [", ".join(repr(label) for label in found) for found in same.values() if len(found) > 1]
-    return [f"Labels that differ by spaces or capitals alone are learned as different ones: {listed(sets)}."] * bool(
-        sets
-    )
+    sets = [listed([repr(label) for label in found]) for found in same.values() if len(found) > 1]
+    if not sets:
+        return []
+    return [
+        "Labels that differ by spaces or capitals alone are different ones; rename them where they mean the same: "
+        f"{listed(sets)}."
+    ]
 
 
 def refused(outcome: Outcome, error: ContentError) -> Outcome:

@@ -89,7 +89,7 @@ class Versions:
                 allowed = either(VERSION_DELETABLE)
                 raise in_use(f"{version.name} is {version.status}; DeleteProjectVersion needs {allowed}")
             if copy := versions.copy_in_progress(connection, version.name):
-                raise in_use(f"{version.name} is being copied to {copy}; wait until that has ended, or delete the copy")
+                raise in_use(f"{version.name} is being copied to {copy}; wait until that has ended")
             versions.remove(connection, version.id)
         if version.artifact is not None:
             try:

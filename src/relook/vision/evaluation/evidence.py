@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,17 +118,17 @@ def draws(images: int, seed: int) -> npt.NDArray[np.int64]:
     return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLINGS)
 
 
-def interval(resampled: Floats, images: int) -> tuple[float, float] | None:
-    """Where 95 of 100 resamplings lie; None if there is none.
+def interval(resampled: Floats, images: Sequence[int]) -> tuple[float, float] | None:
+    """Where 95 of 100 resamplings lie, of a figure that is a mean over labels; None if there is none.
 
-    Where all of `images` are right, all resamplings say 1: then it ends at the share of right ones that gives so many
-    in a row with a chance of 1 - LEVEL; and alike where all are wrong.
+    Where everything is right, all resamplings say 1: then it ends at the share of right ones that gives as many as a
+    label has `images` in a row with a chance of 1 - LEVEL; and alike where everything is wrong.
     """
     known = resampled[~np.isnan(resampled)]
     if not len(known):
         return None
     low, high = np.quantile(known, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    unseen = (1 - LEVEL) ** (1 / images)
+    unseen = float(np.mean([(1 - LEVEL) ** (1 / max(1, count)) for count in images]))
     if low == high == 1.0:
         return unseen, 1.0
     return (0.0, 1 - unseen) if low == high == 0.0 else (float(low), float(high))

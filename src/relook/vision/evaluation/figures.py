@@ -84,7 +84,7 @@ def evaluation(
         for label, each, threshold, (f1, areas) in zip(labels, evidence, thresholds, resampled, strict=True)
     )
     tested = [at for at, row in enumerate(rows) if row.truths]
-    fewest = min((rows[at].images for at in tested), default=1)
+    shown = [rows[at].images for at in tested]
     recalls = [evidence[at].recall_at_best() or 0.0 for at in tested]
     return Evaluation(
         labels=rows,
@@ -93,8 +93,8 @@ def evaluation(
         f1=_mean([rows[at].f1 for at in tested]),
         average_precision=_mean([rows[at].average_precision or 0.0 for at in tested]),
         average_recall=_mean(recalls),
-        f1_interval=_of_means([resampled[at][0] for at in tested], fewest),
-        average_precision_interval=_of_means([resampled[at][1] for at in tested], fewest),
+        f1_interval=_of_means([resampled[at][0] for at in tested], shown),
+        average_precision_interval=_of_means([resampled[at][1] for at in tested], shown),
         confusion=confusion,
         images=images,
         warnings=_warnings(rows),
@@ -150,8 +150,8 @@ def _of_label(
         recall=recall,
         f1=value,
         average_precision=each.average_precision(),
-        f1_interval=interval(f1, max(1, images)),
-        average_precision_interval=interval(areas, max(1, images)),
+        f1_interval=interval(f1, [images]),
+        average_precision_interval=interval(areas, [images]),
         curve=tuple(each.curve()),
     )
 
@@ -160,16 +160,16 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def _of_means(resampled: Sequence[npt.NDArray[np.float64]], fewest: int) -> Span:
-    """The interval of the mean over labels; a label that a resampling lacks is left out of that one's mean. `fewest`
-    images have a label."""
+def _of_means(resampled: Sequence[npt.NDArray[np.float64]], shown: Sequence[int]) -> Span:
+    """The interval of the mean over labels; a label that a resampling lacks is left out of that one's mean. `shown`
+    images have each label."""
     if not resampled:
         return None
     stacked = np.stack(resampled)
     known = ~np.isnan(stacked)
     counts = known.sum(0)
     sums = np.where(known, stacked, 0.0).sum(0)
-    return interval(np.where(counts > 0, sums / np.maximum(1, counts), np.nan), fewest)
+    return interval(np.where(counts > 0, sums / np.maximum(1, counts), np.nan), shown)
 
 
 def _warnings(rows: Sequence[LabelFigures]) -> tuple[str, ...]:
