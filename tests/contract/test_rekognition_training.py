@@ -137,7 +137,9 @@ def test_a_detector_needs_pytorch(versions: VersionStage) -> None:
     found = versions.settled_version(project)
     assert found["Status"] == "TRAINING_FAILED"
     assert "pip install 'relook[train]'" in found["StatusMessage"]
-    assert "ManifestSummary" not in found
+    statistics = versions.read(found["ManifestSummary"])["statistics"]
+    assert [statistics[name]["valid_json_lines"] for name in ("training", "testing")] == [6, 2]
+    assert "EvaluationResult" not in found
 
 
 @pytest.mark.slow
