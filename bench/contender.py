@@ -3,8 +3,9 @@
     contender.py JOB
 
 JOB is a JSON file with `training` (paths), `labels` (one for each: anomalous or not), `weights` (a data folder),
-`threads`, `seed`, `folder`, maybe `rows` of the bank and `long_sides` in pixels to look at, and `load`: empty to train,
-or the artifact's folder to answer with it, as in the product, where training and serving are processes of their own.
+`threads`, `seed`, `folder`, maybe `rows` of the bank, `long_sides` in pixels to look at and the `seconds` that a
+training may take, and `load`: empty to train, or the artifact's folder to answer with it, as in the product, where
+training and serving are processes of their own.
 The first line that comes back says how that went; then every order `{"image": path, "heat": whether to save the heat
 map}` is answered with score, milliseconds (file to answer), the heat map's path and the process's peak memory.
 """
@@ -12,6 +13,7 @@ map}` is answered with score, milliseconds (file to answer), the heat map's path
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -126,7 +128,11 @@ def _options(job: dict[str, Any]) -> Options:
     from relook.vision.train import Options
 
     sides = job.get("long_sides")
-    return Options(bank_rows=job.get("rows") or BANK_ROWS, long_sides=tuple(sides) if sides else None)
+    return Options(
+        bank_rows=job.get("rows") or BANK_ROWS,
+        long_sides=tuple(sides) if sides else None,
+        seconds=job.get("seconds") or math.inf,
+    )
 
 
 def _answer(job: dict[str, Any]) -> None:
