@@ -56,7 +56,7 @@ class Settings:
     device: str = "auto"
     """Where inference units compute: on a GPU if one opens (auto), on the cpu, or on a gpu and nowhere else."""
     precision: str = "auto"
-    """What new models compute in: the best harmless one that the CPU has (auto), f32, bf16 or int8."""
+    """What new models compute in: bf16 where the CPU has it, else f32 (auto), f32, bf16 or int8."""
     relaxed_minimums: bool = False
     """Train on fewer images than the original demanded."""
     container_engine: str = "auto"
