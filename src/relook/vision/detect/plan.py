@@ -49,7 +49,8 @@ class Options:
     taken is in the artifact's record, and given as `steps` it makes the same model.
     `threads` None: one for each usable CPU; sums, and with them the last bits, depend on it, so it is recorded, too.
     `size` None: chosen from the images and boxes; else the longer side in pixels.
-    `upside_down`: whether images are mirrored top to bottom, too; left to right they always are.
+    `mirror`, `upside_down`: whether images are mirrored left to right and top to bottom. None: they are, unless labels
+    differ by such a side alone (`sides`).
     """
 
     steps: int | None = None
@@ -57,7 +58,8 @@ class Options:
     size: int | None = None
     batch: int = 4
     rate: float = 2e-3
-    upside_down: bool = True
+    mirror: bool | None = None
+    upside_down: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import relook
 from relook.vision import label_artifact, runtime, torch_there
-from relook.vision.detect import plan
+from relook.vision.detect import plan, sides
 from relook.vision.detect.exporting import LOWEST_SCORE, MOST_BOXES, OVERLAP, export
 from relook.vision.detect.geometry import CELL
 from relook.vision.detect.pictures import Look, Pictures, look
@@ -77,11 +77,11 @@ def train(
     _load_torch()
     if not any(image.boxes for image in training):
         raise TrainingError("none of the training images has a box: there is nothing to learn to find")
-    options = options or Options()
+    options, unmirrored = sides.decided(options or Options(), labels)
     begin = time.monotonic()
     seen = look(training, test, progress)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
-    job = _Job(training, tuple(labels), start, size, seed, options)
+    job = _Job(training, tuple(labels), start, size, seed, options, unmirrored)
 
     def deadline(answering: float) -> float:
         return begin + plan.training_seconds(seconds, len(test), answering)
@@ -115,6 +115,8 @@ class _Job:
     size: Size
     seed: int
     options: Options
+    unmirrored: tuple[str, ...]
+    """Why images are not mirrored, as sentences."""
 
     def learn(self, seen: Look, deadline: Callable[[float], float], progress: Progress) -> Outcome:
         """`deadline` hangs on how long an image takes to be answered."""
@@ -242,6 +244,7 @@ class _Job:
         ]
         if self.start.warning:
             notes.append(self.start.warning)
+        notes += self.unmirrored
         if outcome.scores:
             notes.append(f"Held-out training images chose step {outcome.chosen_step} of {outcome.taken}.")
         elif len(self.training) < plan.FEWEST_FOR_HOLDING:

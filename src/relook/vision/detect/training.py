@@ -207,7 +207,8 @@ class _Run:
 
     def _batch(self, step: int, mosaic: bool) -> tuple[torch.Tensor, Truths]:
         rng = np.random.default_rng([self._seed, 2, step])
-        recipe = Recipe(mosaic=mosaic, upside_down=self._options.upside_down)
+        mirror, upside_down = self._options.mirror is not False, self._options.upside_down is not False
+        recipe = Recipe(mosaic=mosaic, mirror=mirror, upside_down=upside_down)
         made = []
         for _ in range(self._options.batch):
             chosen = rng.choice(len(self._pictures), 4 if mosaic else 1, p=self._chances)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,7 @@ def test_mirroring_can_be_left_out() -> None:
     lefts = {drawn(PICTURES, SIZE, upright, np.random.default_rng(seed)).boxes[0, 0] for seed in range(12)}
     assert tops == {40.0}
     assert lefts == {60.0, 224.0 - 130.0}
+    sided = replace(upright, mirror=False, upside_down=True)
+    boxes = [drawn(PICTURES, SIZE, sided, np.random.default_rng(seed)).boxes[0] for seed in range(12)]
+    assert {box[0] for box in boxes} == {60.0}
+    assert {box[1] for box in boxes} == {40.0, 160.0 - 90.0}

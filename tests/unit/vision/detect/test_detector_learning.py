@@ -19,6 +19,7 @@ from relook.vision import serving
 from relook.vision.artifact import CARD, GRAPH
 from relook.vision.detect import library, plan, starts
 from relook.vision.detect import train as train_module
+from relook.vision.detect.augmenting import Recipe
 from relook.vision.detect.pictures import Pictures
 from relook.vision.detect.plan import Options
 from relook.vision.detect.train import train
@@ -291,6 +292,44 @@ def test_many_tiny_boxes_and_a_box_at_the_border(tmp_path: Path) -> None:
     assert result.record["training"]["steps_taken"] == QUICK.steps
     assert result.tests
     assert all(math.isfinite(one.score) for test in result.tests for one in test.prediction.found)
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "mirrored"),
+    [
+        (("clip left", "clip right"), None, (False, True)),
+        (("clip left", "clip right"), True, (True, True)),
+        (("top", "bottom"), None, (True, False)),
+        (LABELS, None, (True, True)),
+    ],
+    ids=["sides", "sides, but told to", "top and bottom", "others"],
+)
+def test_pictures_are_not_mirrored_where_labels_are_of_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str], given: bool | None, mirrored: Any
+) -> None:
+    from relook.vision.detect import training
+
+    recipes: list[Recipe] = []
+
+    def drawn(shown: Any, size: Size, recipe: Recipe, rng: Any) -> Any:
+        recipes.append(recipe)
+        return really(shown, size, recipe, rng)
+
+    really = training.drawn
+    monkeypatch.setattr(training, "drawn", drawn)
+    called = dict(zip(LABELS, names, strict=True))
+    images = [
+        replace(each, boxes=tuple(replace(box, label=called[box.label]) for box in each.boxes))
+        for each in pictures(0, 8)
+    ]
+    result = run(tmp_path, replace(QUICK, mirror=given), training=images, test=images[:1], labels=names)
+    taught = recipes[-QUICK.batch * 3 :]  # before them, pictures are measured as they are
+    assert {(recipe.mirror, recipe.upside_down) for recipe in taught} == {mirrored}
+    options = result.record["training"]["options"]
+    assert (options["mirror"], options["upside_down"]) == mirrored
+    told = [note for note in result.notes if "not mirrored" in note]
+    assert len(told) == mirrored.count(False)
+    assert all(f"the labels '{names[0]}' and '{names[1]}'" in note for note in told)
 
 
 def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
