@@ -230,6 +230,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         limits=_label_limits(settings),
         budgets=rekognition.Budgets(settings.classifier_minutes * 60, settings.detector_minutes * 60),
         precision=settings.precision,
+        detector_steps=settings.detector_steps or None,
     )
     training = sagemaker.training_kind(
         store=store,

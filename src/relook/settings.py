@@ -83,6 +83,8 @@ class Settings:
     """How long training an image classifier of Custom Labels may take."""
     detector_minutes: int = 30
     """How long training an object detector of Custom Labels may take."""
+    detector_steps: int = 0
+    """So many steps train an object detector, if there is time for them; 0 takes as many as there is time for."""
     label_projects: int = 100
     """The most Custom Labels projects of an account in a region."""
     label_versions: int = 100
@@ -201,6 +203,7 @@ def _check(settings: Settings) -> None:
         ("endpoint_instances", settings.endpoint_instances >= 1, "at least 1"),
         ("endpoint_idle_seconds", settings.endpoint_idle_seconds >= 0, "0 or more"),
         ("anomaly_milliseconds", settings.anomaly_milliseconds >= 0, "0 or more"),
+        ("detector_steps", settings.detector_steps >= 0, "0 or more"),
         ("invocation_mib", 1 <= settings.invocation_mib <= 100, "1 to 100"),
         *((name, getattr(settings, name) >= 1, "at least 1") for name in _COUNTED),
     ]

@@ -30,7 +30,15 @@ def test_switches_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RELAXED_MINIMUMS", "yes"), ("TRAININGS", "1.5"), ("TRAININGS", "0"), ("ACCOUNT", "1")]
+    ("name", "value"),
+    [
+        ("RELAXED_MINIMUMS", "yes"),
+        ("TRAININGS", "1.5"),
+        ("TRAININGS", "0"),
+        ("ACCOUNT", "1"),
+        ("DETECTOR_STEPS", "-1"),
+        ("DETECTOR_STEPS", "many"),
+    ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"RELOOK_{name}", value)

@@ -10,10 +10,11 @@ from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelT
 from relook.vision.samples import Progress, TrainingError
 
 
-def label_trainer(data: Path, precision: str = "auto") -> LabelTrainer:
+def label_trainer(data: Path, precision: str = "auto", detector_steps: int | None = None) -> LabelTrainer:
     """Classifiers and detectors, from the best starts of the data folder.
 
     `precision` is what classifiers compute in: one of `runtime.Precision`, or auto, the trainer's own choice.
+    `detector_steps` None: as many as the time allows.
     """
 
     def train(
@@ -30,7 +31,7 @@ def label_trainer(data: Path, precision: str = "auto") -> LabelTrainer:
         from relook.vision.backbones import WeightsError
 
         try:
-            chosen = _detector(data) if task is LabelTask.DETECTION else _classifier(data, precision)
+            chosen = _detector(data, detector_steps) if task is LabelTask.DETECTION else _classifier(data, precision)
         except WeightsError as error:
             raise TrainingError(str(error)) from error
         return chosen(
@@ -47,11 +48,12 @@ def label_trainer(data: Path, precision: str = "auto") -> LabelTrainer:
     return train
 
 
-def _detector(data: Path) -> LabelTrainer:
+def _detector(data: Path, steps: int | None) -> LabelTrainer:
     from relook.vision.detect import library
+    from relook.vision.detect.plan import Options
     from relook.vision.detect.train import train
 
-    return partial(train, start=library.choose(data))
+    return partial(train, start=library.choose(data), options=Options(steps=steps))
 
 
 def _classifier(data: Path, precision: str) -> LabelTrainer:

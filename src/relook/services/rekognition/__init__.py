@@ -72,11 +72,12 @@ def job_kinds(
     budgets: Budgets | None = None,
     trainer: LabelTrainer | None = None,
     precision: str = "auto",
+    detector_steps: int | None = None,
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them.
 
     `data` is where weights are looked for; `trainer` takes the place of classifiers and detectors; `precision` is what
-    new classifiers compute in.
+    new classifiers compute in; None of `detector_steps` are as many as the time allows.
     """
     allowed = limits or Limits()
     training = Training(
@@ -84,7 +85,7 @@ def job_kinds(
         blobs,
         clock,
         artifacts_root,
-        trainer or label_trainer(data, precision),
+        trainer or label_trainer(data, precision, detector_steps),
         budgets=budgets or Budgets(),
         limits=TrainingLimits(rows=allowed.images, labels=allowed.labels),
     )

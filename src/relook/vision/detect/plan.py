@@ -116,11 +116,14 @@ def shortage(taken: int, steps: int, images: int, options: Options, *, cut: bool
     if not cut and not poor:
         return None
     of = f" of {steps}" if taken < steps else ""
+    more = "more time (the setting detector_minutes)"
+    if options.steps is not None and not cut:
+        more = "more steps (the setting detector_steps)"
     begin = f"Time was up after {taken}{of} training steps" if cut else f"There were only {taken} training steps"
     likely = "is likely to be poor" if poor else "may be worse than it could be"
     return (
         f"{begin}, {passes:.1f} passes over the {images} images that were learned from: the model {likely}. "
-        "Give the training more time (the setting detector_minutes)."
+        f"Give the training {more}."
     )
 
 

@@ -161,5 +161,15 @@ def test_a_training_that_was_too_short_is_warned_of(taken: int, steps: int, imag
     assert warning.endswith("Give the training more time (the setting detector_minutes).")
 
 
+def test_a_training_of_too_few_steps_as_it_was_told_lacks_no_time() -> None:
+    told = Options(steps=39)
+    warning = plan.shortage(39, 39, 36, told, cut=False)
+    assert warning is not None
+    assert warning.endswith("Give the training more steps (the setting detector_steps).")
+    cut = plan.shortage(31, 39, 36, told, cut=True)
+    assert cut is not None
+    assert cut.endswith("Give the training more time (the setting detector_minutes).")
+
+
 def test_a_training_that_was_long_enough_is_not() -> None:
     assert plan.shortage(plan.FEWEST_STEPS, plan.FEWEST_STEPS, 100, Options(), cut=False) is None

@@ -1,0 +1,57 @@
+"""What the settings ask of the trainers of labels reaches them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import relook.vision.detect.train as detector_module
+from relook import app
+from relook.datafolder import DataFolder
+from relook.services import rekognition
+from relook.settings import Settings
+from relook.store.engine import Store
+from relook.vision.detect.plan import Options
+from relook.vision.label_trainer import label_trainer
+from relook.vision.labelled import LabelTask, LabelTrainer
+
+
+class _SeenError(Exception):
+    """Raised in the place of a training."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+
+@pytest.mark.parametrize(("setting", "wanted"), [(0, None), (39, 39)])
+def test_the_setting_of_steps_reaches_the_training_of_detectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: int, wanted: int | None
+) -> None:
+    made: list[LabelTrainer] = []
+
+    def watched(data: Path, precision: str, detector_steps: int | None) -> LabelTrainer:
+        made.append(label_trainer(data, precision, detector_steps))
+        return made[-1]
+
+    def train(*sets: object, options: Options, **rest: object) -> None:
+        raise _SeenError(options)
+
+    monkeypatch.setattr(rekognition, "label_trainer", watched)
+    monkeypatch.setattr(detector_module, "train", train)
+    DataFolder(tmp_path).create()
+    with closing(Store.open(DataFolder(tmp_path).database)) as store:
+        app._job_kinds(Settings(data=tmp_path, detector_steps=setting), store)
+    with pytest.raises(_SeenError) as seen:
+        made[0](
+            [],
+            [],
+            task=LabelTask.DETECTION,
+            labels=(),
+            output=tmp_path,
+            seed=1,
+            seconds=1.0,
+            progress=lambda stage, done, of: None,
+        )
+    assert seen.value.options == Options(steps=wanted)
