@@ -72,6 +72,7 @@ def _check_report(report: dict[str, Any], arn: str) -> None:
     assert (report["NumberOfTrainingImages"], report["NumberOfTestingImages"]) == (16, 4)
     details = report["Details"]
     assert (details["images"], details["interval_level"], details["confusion"]) == (4, 0.95, [[2, 0], [0, 2]])
+    assert details["confusion_labels"] == ["green", "red"]
     assert [(one["label"], one["truths"]) for one in details["labels"]] == [("green", 2), ("red", 2)]
     for figures in (details, *details["labels"]):
         for name in ("average_precision", "f1"):

@@ -64,6 +64,12 @@ class Evaluation:
     def thresholds(self) -> dict[str, float]:
         return {figures.label: figures.threshold for figures in self.labels}
 
+    @property
+    def confusion_labels(self) -> tuple[str | None, ...]:
+        """Of the rows of `confusion`, and likewise of its columns; None, which no label can be, is "nothing"."""
+        labels = tuple(figures.label for figures in self.labels)
+        return labels if len(labels) == len(self.confusion) else (*labels, None)
+
 
 def evaluation(
     labels: Sequence[str],
@@ -112,6 +118,7 @@ def as_record(found: Evaluation) -> dict[str, Any]:
         "average_recall": found.average_recall,
         "interval_level": LEVEL,
         "confusion": found.confusion.tolist(),
+        "confusion_labels": list(found.confusion_labels),
         "warnings": list(found.warnings),
         "labels": [_label_record(figures) for figures in found.labels],
     }

@@ -74,6 +74,9 @@ def test_the_confusion_of_single_labels_counts_the_surest() -> None:
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
     found = evaluate_classifier(truths, scores, ["a", "b", "c"], single=True, seed=1)
     assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    record = as_record(found)
+    assert record["confusion_labels"] == ["a", "b", "c"]
+    assert record["confusion"][0][1] == 1, "a true a taken for b"
     close = evaluate_classifier(
         np.array([[0, 1]], bool), np.array([[0.499999, 0.500001]]), ["a", "b"], single=True, seed=1
     )

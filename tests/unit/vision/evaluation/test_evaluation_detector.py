@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relook.vision.evaluation import evaluate_detector
+from relook.vision.evaluation import as_record, evaluate_detector
 from relook.vision.evaluation.detection import matched, mean_average_precision, overlaps
 from relook.vision.labelled import FoundLabel, LabelledBox, Rectangle
 
@@ -77,6 +77,12 @@ def test_the_confusion_tells_wrong_names_from_misses_and_inventions() -> None:
     ]
     found = evaluate_detector(images, LABELS, seed=1, thresholds=[0.5, 0.5])
     assert found.confusion.tolist() == [[1, 1, 0], [0, 0, 1], [0, 1, 0]]
+    record = as_record(found)
+    confusion, names = record["confusion"], record["confusion_labels"]
+    assert names == ["cell", "plate", None]
+    assert confusion[names.index("cell")][names.index("plate")] == 1, "a true cell taken for a plate"
+    assert confusion[names.index("plate")][names.index(None)] == 1, "a plate that was not found"
+    assert confusion[names.index(None)][names.index("plate")] == 1, "a plate where nothing is"
     assert found.labels[1].recall == 0.0
 
 
