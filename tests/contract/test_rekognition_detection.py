@@ -150,14 +150,6 @@ def test_other_modes_of_png_and_jpeg(stage: RunningStage, detector: str, mode: s
     assert is_found(stage.detect(detector, data))
 
 
-@pytest.mark.parametrize("mode", ["L", "I;16", "1"])
-def test_images_without_colour(stage: RunningStage, detector: str, mode: str) -> None:
-    pixels = np.zeros((128, 160), np.uint16 if mode == "I;16" else np.uint8)
-    image = Image.fromarray(pixels).convert("1") if mode == "1" else Image.fromarray(pixels)
-    assert image.mode == mode
-    assert stage.detect(detector, encoded(image, "PNG"), MinConfidence=1) == []
-
-
 def _blank(width: int, height: int, form: str = "PNG") -> bytes:
     return encoded(Image.new("RGB", (width, height)), form)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from running_stage import RunningStage, running_stage
 
 from image_kinds import cmyk_jpeg, mpo, png, ycck_jpeg
-from tiny_models import BRIGHT, CELL, LABELS, picture, write_detector
+from tiny_models import BRIGHT, CELL, LABELS, SURE, picture, write_detector
 
 Samples = npt.NDArray[np.uint8]
 TONES = {(1, 2): 200, (3, 0): 230}
@@ -68,8 +68,12 @@ def as_it_is(samples: Samples) -> Samples:
 
 
 def plain(rgb: Samples) -> bytes:
+    return written(Image.fromarray(rgb))
+
+
+def written(image: Image.Image) -> bytes:
     room = io.BytesIO()
-    Image.fromarray(rgb).save(room, "PNG")
+    image.save(room, "PNG")
     return room.getvalue()
 
 
@@ -101,6 +105,17 @@ def test_pngs_of_colour_and_of_grey_are_answered_as_the_plain_ones(
     for version, samples in ((coloured, red_cells()), (bright, grey_cells())):
         expected = stage.detect(version, plain(samples if version is coloured else samples.repeat(3, axis=2)))
         assert stage.detect(version, png(bits(alpha(samples)), interlaced=interlaced)) == expected
+
+
+@pytest.mark.parametrize(("mode", "white"), [("L", 255), ("I;16", 65535), ("1", 1)])
+def test_images_without_colour(stage: RunningStage, bright: str, mode: str, white: int) -> None:
+    """As Pillow writes them, which packs what is black or white into bits: a white cell on black."""
+    image = Image.new(mode, (160, 128))
+    image.paste(white, (CELL, 2 * CELL, 2 * CELL, 3 * CELL))
+    [found] = stage.detect(bright, written(image))
+    assert (found["Name"], found["Confidence"]) == (LABELS[0], pytest.approx(100 * SURE, abs=0.001))
+    box = {"Width": 0.2, "Height": 0.25, "Left": 0.2, "Top": 0.5}
+    assert found["Geometry"]["BoundingBox"] == pytest.approx(box)
 
 
 @pytest.mark.parametrize("make", [cmyk_jpeg, ycck_jpeg, mpo])

@@ -45,6 +45,18 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return out.getvalue()
 
 
+def in_all_modes(image: Image.Image) -> list[bytes]:
+    """The same picture as files say it: grey, with a palette, in 16 bits, in inks, with an alpha, black and white."""
+    return [
+        encoded(image.convert("L")),
+        encoded(image.quantize(16)),
+        encoded(Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)),
+        encoded(image.convert("CMYK"), "JPEG"),
+        encoded(image.convert("RGBA")),
+        encoded(image.convert("1")),
+    ]
+
+
 def labelled(key: str, data: bytes, *labels: str) -> LabelledImage:
     return LabelledImage(f"s3://set/{key}", lambda: data, labels)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from labelled_pictures import FAINT, SHAPES, STRIPE, encoded, ignore, labelled, picture, shapes, striped
+from labelled_pictures import FAINT, SHAPES, STRIPE, encoded, ignore, in_all_modes, labelled, picture, shapes, striped
 from PIL import Image, ImageDraw, ImageOps
 from rendered_parts import part
 
@@ -351,22 +351,17 @@ def test_images_of_all_sizes_and_modes_are_taken(tmp_path: Path) -> None:
         ]
         for first in (0, 500)
     )
-    ring = picture("ring", 900)
-    odd = [
-        encoded(ring.convert("L")),
-        encoded(ring.quantize(16)),
-        encoded(Image.fromarray(np.asarray(ring.convert("L")).astype(np.uint16) * 257)),
-        encoded(ring.convert("CMYK"), "JPEG"),
-        encoded(ring.convert("RGBA")),
-        encoded(ring.convert("1")),
-    ]
-    training += [labelled(f"odd-{at}", data, "ring") for at, data in enumerate(odd)]
+    for shape in SHAPES[:2]:
+        odd = in_all_modes(picture(shape, 900))
+        training += [labelled(f"{shape}-odd-{at}", data, shape) for at, data in enumerate(odd)]
     result = run(training, test, tmp_path, SHAPES[:2])
     assert any("are stretched to it" in note for note in result.notes)
     model = Classifier.load(tmp_path)
-    assert all(model.predict(data).found[0].name in SHAPES for data in odd)
-    told = model.predict(encoded(picture("square", 901, size=(300, 70))))
-    assert (told.width, told.height) == (300, 70)
+    for shape in SHAPES[:2]:
+        told = [model.predict(data).found[0].name for data in in_all_modes(picture(shape, 901))]
+        assert told == [shape] * len(told)
+    wide = model.predict(encoded(picture("square", 902, size=(300, 70))))
+    assert (wide.width, wide.height, wide.found[0].name) == (300, 70, "square")
 
 
 def test_what_is_no_image_is_refused_when_served(trained: LabelResult) -> None:
