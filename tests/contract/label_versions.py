@@ -18,14 +18,16 @@ SOON = {"Delay": 1, "MaxAttempts": 110}
 class VersionStage(LabelStage):
     """`LabelStage` with versions."""
 
-    def picture(self, key: str, data: bytes) -> str:
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
-        return f"s3://{BUCKET}/{key}"
+    bucket = BUCKET
+
+    def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
+        self.s3.put_object(Bucket=bucket, Key=key, Body=data)
+        return f"s3://{bucket}/{key}"
 
     def labelled(self, each: int, *names: str, prefix: str = "colours") -> list[dict[str, Any]]:
         """Lines of pictures of one colour each, which is their label."""
         return [
-            label_line(self.picture(f"{prefix}/{name}-{number}.png", plain(COLOURS[name], number)), name)
+            label_line(self.put(f"{prefix}/{name}-{number}.png", plain(COLOURS[name], number)), name)
             for number in range(each)
             for name in names
         ]
@@ -34,7 +36,7 @@ class VersionStage(LabelStage):
         """Lines of grey pictures with a square of this colour."""
         squares = [{name: (8 + 7 * number, 10 + 3 * number, 24, 20)} for number in range(images)]
         return [
-            box_line(self.picture(f"{prefix}/{number}.png", squares_on_grey(square, number)), (128, 96), square)
+            box_line(self.put(f"{prefix}/{number}.png", squares_on_grey(square, number)), (128, 96), square)
             for number, square in enumerate(squares)
         ]
 

@@ -30,9 +30,7 @@ def halves(pair: Sequence[str], seed: int) -> bytes:
 def several(versions: VersionStage, numbers: range) -> list[dict[str, Any]]:
     """Lines of halves, with a label for each colour that is there."""
     return [
-        label_line(
-            versions.picture(f"halves/{'+'.join(pair)}-{number}.png", halves(pair, number)), *dict.fromkeys(pair)
-        )
+        label_line(versions.put(f"halves/{'+'.join(pair)}-{number}.png", halves(pair, number)), *dict.fromkeys(pair))
         for number in numbers
         for pair in PAIRS
     ]
@@ -98,7 +96,7 @@ def squares(number: int) -> dict[str, tuple[int, int, int, int]]:
 def boxed(versions: VersionStage, numbers: range) -> list[dict[str, Any]]:
     return [
         box_line(
-            versions.picture(f"squares/{number}.png", squares_on_grey(squares(number), number)),
+            versions.put(f"squares/{number}.png", squares_on_grey(squares(number), number)),
             (128, 96),
             squares(number),
         )

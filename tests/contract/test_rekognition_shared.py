@@ -35,7 +35,7 @@ def lines(versions: VersionStage, folder: Path, label: str, every: int = 1) -> l
     """Lines of every so manyth image of a folder, which are put into the bucket."""
     found = sorted(path for path in folder.rglob("*.*") if path.suffix in (".jpg", ".png"))[::every]
     keys = [path.relative_to(DATA).as_posix() for path in found]
-    return [label_line(versions.picture(key, (DATA / key).read_bytes()), label) for key in keys]
+    return [label_line(versions.put(key, (DATA / key).read_bytes()), label) for key in keys]
 
 
 def life(versions: VersionStage, project: str, minimum: float) -> str:
@@ -130,4 +130,4 @@ def test_blood_cells(quick: VersionStage) -> None:
 
 def _boxed(versions: VersionStage, image: LabelledImage) -> dict[str, Any]:
     boxes = [(one.label, (one.box.left, one.box.top, one.box.width, one.box.height)) for one in image.boxes]
-    return box_line(versions.picture(f"cells/{image.key}", image.load()), (640, 480), boxes)
+    return box_line(versions.put(f"cells/{image.key}", image.load()), (640, 480), boxes)

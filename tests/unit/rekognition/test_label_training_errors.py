@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, World
 
+import untrainable
 from job_runs import Context
 from label_pictures import RED, label_line, plain
 from relook.jobs.api import JobFailed
 from relook.services.rekognition import Limits
+from untrainable import FOREIGN, MISSING, SECOND
 
 FAILED = "TRAINING_FAILED"
 
@@ -45,12 +47,7 @@ def failed_by_content(world: World, found: Mapping[str, Any], code: str, message
     assert set(found["TestingDataResult"]) == {"Input", "Validation"}
     summary = world.document("ManifestSummary")
     assert found["ManifestSummary"]["S3Object"]["Name"] == "out/ManifestSummary-p-v1.json"
-    told = {
-        "training": summary["statistics"]["training"]["errors"],
-        "testing": summary["statistics"]["testing"]["errors"],
-        "both": summary["errors"],
-    }
-    assert {place: errors for place, errors in told.items() if errors} == {where: [{"code": code, "message": message}]}
+    assert untrainable.errors_told(summary) == {where: [{"code": code, "message": message}]}
     assert world.lines("TrainingManifestWithValidation")
 
 
@@ -96,20 +93,20 @@ def test_a_manifest_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> 
     assert told(world)[0].startswith(f"s3://{BUCKET}/train.manifest: The manifest has ")
 
 
-@pytest.mark.parametrize("bucket", ["nowhere", "foreign"])
+@pytest.mark.parametrize("bucket", [MISSING, FOREIGN])
 def test_a_manifest_in_a_bucket_that_cannot_be_read(world: World, bucket: str) -> None:
-    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, FOREIGN)
     there = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": "the.manifest"}}}
     data = {"TrainingData": {"Assets": [there]}, "TestingData": {"AutoCreate": True}}
     failed_by_file(world, "The S3 bucket permissions are incorrect.", **data)
 
 
-@pytest.mark.parametrize("bucket", ["nowhere", "foreign"])
+@pytest.mark.parametrize("bucket", [MISSING, FOREIGN])
 def test_an_output_bucket_that_cannot_be_written_to(world: World, bucket: str) -> None:
-    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, FOREIGN)
     data = manifests(world, world.labelled(5, "red", "green"))
     failed_by_file(world, "Unable to write to output S3 bucket.", **data, OutputConfig={"S3Bucket": bucket})
-    why = "There is no bucket of this name." if bucket == "nowhere" else "The bucket belongs to another account."
+    why = "There is no bucket of this name." if bucket == MISSING else "The bucket belongs to another account."
     assert told(world) == [f"The output cannot be written: bucket {bucket}: {why}"]
 
 
@@ -125,8 +122,7 @@ def test_a_train_dataset_without_entries(world: World) -> None:
 
 
 def test_too_many_invalid_rows(world: World) -> None:
-    lines = [*world.labelled(4, "red", "green"), *(label_line(f"s3://{BUCKET}/gone-{n}.png", "red") for n in range(3))]
-    found = world.from_manifests(lines, world.labelled(2, "red", "green"))
+    found = world.from_manifests(*untrainable.with_gone_images(world, 3))
     message = "The manifest file contains too many invalid rows."
     failed_by_content(world, found, "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST", message, "training")
     statistics = world.document("ManifestSummary")["statistics"]["training"]
@@ -139,16 +135,14 @@ def test_too_many_invalid_rows(world: World) -> None:
 
 
 def test_a_fifth_of_invalid_rows_is_let_pass(world: World) -> None:
-    lines = [*world.labelled(4, "red", "green"), *(label_line(f"s3://{BUCKET}/gone-{n}.png", "red") for n in range(2))]
-    found = world.from_manifests(lines, world.labelled(2, "red", "green"))
+    found = world.from_manifests(*untrainable.with_gone_images(world, 2))
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     assert len(world.trainer.training) == 8
 
 
 def test_images_in_several_buckets(world: World) -> None:
-    world.blobs.buckets.create(ACCOUNT, REGION, "second")
-    other = label_line(world.put("x.png", plain(RED, 1), "second"), "red")
-    found = world.from_manifests([*world.labelled(5, "red", "green"), other])
+    world.blobs.buckets.create(ACCOUNT, REGION, SECOND)
+    found = world.from_manifests(*untrainable.of_two_buckets(world))
     message = "The manifest file contains images from multiple S3 buckets."
     failed_by_content(world, found, "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS", message, "training")
     where = "Line 11 of the training set, s3://second/x.png"
@@ -159,9 +153,9 @@ def test_images_in_several_buckets(world: World) -> None:
 @pytest.mark.parametrize(
     ("bucket", "code", "message"),
     [
-        ("foreign", "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", "Invalid owner id for images S3 bucket."),
+        (FOREIGN, "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", "Invalid owner id for images S3 bucket."),
         (
-            "nowhere",
+            MISSING,
             "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET",
             "The permissions for the images S3 bucket are invalid.",
         ),
@@ -169,12 +163,11 @@ def test_images_in_several_buckets(world: World) -> None:
     ids=["foreign", "missing"],
 )
 def test_images_in_a_bucket_that_cannot_be_read(world: World, bucket: str, code: str, message: str, where: str) -> None:
-    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, "foreign")
-    there = [label_line(f"s3://{bucket}/{number}.png", "red") for number in range(4)]
-    here = world.labelled(3, "red", "green")
-    found = world.from_manifests(*((there, here) if where == "training" else (here, there)))
+    world.blobs.buckets.create(OTHER_ACCOUNT, REGION, FOREIGN)
+    sets = untrainable.with_training_images_in(bucket, world)
+    found = world.from_manifests(*(sets if where == "training" else reversed(sets)))
     failed_by_content(world, found, code, message, where)
-    why = "There is no bucket of this name." if bucket == "nowhere" else "The bucket belongs to another account."
+    why = "There is no bucket of this name." if bucket == MISSING else "The bucket belongs to another account."
     name = where.removesuffix("ing") if where == "testing" else where
     assert told(world) == [f"The images of the {name} set cannot be read: bucket {bucket}: {why}"]
     statistics = world.document("ManifestSummary")["statistics"]
@@ -210,7 +203,7 @@ def test_beside_a_bucket_that_cannot_be_read_the_lines_keep_their_errors(world: 
 
 
 def test_too_few_images_to_split(world: World) -> None:
-    found = world.from_manifests(world.labelled(1, "red", "green"))
+    found = world.from_manifests(*untrainable.too_few_to_split(world))
     message = "The manifest file contains insufficient labeled images per label to perform auto-split."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT", message, "training")
     assert told(world) == [
@@ -231,7 +224,7 @@ def test_datasets_too_small_to_split_stay_as_they_are(world: World) -> None:
 
 
 def test_too_few_labels(world: World) -> None:
-    found = world.from_manifests(world.labelled(5, "red"), world.labelled(2, "red"))
+    found = world.from_manifests(*untrainable.of_one_label(world))
     message = "The manifest file has too few labels."
     failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_LABELS", message, "training")
     assert told(world) == ["The training set has 1 label; at least 2 must be. Images by label: red 5."]
@@ -276,8 +269,7 @@ def test_no_more_rows_are_read_and_no_images_looked_at(tmp_path: Any) -> None:
 
 
 def test_labels_that_are_not_tested(world: World) -> None:
-    lines = [label_line(line["source-ref"], name) for line, name in zip(world.labelled(3, "red"), "abc", strict=True)]
-    found = world.from_manifests(lines, world.labelled(2, "red"))
+    found = world.from_manifests(*untrainable.with_labels_that_are_not_tested(world))
     message = "Less than 50% label overlap between the training and testing manifest files."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_LABEL_OVERLAP", message, "both")
     assert told(world) == [
@@ -287,8 +279,7 @@ def test_labels_that_are_not_tested(world: World) -> None:
 
 
 def test_too_few_labels_that_can_be_used(world: World) -> None:
-    gone = label_line(f"s3://{BUCKET}/gone.png", "green")
-    found = world.from_manifests([*world.labelled(5, "red"), gone], world.labelled(2, "red", "green"))
+    found = world.from_manifests(*untrainable.of_one_usable_label(world))
     message = "The manifest file has too few usable labels."
     failed_by_content(world, found, "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS", message, "training")
     assert told(world)[2:] == [
@@ -298,10 +289,7 @@ def test_too_few_labels_that_can_be_used(world: World) -> None:
 
 
 def test_labels_whose_test_images_cannot_be_used(world: World) -> None:
-    world.put("torn.png", plain(RED, 1)[:100])
-    torn = [label_line(f"s3://{BUCKET}/torn.png", "green")]
-    training = [*world.labelled(3, "red", "green"), *world.labelled(3, "blue")]
-    found = world.from_manifests(training, [*world.labelled(4, "red"), *torn])
+    found = world.from_manifests(*untrainable.with_unusable_test_images(world))
     message = "Less than 50% usable label overlap between the training and testing manifest files."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP", message, "both")
     assert told(world)[-1] == (

@@ -34,6 +34,8 @@ OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": "out"}
 
 
 class World:
+    bucket = BUCKET
+
     def __init__(
         self,
         root: Path,
