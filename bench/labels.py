@@ -10,9 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3
 import numpy as np
@@ -33,18 +33,18 @@ from relook.store.engine import Store
 from relook.store.rekognition_versions import Files, NewVersion, Outcome, Output
 from relook.vision import label_artifact, runtime, serving, weights
 from relook.vision.backbones import Backbone
-from relook.vision.classify.train import train
+from relook.vision.classify.train import Options, train
 from relook.vision.detect import starts
 from relook.vision.detect.exporting import LOWEST_SCORE, export
 from relook.vision.detect.geometry import fit, place, working_size
 from relook.vision.detect.names import RAW
+from relook.vision.detect.predicting import Detector
 from relook.vision.detect.starts import Start
 from relook.vision.engine import Device
 from relook.vision.graph_names import PATCHES
 from relook.vision.images import Size, load_upright, resize
-from relook.vision.label_answer import custom_labels
 from relook.vision.label_artifact import Fit, LabelCard
-from relook.vision.labelled import LabelledImage, LabelPrediction, LabelTask
+from relook.vision.labelled import LabelledImage, LabelTask
 from relook.vision.quiet_openvino import ov
 
 YOLOX = SHARED / "weights" / "yolox_nano_coco" / "yolox_nano.onnx"
@@ -55,6 +55,8 @@ SIDE, TINY = 40, 12
 """Pixels of the usual box that the detectors' working size is chosen for; for tiny ones pictures are enlarged."""
 FAINT, _LOOKED_AT = 100, 9
 """Boxes that a detector's network scores high enough for suppression to look at, in the mean of so many pictures."""
+TOLD = 20
+"""Boxes that a detector tells of a picture, in the mean: so many are built, serialised and sent."""
 ROUNDS, WARM_UP = 200, 20
 THREADS = 1
 MOST_MEDIAN, MOST_BEYOND = 40.0, 5.0
@@ -69,9 +71,12 @@ NOTES = (
     "input ready made. Decoding: the same bytes by the same decoder. Predictor: all that a unit does.",
     "For every picture these are measured one after another, in an order that turns; overhead is end to end less raw "
     "graph less decoding, picture by picture.",
-    f"The classifier was trained as always on drawn pictures. The detectors were not trained: their graphs have the "
-    f"weights of their start, the rest by chance, and {FAINT} boxes a picture that suppression has to look at; the "
-    f"working size is that for boxes of {SIDE} pixels, or of {TINY}.",
+    "The classifiers were trained on drawn pictures: one as always, one at the pictures' own size, which is then not "
+    "for the training to choose.",
+    f"The detectors were not trained: their graphs have the weights of their start, the rest by chance, and {FAINT} "
+    f"boxes a picture that suppression has to look at; the working size is that for boxes of {SIDE} pixels, or of "
+    f"{TINY}. Their one threshold is the score that {TOLD} boxes a picture, in the mean of all that are sent, reach in "
+    "the model as it is served; labels an answer are counted in answers of the server.",
 )
 
 
@@ -114,7 +119,7 @@ class RawGraph:
 
 
 def measure(bed: Bed) -> Result:
-    """A classifier, and a detector from each start."""
+    """Classifiers at the size they choose and at the pictures' own, and a detector from each start."""
     figures, rows, notes = [], [], []
     pictures = _pictures(bed)
     with tempfile.TemporaryDirectory(prefix="relook-bench-") as room:
@@ -138,7 +143,7 @@ def measure(bed: Bed) -> Result:
                 size = model.card.sizes[0]
                 notes.append(
                     f"{model.name[0].upper()}{model.name[1:]}, {kind}: at {size.width}x{size.height}, "
-                    f"{model.card.precision}; {told:.0f} labels an answer in the mean."
+                    f"{model.card.precision}; {told:.1f} labels an answer in the mean."
                 )
     notes += [
         f"Pictures, {kind}: {statistics.mean(len(each) for each in images) / 1024:.0f} KiB in the mean."
@@ -176,8 +181,14 @@ def draw(seed: int, label: str) -> bytes:
 
 def _models(room: Path, bed: Bed, pictures: dict[str, list[bytes]]) -> Iterator[Model]:
     """A detector for each kind of pictures: chance would find hundreds of boxes in one kind for a few in the other."""
-    folder = _train_classifier(room / "classifier", weights.choose(bed.server.data), 8 if bed.quick else 24)
-    yield Model("classifier", folder, label_artifact.read(folder)[1], pictures)
+    backbone, each = weights.choose(bed.server.data), 8 if bed.quick else 24
+    given = {
+        "classifier": Options(),
+        "classifier at the pictures' own size": Options(long_sides=(WIDTH,), fine_tune=False),
+    }
+    for at, (name, options) in enumerate(given.items()):
+        folder = _train_classifier(room / f"classifier-{at}", backbone, each, options)
+        yield Model(name, folder, label_artifact.read(folder)[1], pictures)
     found = {"detector from the shipped backbone": starts.own()}
     if YOLOX.is_file():
         found["detector from YOLOX-nano"] = starts.yolox_nano(YOLOX.read_bytes(), YOLOX.name, "given")
@@ -188,7 +199,7 @@ def _models(room: Path, bed: Bed, pictures: dict[str, list[bytes]]) -> Iterator[
             yield Model(name, folder, label_artifact.read(folder)[1], {kind: images})
 
 
-def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
+def _train_classifier(output: Path, backbone: Backbone, each: int, options: Options) -> Path:
     images = [
         LabelledImage(f"{label}-{number}", lambda seed=1000 * at + number, label=label: draw(seed, label), (label,))
         for at, label in enumerate(LABELS)
@@ -196,14 +207,14 @@ def _train_classifier(output: Path, backbone: Backbone, each: int) -> Path:
     ]
     train(
         images[::2], images[1::2], backbone=backbone, task=LabelTask.SINGLE_LABEL, labels=LABELS,
-        output=output, seed=1, seconds=300, progress=lambda stage, done, of: None,
+        output=output, seed=1, seconds=300, progress=lambda stage, done, of: None, options=options,
     )  # fmt: skip
     return output
 
 
 def _write_detector(output: Path, start: Start, side: int, images: list[bytes]) -> Path:
     """The start's network at the size of a training, with as many boxes in `images` as a trained one leaves to
-    suppression."""
+    suppression, of which it tells TOLD."""
     image = Size(HEIGHT, WIDTH)
     size = working_size([image], [(label, image, float(side)) for label in LABELS])
     network = start.architecture(len(LABELS))
@@ -227,7 +238,18 @@ def _write_detector(output: Path, start: Start, side: int, images: list[bytes]) 
         LabelTask.DETECTION, LABELS, (0.5,) * len(LABELS), (size,), Fit.LETTERBOX, precision, digest, {"seed": SEED}
     )
     label_artifact.write(output, graph, card)
+    label_artifact.write(output, graph, replace(card, thresholds=(_threshold(output, images),) * len(LABELS)))
     return output
+
+
+def _threshold(folder: Path, images: list[bytes]) -> float:
+    """The score that TOLD boxes an image reach, in the mean, of the model as it is served. Raises BenchFailed where it
+    finds no more than these."""
+    detector = Detector.load(folder, THREADS, Device.CPU)
+    scores = sorted((one.score for image in images for one in detector.predict(image).found), reverse=True)
+    if len(scores) <= TOLD * len(images):
+        raise BenchFailed(f"{folder.name} finds {len(scores)} boxes in {len(images)} pictures: too few to tell {TOLD}")
+    return scores[TOLD * len(images) - 1]
 
 
 def _logits(graph: bytes, size: Size, images: list[bytes]) -> npt.NDArray[np.float32]:
@@ -247,20 +269,21 @@ def _logits(graph: bytes, size: Size, images: list[bytes]) -> npt.NDArray[np.flo
 
 def _interleaved(bed: Bed, model: Model) -> dict[str, tuple[dict[str, list[float]], float]]:
     """For each kind of pictures the milliseconds of each span and of the overhead, picture by picture; and how many
-    labels are told of one in the mean."""
+    labels an answer has in the mean."""
     raw, predictor = RawGraph(model.folder), serving.load(model.folder, THREADS, Device.CPU)
-    with _running(bed, model) as arn:
+    with _running(bed, model) as (client, arn):
         caller = Caller(bed.signer.endpoint)
         found = {
-            kind: (_spans(bed, images, arn, caller, raw, predictor), _told(predictor, images))
+            kind: (_spans(bed, images, arn, caller, raw, predictor), _told(client, arn, images))
             for kind, images in model.pictures.items()
         }
         caller.close()
     return found
 
 
-def _told(predictor: serving.Servable, images: list[bytes]) -> float:
-    return statistics.mean(len(custom_labels(cast(LabelPrediction, predictor.predict(image)))) for image in images)
+def _told(client: Any, arn: str, images: list[bytes]) -> float:
+    answers = [client.detect_custom_labels(ProjectVersionArn=arn, Image={"Bytes": image}) for image in images]
+    return statistics.mean(len(answer["CustomLabels"]) for answer in answers)
 
 
 def _spans(
@@ -290,14 +313,14 @@ def _spans(
 
 
 @contextmanager
-def _running(bed: Bed, model: Model) -> Iterator[str]:
-    """The model as a version of a new project, running for the block; gives its ARN."""
+def _running(bed: Bed, model: Model) -> Iterator[tuple[Any, str]]:
+    """The model as a version of a new project, running for the block; gives a client and its ARN."""
     client = boto3.Session(**bed.server.credentials).client("rekognition", endpoint_url=bed.server.endpoint)
     project = client.create_project(ProjectName=model.folder.name)["ProjectArn"]
     arn = _placed(bed, model, project)
     client.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
     _wait(client, project, "RUNNING")
-    yield arn
+    yield client, arn
     client.stop_project_version(ProjectVersionArn=arn)
     _wait(client, project, "STOPPED")
     client.close()
@@ -318,7 +341,7 @@ def _placed(bed: Bed, model: Model, project: str) -> str:
             made = versions.create(connection, NewVersion(home.id, "1", training, "", output, 1, True), now)
             artifact = folder.artifacts / f"{made.artifact_id}.bench"
             shutil.copytree(model.folder, artifact)
-            outcome = Outcome(artifact.name, task, dict.fromkeys(LABELS, 0.5), 1.0, 0, now)
+            outcome = Outcome(artifact.name, task, dict(zip(LABELS, model.card.thresholds, strict=True)), 1.0, 0, now)
             versions.finished(connection, made.id, done, VERSION_MESSAGES[done], outcome, Files())
     finally:
         store.close()
