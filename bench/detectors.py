@@ -72,6 +72,12 @@ NOTES = (
     "Peers are published figures, none was run here: for the blood cells, networks of YOLO's family are reported with "
     "an mAP@0.5 of 0.85 to 0.93 (many with splits of their own, trained for hours on GPUs); for DeepPCB its authors "
     "report 0.986 with 1,000 training images (Tang et al., 2019, arXiv 1902.06197), eight times as many as here.",
+    "Why none was run: on PyPI (November 2026) ultralytics, yolov5, yolox, rfdetr, effdet, super-gradients and "
+    "libreyolo require torchvision, mmdet imports mmcv, of which there is no wheel, and keras-hub requires "
+    "tensorflow-text. YOLOS and RT-DETR of transformers learn on a CPU build of torch without torchvision, but their "
+    "pretrained weights are fetched from a hub that is not reached from here; from random ones a picture of 640x480 "
+    "costs YOLOS-tiny about 1.6 seconds of a core in training and RT-DETR on a ResNet-18 about 4.5, so 30 minutes of "
+    "two cores are at most eight and three passes over the blood cells, which was not tried.",
 )
 
 
