@@ -38,6 +38,27 @@ def picture(seed: int, width: int = 128, height: int = 96, most: int = 4) -> Lab
     return LabelledImage(f"s3://bucket/{seed}.png", lambda: data, boxes=tuple(boxes))
 
 
+def crowd(seed: int, count: int = 50, width: int = 320, height: int = 240) -> LabelledImage:
+    """As many discs and squares of 8 to 12 pixels, at least 3 apart."""
+    rng = np.random.default_rng([seed, 78])
+    ground = rng.normal(128, 12, (height, width, 3)).clip(0, 255).astype(np.uint8)
+    image = Image.fromarray(ground)
+    brush = ImageDraw.Draw(image)
+    places = [(x, y) for y in range(0, height - 15, 16) for x in range(0, width - 15, 16)]
+    boxes: list[LabelledBox] = []
+    for at in rng.permutation(len(places))[:count]:
+        side = int(rng.integers(8, 13))
+        left, top = (int(corner + rng.integers(0, 13 - side + 1)) for corner in places[at])
+        label = LABELS[int(rng.integers(2))]
+        draw, fill = (brush.ellipse, (40, 30, 60)) if label == "disc" else (brush.rectangle, (220, 230, 190))
+        draw((left, top, left + side - 1, top + side - 1), fill=fill)
+        boxes.append(LabelledBox(label, Rectangle(left, top, side, side)))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    data = out.getvalue()
+    return LabelledImage(f"s3://bucket/crowd-{seed}.png", lambda: data, boxes=tuple(boxes))
+
+
 def pictures(first: int, count: int) -> list[LabelledImage]:
     return [picture(seed) for seed in range(first, first + count)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_boxes import LABELS, encoded_anew, picture, pictures
+from drawn_boxes import LABELS, crowd, encoded_anew, picture, pictures
 from PIL import Image
 
 from relook.vision import serving
@@ -330,6 +330,23 @@ def test_pictures_are_not_mirrored_where_labels_are_of_sides(
     told = [note for note in result.notes if "not mirrored" in note]
     assert len(told) == mirrored.count(False)
     assert all(f"the labels '{names[0]}' and '{names[1]}'" in note for note in told)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fifty_tiny_objects_a_picture_are_found(tmp_path: Path) -> None:
+    """At the working size that training chooses for them."""
+    options = Options(steps=250, threads=1)
+    result = run(
+        tmp_path, options, training=[crowd(at) for at in range(40)], test=[crowd(at) for at in range(100, 108)],
+        seconds=math.inf,
+    )  # fmt: skip
+    pairs = [(test.image.boxes, test.prediction.found) for test in result.tests]
+    assert {len(true) for true, _ in pairs} == {50}
+    assert mean_average_precision(pairs, LABELS, (0.5,)) > 0.9
+    told = [sum(found.score >= found.threshold for found in each) for _, each in pairs]
+    assert min(told) > 40
+    assert max(told) < 60
 
 
 def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
