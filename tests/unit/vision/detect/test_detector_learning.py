@@ -336,7 +336,7 @@ def test_pictures_are_not_mirrored_where_labels_are_of_sides(
 @pytest.mark.timeout(1800)
 def test_fifty_tiny_objects_a_picture_are_found(tmp_path: Path) -> None:
     """At the working size that training chooses for them."""
-    options = Options(steps=250, threads=1)
+    options = Options(steps=120, threads=1)
     result = run(
         tmp_path, options, training=[crowd(at) for at in range(40)], test=[crowd(at) for at in range(100, 108)],
         seconds=math.inf,
