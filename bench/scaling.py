@@ -40,7 +40,7 @@ ANSWERED = 30
 SEED = 0
 QUALITY = 90
 
-LIMIT = 60.0 * Settings.anomaly_minutes
+LIMIT = 60.0 * Settings(data=Path()).anomaly_minutes
 """Seconds that a training may take, as in the product."""
 SECONDS = {63: 60.0, 1_000: 600.0, 4_000: LIMIT, 16_000: LIMIT}
 MEMORY_MIB = 4096.0
