@@ -223,7 +223,7 @@ def test_what_it_is_compared_with_learned_from_as_many_images(tmp_path: Path, mo
 
     monkeypatch.setattr(candidates, "taught", watched)
     result = run(tmp_path / "model")
-    *beside, final = sizes  # a fold after the other, until the tuned one is not better, which hangs on the CPU's last bits
+    *beside, final = sizes  # folds until the tuned one is not better, which hangs on the CPU's last bits
     assert set(beside) == {(2 * EACH, 2 * EACH * 4 // 5)}
     assert final == (2 * EACH, 2 * EACH)
     assert any(note.startswith("Compared the candidates on 80 of the 120") for note in result.notes)
