@@ -12,6 +12,8 @@ import numpy.typing as npt
 from relook.vision.labelled import SCORE_DECIMALS, as_told
 
 Floats = npt.NDArray[np.float64]
+Span = tuple[float, float] | None
+"""Where an interval begins and ends; None without one."""
 Flags = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
 
@@ -118,20 +120,43 @@ def draws(images: int, seed: int) -> npt.NDArray[np.int64]:
     return rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLINGS)
 
 
-def interval(resampled: Floats, images: Sequence[int]) -> tuple[float, float] | None:
-    """Where 95 of 100 resamplings lie, of a figure that is a mean over labels; None if there is none.
+def interval(resampled: Floats, images: int) -> Span:
+    """Where 95 of 100 resamplings of a label's figure lie; None if there is none.
 
-    Where everything is right, all resamplings say 1: then it ends at the share of right ones that gives as many as a
-    label has `images` in a row with a chance of 1 - LEVEL; and alike where everything is wrong.
+    Where all of its `images` are right, all resamplings say 1: then it ends at the share of right ones that gives so
+    many in a row with a chance of 1 - LEVEL; and alike where all are wrong.
     """
+    span = _middle(resampled)
+    unseen = (1 - LEVEL) ** (1 / max(1, images))
+    if span == (1.0, 1.0):
+        return unseen, 1.0
+    return (0.0, 1 - unseen) if span == (0.0, 0.0) else span
+
+
+def mean_interval(resampled: Sequence[Floats], own: Sequence[Span]) -> Span:
+    """The same of the mean over labels, from what each label's figure is in every resampling, and its own interval; a
+    label that a resampling lacks is left out of that one's mean.
+
+    Where the mean is the same in all of them, the ends are the means of the labels' own ones. That is wider than need
+    be: not all labels are likely to be at their end at once.
+    """
+    if not resampled:
+        return None
+    sums, counts = np.nansum(resampled, axis=0), (~np.isnan(resampled)).sum(0)
+    span = _middle(sums[counts > 0] / counts[counts > 0])
+    spans = [each for each in own if each is not None]
+    if span is None or span[0] < span[1]:
+        return span
+    low, high = np.mean(spans, axis=0).tolist()
+    return low, high
+
+
+def _middle(resampled: Floats) -> Span:
     known = resampled[~np.isnan(resampled)]
     if not len(known):
         return None
-    low, high = np.quantile(known, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    unseen = float(np.mean([(1 - LEVEL) ** (1 / max(1, count)) for count in images]))
-    if low == high == 1.0:
-        return unseen, 1.0
-    return (0.0, 1 - unseen) if low == high == 0.0 else (float(low), float(high))
+    low, high = np.quantile(known, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)).tolist()
+    return low, high
 
 
 def _rates(hits: int, said: int, true: int) -> tuple[float, float, float]:

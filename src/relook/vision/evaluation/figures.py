@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.evaluation.evidence import LEVEL, Evidence, draws, interval
+from relook.vision.evaluation.evidence import LEVEL, Evidence, Span, draws, interval, mean_interval
 from relook.vision.naming import listed
 
 FEW_IMAGES = 10
 """Test images of a label below which its figures say little."""
-
-Span = tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,6 @@ def evaluation(
         for label, each, threshold, (f1, areas) in zip(labels, evidence, thresholds, resampled, strict=True)
     )
     tested = [at for at, row in enumerate(rows) if row.truths]
-    shown = [rows[at].images for at in tested]
     recalls = [evidence[at].recall_at_best() or 0.0 for at in tested]
     return Evaluation(
         labels=rows,
@@ -99,8 +96,10 @@ def evaluation(
         f1=_mean([rows[at].f1 for at in tested]),
         average_precision=_mean([rows[at].average_precision or 0.0 for at in tested]),
         average_recall=_mean(recalls),
-        f1_interval=_of_means([resampled[at][0] for at in tested], shown),
-        average_precision_interval=_of_means([resampled[at][1] for at in tested], shown),
+        f1_interval=mean_interval([resampled[at][0] for at in tested], [rows[at].f1_interval for at in tested]),
+        average_precision_interval=mean_interval(
+            [resampled[at][1] for at in tested], [rows[at].average_precision_interval for at in tested]
+        ),
         confusion=confusion,
         images=images,
         warnings=_warnings(rows),
@@ -157,26 +156,14 @@ def _of_label(
         recall=recall,
         f1=value,
         average_precision=each.average_precision(),
-        f1_interval=interval(f1, [images]),
-        average_precision_interval=interval(areas, [images]),
+        f1_interval=interval(f1, images),
+        average_precision_interval=interval(areas, images),
         curve=tuple(each.curve()),
     )
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else 0.0
-
-
-def _of_means(resampled: Sequence[npt.NDArray[np.float64]], shown: Sequence[int]) -> Span:
-    """The interval of the mean over labels; a label that a resampling lacks is left out of that one's mean. `shown`
-    images have each label."""
-    if not resampled:
-        return None
-    stacked = np.stack(resampled)
-    known = ~np.isnan(stacked)
-    counts = known.sum(0)
-    sums = np.where(known, stacked, 0.0).sum(0)
-    return interval(np.where(counts > 0, sums / np.maximum(1, counts), np.nan), shown)
 
 
 def _warnings(rows: Sequence[LabelFigures]) -> tuple[str, ...]:

@@ -26,6 +26,14 @@ def test_a_model_that_tells_them_apart_has_everything_at_one() -> None:
     assert (row.images, row.truths) == (2, 2)
 
 
+def test_where_all_labels_are_right_their_mean_is_as_sure_as_they_are() -> None:
+    truths = np.repeat(np.eye(2, dtype=bool), [2, 5], axis=0)
+    found = evaluate_classifier(truths, np.where(truths, 0.9, 0.1), ["a", "b"], single=True, seed=1)
+    assert [row.f1_interval for row in found.labels] == [(pytest.approx(0.05 ** (1 / n)), 1.0) for n in (2, 5)]
+    assert found.f1_interval == (pytest.approx((0.05 ** (1 / 2) + 0.05 ** (1 / 5)) / 2), 1.0)
+    assert found.average_precision_interval == found.f1_interval
+
+
 def test_the_threshold_is_the_one_of_the_best_f1() -> None:
     rng = np.random.default_rng(3)
     truth = rng.random(80) < 0.4

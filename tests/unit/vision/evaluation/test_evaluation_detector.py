@@ -133,3 +133,13 @@ def test_without_a_seed_there_are_the_same_figures_but_no_intervals() -> None:
     assert (told.f1, told.average_precision) == (plain.f1, plain.average_precision)
     assert told.f1_interval == (pytest.approx(0.05), 1.0)
     assert (plain.f1_interval, plain.average_precision_interval, plain.labels[0].f1_interval) == (None, None, None)
+
+
+def test_a_mean_that_is_the_same_in_all_resamplings_is_as_sure_as_its_labels() -> None:
+    cell, plate = _true("cell", 0, 0, 10, 10), _true("plate", 50, 50, 10, 10)
+    found = evaluate_detector([([cell, plate], [_found("cell", 0.9, 0, 0, 10, 10)])] * 3, LABELS, seed=1)
+    end = 0.05 ** (1 / 3)
+    assert [row.f1_interval for row in found.labels] == [(pytest.approx(end), 1.0), (0.0, pytest.approx(1 - end))]
+    assert found.f1 == 0.5
+    assert found.f1_interval == (pytest.approx(end / 2), pytest.approx(1 - end / 2))
+    assert found.average_precision_interval == found.f1_interval
