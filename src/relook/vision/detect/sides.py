@@ -12,7 +12,7 @@ LEFT_RIGHT = {"left": "right", "right": "left"}
 UPSIDE_DOWN = {"up": "down", "down": "up", "top": "bottom", "bottom": "top", "upper": "lower", "lower": "upper"}
 """Words of sides, and what each is in the mirror."""
 
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PARTS = re.compile(r"\d+|[^\W\d_]+|[^\w\s-]")
 """Words, numbers and signs; spaces, hyphens and underlines only part them."""
 
@@ -34,13 +34,15 @@ def decided(options: Options, labels: Sequence[str]) -> tuple[Options, tuple[str
     Mirrored both ways a picture is turned by half: labels that differ by sides of both kinds leave one of them out.
     """
     mirror, upside_down = options.mirror, options.upside_down
-    notes, mirrored = [], alike(labels, LEFT_RIGHT)
+    across, over = alike(labels, LEFT_RIGHT), alike(labels, UPSIDE_DOWN)
+    turned = alike(labels, LEFT_RIGHT | UPSIDE_DOWN) if across is over is None else None
+    notes = []
     if mirror is None:
-        mirror = mirrored is None
-        notes += _told("left to right", mirrored)
+        pair = across or (turned if upside_down else None)
+        mirror = pair is None
+        notes += _told("left to right", pair)
     if upside_down is None:
-        turned = alike(labels, LEFT_RIGHT | UPSIDE_DOWN) if mirror and mirrored is None else None
-        pair = alike(labels, UPSIDE_DOWN) or turned
+        pair = over or (turned if mirror else None)
         upside_down = pair is None
         notes += _told("upside down", pair)
     return replace(options, mirror=mirror, upside_down=upside_down), tuple(notes)

@@ -17,6 +17,7 @@ from relook.vision.detect.sides import LEFT_RIGHT, UPSIDE_DOWN, alike, decided
         ("left2", "right2"),
         ("clipLeft", "clipRight"),
         ("PCBLeft", "PCBRight"),
+        ("caféLeft", "caféRight"),
         ("left_to_right", "right_to_left"),
         ("links (left)", "links (right)"),
     ],
@@ -88,3 +89,6 @@ def test_labels_that_half_a_turn_makes_alike_leave_one_mirroring_out() -> None:
     assert (options.mirror, options.upside_down) == (True, False)
     assert "'top left' and 'bottom right'" in notes[0]
     assert decided(Options(mirror=False), corners) == (Options(mirror=False, upside_down=True), ())
+    options, [note] = decided(Options(upside_down=True), corners)
+    assert (options.mirror, options.upside_down) == (False, True)
+    assert "'top left' and 'bottom right'" in note
