@@ -234,7 +234,8 @@ def _learn(
         )
         problem = pose(samples)
         chosen = looking.again(chosen, problem)
-    notes += [_why(chosen, len(fit), problem), *(_row(each) for each in found)]
+    compared = {id(each): each for each in (*found, *fit)}.values()  # where some were too slow, another one was tried
+    notes += [_why(chosen, len(fit), problem), *(_row(each) for each in compared)]
     tried = tuple(f"{each.size.width}x{each.size.height}" for each in views)
     return problem, _fit(chosen, problem, tried, tuple(notes))
 

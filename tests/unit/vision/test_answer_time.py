@@ -119,6 +119,7 @@ def test_distances_alone_stay_a_choice_where_their_candidate_is_too_slow(
     found = fit(tmp_path, 35.0)
     assert views(found) == [LARGE]
     assert any("distances from normal images are all that it goes by" in each for each in found.notes)
+    assert len([each for each in found.notes if each.startswith("Candidate 176x144 'tail distance'")]) == 1
 
 
 def test_a_limit_that_everything_keeps_changes_nothing(tmp_path: Path) -> None:
