@@ -75,9 +75,7 @@ NOTES = (
     "Why none was run: on PyPI (November 2026) ultralytics, yolov5, yolox, rfdetr, effdet, super-gradients and "
     "libreyolo require torchvision, mmdet imports mmcv, of which there is no wheel, and keras-hub requires "
     "tensorflow-text. YOLOS and RT-DETR of transformers learn on a CPU build of torch without torchvision, but their "
-    "pretrained weights are fetched from a hub that is not reached from here; from random ones a picture of 640x480 "
-    "costs YOLOS-tiny about 1.6 seconds of a core in training and RT-DETR on a ResNet-18 about 4.5, so 30 minutes of "
-    "two cores are at most eight and three passes over the blood cells, which was not tried.",
+    "pretrained weights are fetched from a hub that is not reached from here; from random ones neither was tried.",
 )
 
 
