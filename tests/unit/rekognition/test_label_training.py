@@ -311,6 +311,20 @@ def test_what_the_trainer_refuses_is_the_message(world: World, error: Exception)
     assert len(world.lines("TestingManifestWithValidation")) == 2
 
 
+def test_what_the_trainer_refuses_is_not_hidden_by_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **more: object) -> None:
+        raise NoRoom
+
+    project = world.project()
+    world.dataset(project, world.labelled(5, "red", "green"))
+    world.trainer.first = lambda: monkeypatch.setattr(world.blobs, "put", full)
+    world.trainer.fails = TrainingError("the data has no signal")
+    found = world.train(project)
+    assert (found["Status"], found["StatusMessage"]) == ("TRAINING_FAILED", "the data has no signal")
+    [told] = [line for line in world.jobs.contexts[-1].lines if "could not be written" in line]
+    assert told.startswith("The summary and the validation manifests could not be written: ")
+
+
 def test_a_full_disk_is_tried_again(world: World) -> None:
     project = world.project()
     world.dataset(project, world.labelled(5, "red", "green"))

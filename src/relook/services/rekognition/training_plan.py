@@ -64,7 +64,7 @@ class Reviewed:
             return []
         found = [*self.left_out]
         if plan.unknown:
-            names = ", ".join(repr(name) for name in plan.unknown[:5]) + " and others" * (len(plan.unknown) > 5)
+            names = listed([repr(name) for name in plan.unknown])
             found.append(f"Test labels that the training images do not have are not tested: {names}.")
         if named := [*self._of_another_size(plan)]:
             lines = "1 line tells" if len(named) == 1 else f"{len(named)} lines tell"
@@ -83,7 +83,7 @@ class Reviewed:
 
 
 def _alike(labels: Sequence[str]) -> list[str]:
-    """Labels that people take for the same, which are learned as different ones."""
+    """Labels that people take for the same, which are different ones."""
     same: dict[str, list[str]] = {}
     for label in labels:
         same.setdefault(" ".join(label.split()).casefold(), []).append(label)
