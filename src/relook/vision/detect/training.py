@@ -81,7 +81,6 @@ class _Course:
     def __init__(self, run: _Run, judge: Judge, outcome: Outcome, options: Options) -> None:
         self._run, self._judge, self._outcome, self._batch = run, judge, outcome, options.batch
         self._images, self._begin, self._deadline = outcome.images, time.monotonic(), judge.deadline()
-        self._given = options.steps is not None
         self._schedule = None if options.steps is None else plan.Schedule.of(options.steps)
         self._best, self._since, self._looking = -1.0, 0, 0.0
 
