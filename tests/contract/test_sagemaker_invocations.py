@@ -135,8 +135,6 @@ def test_invocations_are_captured(endpoints: Endpoints) -> None:
 
 
 def test_what_containers_write_is_in_the_log_group(endpoints: Endpoints) -> None:
-    """The operations that read it come with the logs service: here the rows are looked at."""
-    pytest.importorskip("relook.services.logs", reason="CloudWatch Logs' operations are not there yet")
     logs = endpoints.stage.client("logs")
     streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/now")["logStreams"]
     assert streams[0]["logStreamName"].startswith("AllTraffic/i-")

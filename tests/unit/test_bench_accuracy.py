@@ -46,6 +46,7 @@ def test_folds_hold_every_image_out_once_and_both_labels_evenly(plates: DataSet)
 def test_normals_only_trains_on_no_anomaly_and_is_tested_on_the_same_images(plates: DataSet) -> None:
     bare = sets.without_anomalies(plates)
     assert (bare.task, bare.masked) == (Task.CLASSIFICATION, plates.masked)
+    assert list(bare.splits()) == list(plates.splits())
     for name, (training, held) in bare.splits().items():
         assert training
         assert not any(sample.anomalous for sample in training)

@@ -122,7 +122,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def cancel_what_is_queued(self) -> None:
         with self.store.write() as connection:
-            for job in queue.to_cancel(connection):
+            found = queue.to_cancel(connection)
+            assert {job.id for job in found} == {
+                name for name, one in self.model.items() if one.cancel and not ended(one.state)
+            }
+            for job in found:
                 done = queue.cancel_queued(connection, job.id, "cancelled", self.now)
                 assert done == (self.model[job.id].state is JobState.QUEUED)
                 if done:

@@ -121,16 +121,26 @@ def test_units_that_do_not_come_up_fail_the_hosting(world: World, asked: bool) -
     play(world, scenario)
 
 
-def test_a_failure_during_a_stop_ends_in_trained(world: World) -> None:
+@pytest.mark.parametrize("first", ["failure", "stop"])
+def test_a_failure_during_a_stop_ends_in_trained(world: World, first: str) -> None:
+    world.trained("q")
 
     async def scenario(stage: Stage) -> None:
         await stage.hosted()
         stage.fleet.drained.clear()
+        if first == "stop":
+            await stage.stop()
+            await until(lambda: bool(world.hosting._undeploys))
         stage.fleet.failed[ARN]("all units died")
-        await until(lambda: world.hosting.serving(ACCOUNT, REGION, "p", "1") is None)
-        await stage.stop()
+        if first == "failure":
+            await until(lambda: world.hosting.serving(ACCOUNT, REGION, "p", "1") is None)
+            await stage.stop()
+        await world.acall("StartModel", ProjectName="q", ModelVersion="1", MinInferenceUnits=1)
+        await until(lambda: ARN.replace("/p/", "/q/") in stage.fleet.deployed)  # so all before that was seen
+        assert await stage.status() == "STOPPING_HOSTING"
         stage.fleet.drained.set()
         await stage.becomes("TRAINED")
+        assert stage.fleet.undeployed == [ARN]
 
     play(world, scenario)
 

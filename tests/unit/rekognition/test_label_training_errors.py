@@ -99,6 +99,8 @@ def test_a_manifest_in_a_bucket_that_cannot_be_read(world: World, bucket: str) -
     there = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": "the.manifest"}}}
     data = {"TrainingData": {"Assets": [there]}, "TestingData": {"AutoCreate": True}}
     failed_by_file(world, "The S3 bucket permissions are incorrect.", **data)
+    why = "There is no bucket of this name." if bucket == MISSING else "The bucket belongs to another account."
+    assert told(world) == [f"The manifest cannot be read: bucket {bucket}: {why}"]
 
 
 @pytest.mark.parametrize("bucket", [MISSING, FOREIGN])

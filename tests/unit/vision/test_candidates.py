@@ -68,6 +68,7 @@ def rated(quality: float, views: Sequence[View], scorer: int = 0) -> Candidate:
 def test_combinations_differ_and_come_cheapest_first(count: int, masks: bool) -> None:
     views = [view(64 * (1 + at), head=at == count // 2) for at in range(count)]
     found = combinations(views, masks)
+    assert found
     costs = [sum(each.cost for each in entry) for entry in found]
     assert costs == sorted(costs)
     assert len({tuple(entry) for entry in map(tuple, sides(found))}) == len(found)

@@ -180,7 +180,7 @@ def test_overlap_is_common_over_either(pairs: Images) -> None:
     overlap = Overlap(2)
     for predicted, truth in pairs:
         overlap.add(predicted, truth)
-    for at, found in enumerate(overlap.result(), 1):
+    for at, found in zip((1, 2), overlap.result(), strict=True):
         sets = [(set(np.flatnonzero(said == at)), set(np.flatnonzero(true == at))) for said, true in pairs]
         union, common = sum(len(a | b) for a, b in sets), sum(len(a & b) for a, b in sets)
         assert found.accumulated == (pytest.approx(common / union) if union else None)

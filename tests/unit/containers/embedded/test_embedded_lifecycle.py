@@ -250,7 +250,10 @@ def test_a_gpu_that_is_not_given_is_mentioned(sandboxes: Sandboxes) -> None:
 
 
 @needs_sandbox
-def test_limits_that_nothing_holds_are_mentioned(sandboxes: Sandboxes) -> None:
+def test_limits_that_nothing_holds_are_mentioned(sandboxes: Sandboxes, monkeypatch: pytest.MonkeyPatch) -> None:
     group, missing = cgroups.create("none", Limits(1 << 30, 1.5, 10), cgroups.Hierarchies({}))
     assert group.folders == ()
     assert [each.split(" (")[0] for each in missing] == ["1073741824 bytes of memory", "10 processes", "1.5 processors"]
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: cgroups.Hierarchies({}))
+    log = sandboxes.serve(CODE, limits=Limits(1 << 30, 1.5, 10)).log
+    assert f"relook: no control group on this machine holds {', '.join(missing)}" in log.lines

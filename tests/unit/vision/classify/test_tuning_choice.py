@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +126,7 @@ def test_graphs_that_torch_would_compute_otherwise_are_refused(given: Backbone, 
         raise AssertionError(graphs.why_not(given))
 
 
-def test_what_decides_does_not_load_pytorch() -> None:
+def test_what_decides_does_not_load_pytorch(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").touch()  # one that could be loaded, whether PyTorch is installed here or not
     text = "import sys, relook.vision.classify.train; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", text], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=120, cwd=tmp_path)

@@ -74,9 +74,17 @@ def test_so_can_one_with_the_other_operators() -> None:
 def agrees(backbone: Backbone) -> None:
     size = Size(96, 128)
     assert graphs.why_not(backbone) is None
-    found = in_torch(Trunk(backbone, size), images(size))
+    trunk = Trunk(backbone, size)
+    found = in_torch(trunk, images(size))
     assert found.std() > 0.1
     assert np.allclose(found, in_graph(backbone, size, images(size)), atol=2e-4 * found.max())
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for value in trunk.parameters():
+            value.add_(0.1 * value.abs().mean() * torch.randn(value.shape))
+    after = in_torch(trunk, images(size))
+    assert not np.allclose(after, found, atol=0.01 * found.max())
+    assert np.allclose(after, in_graph(trunk.tuned(), size, images(size)), atol=2e-4 * after.max())
 
 
 def test_edges_and_colours_stay_as_they_are() -> None:

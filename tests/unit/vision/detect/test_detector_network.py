@@ -107,6 +107,7 @@ def test_what_is_kept_has_no_gradients() -> None:
     network = own().train()
     logits, boxes = network(pixels(1))
     (logits.sum() + boxes.sum()).backward()
+    assert network.architecture.kept
     for conv in network.architecture.convolutions:
         part = network.part(conv.name)
         assert (part.conv.weight.grad is None) == (conv.name in network.architecture.kept), conv.name
