@@ -18,6 +18,7 @@ from relook.vision.calibration import Calibration
 from relook.vision.candidates import Candidate, tried
 from relook.vision.exporting import export
 from relook.vision.images import Size
+from relook.vision.looking import head_place, named
 from relook.vision.mask_net import HIDDEN
 from relook.vision.memory_bank import DIMS, MemoryBank
 from relook.vision.predict import Predictor
@@ -43,24 +44,36 @@ class AnswerTime:
         self._progress = progress
 
     def sizes(self, sizes: Sequence[Size], problem: Problem) -> tuple[list[Size], list[str]]:
-        """Of `sizes`, the smallest first, those that answer in time: with a head where there are masks, together with
-        the smallest where that is served in any case, alone elsewhere. The smallest always. And a sentence."""
+        """Of `sizes`, the smallest first, those that answer in time: together with the smallest, and where there are
+        masks with the head's size, where these are served in any case, alone elsewhere. The smallest always. And a
+        sentence."""
         if math.isinf(self._milliseconds):
             return list(sizes), []
-        masks = problem.task is Task.SEGMENTATION
         step = counted(self._progress, "answer time of sizes", len(sizes) - 1)
         found = [sizes[0]]
         for size in sizes[1:]:
-            beside = [_noise(self._backbone, sizes[0], problem)] if masks or problem.planted else []
-            views = [*beside, _noise(self._backbone, size, problem, head=masks)]
+            views = self._served([*found, size], problem)
             score = Score(np.zeros((1, sum(each.layout.width for each in views))), np.zeros(1))
             if self._answering(views, score, problem) > self._milliseconds:
-                largest = f"{found[-1].width}x{found[-1].height}"
-                slow = self._too_slow(f" together with {sizes[0].width}x{sizes[0].height}" * bool(beside))
-                return found, [f"Working sizes above {largest} were not tried: {slow}."]
+                beside = " and ".join(named(each.size) for each in views[:-1])
+                slow = self._too_slow(f" together with {beside}" if beside else "")
+                return found, [f"Working sizes above {named(found[-1])} were not tried: {slow}."]
             found.append(size)
             step()
         return found, []
+
+    def _served(self, sizes: Sequence[Size], problem: Problem) -> list[View]:
+        """The views that are served at least where the last of `sizes` is looked at; see `candidates.combinations`."""
+        last = len(sizes) - 1
+        headed = head_place(sizes) if problem.task is Task.SEGMENTATION else None
+        places = {last} if headed is None else {0, headed, last}
+        if problem.planted:
+            places.add(0)
+        head = None if headed is None else _head(len(problem.classes) + 1, coarse=headed > 0)
+        return [
+            _noise(self._backbone, sizes[at], problem.bank_rows, head if at == headed else None)
+            for at in sorted(places)
+        ]
 
     def candidates(self, found: Sequence[Candidate], problem: Problem) -> tuple[list[Candidate], list[str]]:
         """Those of `found` that answer a training image in time; where none does, the quickest. And a sentence."""
@@ -120,34 +133,34 @@ class AnswerTime:
         return _quickest(lambda: predictor.predict(image))
 
 
-def _noise(backbone: Backbone, size: Size, problem: Problem, head: bool = False) -> View:
-    """A view that takes as long as one that has learned; its head sees the first defect everywhere."""
+def _noise(backbone: Backbone, size: Size, rows: int, head: graph.CellNet | None) -> View:
+    """A view that takes as long as one that has learned; `rows` are its bank's."""
     rng = np.random.default_rng(0)
     projection = graph.Projection(
         rng.standard_normal((backbone.channels, DIMS), np.float32), np.zeros(DIMS, np.float32)
     )
-    rows = rng.standard_normal((problem.bank_rows, DIMS), np.float32)
+    bank = MemoryBank(rng.standard_normal((rows, DIMS), np.float32), np.zeros(rows, np.int64))
     grid = graph.grid(backbone, size)
     return View(
         size=size,
         grid=grid,
         projection=projection,
-        bank=MemoryBank(rows, np.zeros(len(rows), np.int64)),
+        bank=bank,
         weight=np.ones(grid.height * grid.width, np.float32),
-        head=_head(len(problem.classes) + 1) if head else None,
+        head=head,
         overlap=None,
         descriptors=np.zeros((0, 0)),
         heat=(0.0, 1.0),
     )
 
 
-def _head(outputs: int) -> graph.CellNet:
-    """Of a view beside a coarser one; see `mask_net.inputs`."""
-    sides = (4 * DIMS + 2, *HIDDEN, outputs)
+def _head(outputs: int, coarse: bool) -> graph.CellNet:
+    """That sees the first defect everywhere; with `coarse` beside a coarser view, see `mask_net.inputs`."""
+    sides = (4 * DIMS + 2 if coarse else 3 * DIMS + 1, *HIDDEN, outputs)
     weights = tuple(np.zeros(shape, np.float32) for shape in pairwise(sides))
     biases = [np.zeros(side, np.float32) for side in sides[1:]]
     biases[-1][1] = 1
-    return graph.CellNet(weights, tuple(biases), coarse=True)
+    return graph.CellNet(weights, tuple(biases), coarse)
 
 
 def _ways(candidate: Candidate) -> _Ways:

@@ -66,7 +66,7 @@ class Looking:
         last = found[-1].size
         if last != largest:
             yield (
-                f"There was no time for sizes above {_named(last)}: learning from larger images would not have fitted "
+                f"There was no time for sizes above {named(last)}: learning from larger images would not have fitted "
                 f"into {self._allowed}."
             )
         head = next((each.size for each in found if each.head is not None), None)
@@ -74,7 +74,7 @@ class Looking:
             yield f"There was no time to learn a head: it would not have fitted into {self._allowed}."
         elif head not in (None, last, headed):
             yield (
-                f"The head was learned at {_named(head)}: at {_named(headed)} it would not have fitted into "
+                f"The head was learned at {named(head)}: at {named(headed)} it would not have fitted into "
                 f"{self._allowed}."
             )
 
@@ -260,8 +260,13 @@ class _Steps:
             self._progress(self._stage, self._total, self._total)
 
 
-def _named(size: Size) -> str:
+def named(size: Size) -> str:
     return f"{size.width}x{size.height}"
+
+
+def head_place(sizes: Sequence[Size]) -> int:
+    """The place of the largest of `sizes`, the smallest first, that a head learns at; see HEAD_LONG_SIDE."""
+    return max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
 
 
 def _places(sizes: Sequence[Size], problem: Problem) -> tuple[list[Sequence[Size]], int]:
@@ -271,7 +276,7 @@ def _places(sizes: Sequence[Size], problem: Problem) -> tuple[list[Sequence[Size
     That follows from `candidates`: with masks the smallest, the heads' and the largest size; with planted defects the
     smallest and the largest, where the heads are learned, too; with labels each size.
     """
-    headed = max(at for at, size in enumerate(sizes) if at == 0 or max(size.height, size.width) <= HEAD_LONG_SIDE)
+    headed = head_place(sizes)
     if problem.planted:
         parts = [sizes[:1], sizes[:0:-1]]
         return [part for part in parts if part], min(1, len(sizes) - 1)

@@ -101,6 +101,23 @@ def test_larger_sizes_are_measured_with_what_is_served(anomalies: int, masked: b
     assert asked(3_600_000).sizes([SMALL, LARGE], posed(anomalies, masked)) == ([SMALL, LARGE], [])
 
 
+@pytest.mark.parametrize(("limit", "largest"), [(71.0, LARGE), (69.0, MIDDLE), (39.0, SMALL)])
+def test_beside_a_size_that_no_head_learns_at_there_is_the_heads(
+    limit: float, largest: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relook.vision.looking.HEAD_LONG_SIDE", MIDDLE.width)
+    timed(monkeypatch, {SMALL: 10.0, MIDDLE: 20.0, LARGE: 30.0}, extra=10.0)
+    found, notes = asked(limit).sizes([SMALL, MIDDLE, LARGE], posed(12, masked=True))
+    assert found[-1] == largest
+    wanted = {LARGE: [], MIDDLE: [True], SMALL: [False]}[largest]
+    assert ["together with 96x80 and 128x112" in note for note in notes] == wanted
+
+
+def test_where_no_head_learns_but_at_the_smallest_size_it_is_measured_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relook.vision.looking.HEAD_LONG_SIDE", SMALL.width)
+    assert asked(3_600_000).sizes([SMALL, LARGE], posed(12, masked=True)) == ([SMALL, LARGE], [])
+
+
 def test_noise_does_not_leave_a_head_alone_where_a_plain_view_would_be_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
