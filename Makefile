@@ -19,6 +19,11 @@ ARGS          ?=
 TEST_WORKERS  ?= 2
 PYTEST_ARGS   ?=
 
+# Each worker computes on one thread, since there are as many as cores. Hundreds of tests start a process of their own:
+# compiled modules are kept for them, also where the environment forbids that.
+PYTEST_ENV    := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX="$(CURDIR)/.cache/bytecode" OPENBLAS_NUM_THREADS=1
+PYTEST_OPTIONS := -q -n $(TEST_WORKERS) --dist loadfile
+
 VENV          := .venv
 BIN           := $(VENV)/bin
 BASE          := $(VENV)/.base-installed
@@ -67,15 +72,15 @@ serve: $(BASE) ## start the server (DATA=folder HOST=127.0.0.1 PORT=8484)
 
 .PHONY: test
 test: lint $(TESTS) $(TRAIN_STAMP) ## style, types, layering and the tests: what a change must pass
-	@$(BIN)/python -m pytest -q -m 'not slow and not clients and not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
-	@$(TRAIN)/bin/python -m pytest -q -m 'torch and not slow' tests/unit/vision tests/unit/rekognition
+	@$(PYTEST_ENV) $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m 'not slow and not clients and not torch' $(PYTEST_ARGS)
+	@$(PYTEST_ENV) $(TRAIN)/bin/python -m pytest $(PYTEST_OPTIONS) -m 'torch and not slow' tests/unit/vision tests/unit/rekognition
 
 .PHONY: test-all
 test-all: lint $(TESTS) $(AWSCLI_STAMP) $(BOTOCORE_STAMP) $(SAGEMAKER2_STAMP) $(SAGEMAKER3_STAMP) $(TRAIN_STAMP) ## the same, with the long runs, the real data and the old clients
 	@[[ -d ../shared ]] || echo 'note: ../shared is absent, so the tests on real data will be skipped'
 	@/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || echo 'note: /usr/bin/aws is not AWS CLI v2, so its tests will be skipped (Debian: apt-get install awscli)'
-	@$(BIN)/python -m pytest -q -m 'not torch' -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
-	@$(TRAIN)/bin/python -m pytest -q -m torch tests/unit/vision tests/unit/rekognition tests/contract/test_rekognition_shared.py tests/contract/test_rekognition_drawn.py
+	@$(PYTEST_ENV) $(BIN)/python -m pytest $(PYTEST_OPTIONS) -m 'not torch' $(PYTEST_ARGS)
+	@$(PYTEST_ENV) $(TRAIN)/bin/python -m pytest $(PYTEST_OPTIONS) -m torch tests/unit/vision tests/unit/rekognition tests/contract/test_rekognition_shared.py tests/contract/test_rekognition_drawn.py
 
 .PHONY: lint
 lint: $(TESTS) ## style, types and import directions only
