@@ -83,7 +83,7 @@ def choose(data: Path) -> Backbone:
     return Backbone(told["name"], content, layers, f"{_kind(told)}, sha256 {told['sha256'][:12]}")
 
 
-def random_backbone() -> Backbone:
+def random_backbone(width: int = resnet18.WIDTH) -> Backbone:
     """ResNet-18 with seeded random filters, for tests and benches, and for a copy of the package without weights.
 
     Its warning goes into the artifact, whose bytes must not depend on where the data folder lies: it names none.
@@ -94,7 +94,7 @@ def random_backbone() -> Backbone:
         "Import an ImageNet ResNet-18 with `relook weights import FILE --data DIR` (DIR: this server's data folder), "
         "or fetch it with `relook weights pull --data DIR`, and train again."
     )
-    weights = resnet18.random_weights(RANDOM_SEED)
+    weights = resnet18.random_weights(RANDOM_SEED, width)
     origin = f"random, seed {RANDOM_SEED}"
     return Backbone("resnet18-random", resnet18.build(weights), resnet18.layers(weights), origin, warning)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from narrow_network import narrow_backbone
 from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.train as training_module
@@ -21,9 +22,8 @@ from relook.vision.samples import Task, TrainingResult
 from relook.vision.score import Score
 from relook.vision.train import Options, train
 from relook.vision.view import View
-from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone()
+BACKBONE = narrow_backbone()
 SMALL, MIDDLE, LARGE = Size(80, 96), Size(112, 128), Size(144, 176)
 SIDES = (96, 128, 176)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from narrow_network import narrow_backbone
 from rendered_parts import ignore, part, samples
 
 from relook.vision import train as training
@@ -17,9 +18,8 @@ from relook.vision.problem import FOLDS, assign_folds, copies_among
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, Task
 from relook.vision.train import Options, train
-from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone()
+BACKBONE = narrow_backbone()
 pytestmark = pytest.mark.usefixtures("few_steps")
 
 

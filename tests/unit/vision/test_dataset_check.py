@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rendered_parts as parts
+from narrow_network import narrow_backbone
 from PIL import Image, ImageDraw, ImageEnhance
 
 from relook.vision.check import Finding, Kind, Report, Severity, check, groups, run
@@ -19,14 +20,13 @@ from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, TrainingError
 from relook.vision.sifting import Sifted, sift
 from relook.vision.turns import TURNS, Turn
-from relook.vision.weights import random_backbone
 
 Change = Callable[[Image.Image], Image.Image]
 EXIF_MODEL, EXIF_DATE = 272, 306
 
 
 def report_on(training: Sequence[Sample], test: Sequence[Sample] = (), seed: int = 3) -> Report:
-    return check(training, test, random_backbone(), seed=seed, precision=Precision.F32, progress=parts.ignore)
+    return check(training, test, narrow_backbone(), seed=seed, precision=Precision.F32, progress=parts.ignore)
 
 
 def found(report: Report, kind: Kind) -> list[Finding]:
@@ -170,7 +170,7 @@ def test_a_set_enlarged_with_mirrored_copies_has_half_as_many_pictures() -> None
     training = parts.samples(0, 20, 10)
     mirrored = [turned(sample, Turn(0, mirrored=True), f"{sample.key}-mirrored") for sample in training]
     report = run.check(
-        [*training, *mirrored], [], random_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore,
+        [*training, *mirrored], [], narrow_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore,
         teaching=True,
     )  # fmt: skip
     assert set(report.copies) == {(sample.key, f"{sample.key}-mirrored") for sample in training}
@@ -227,7 +227,7 @@ def test_suspects_are_found_among_more_normals_than_are_looked_at_together(
     training = [*parts.samples(0, 41, 0), *planted, *holed(400, labelled, anomalous=True)]
     done: list[tuple[int, int]] = []
     report = check(
-        training, [], random_backbone(), seed=3, precision=Precision.F32,
+        training, [], narrow_backbone(), seed=3, precision=Precision.F32,
         progress=lambda stage, step, of: done.append((step, of)) if stage == "features" else None,
     )  # fmt: skip
     assert set(report.suspects[:3]) == {sample.key for sample in planted}
@@ -269,7 +269,7 @@ def test_a_training_says_among_how_many_it_looked_for_wrong_labels(monkeypatch: 
 
 
 def sifted(training: Sequence[Sample], test: Sequence[Sample] = ()) -> Sifted:
-    return sift(training, test, random_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore)
+    return sift(training, test, narrow_backbone(), seed=3, precision=Precision.F32, progress=parts.ignore)
 
 
 def holed(first: int, count: int, anomalous: bool = False) -> list[Sample]:
@@ -405,7 +405,7 @@ def test_progress_reaches_the_end_of_each_stage() -> None:
     check(
         parts.samples(0, 10, 10),
         parts.samples(50, 2, 2),
-        random_backbone(),
+        narrow_backbone(),
         seed=1,
         precision=Precision.F32,
         progress=lambda stage, done, total: seen.update({stage: (done, total)}),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from narrow_network import narrow_backbone
 from PIL import Image
 from rendered_parts import SCRATCH, ignore, samples
 
@@ -16,7 +17,6 @@ from relook.vision import judging
 from relook.vision.images import load
 from relook.vision.samples import Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import Options, train
-from relook.vision.weights import random_backbone
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
@@ -29,7 +29,7 @@ def tests() -> list[Sample]:
 @pytest.fixture(scope="module")
 def trained(few_steps: None, tests: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     return train(
-        samples(0, 8, 6, masked=True), tests, task=Task.SEGMENTATION, classes=(SCRATCH,), backbone=random_backbone(),
+        samples(0, 8, 6, masked=True), tests, task=Task.SEGMENTATION, classes=(SCRATCH,), backbone=narrow_backbone(),
         output=tmp_path_factory.mktemp("judged"), seed=1, progress=ignore, options=Options(long_sides=(96,)),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from narrow_network import narrow_backbone
 from PIL import Image
 from rendered_parts import HEIGHT, SCRATCH, WIDTH, ignore, part, png, samples
 
@@ -18,9 +19,8 @@ from relook.vision.predict import Predictor
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task, TrainingResult
 from relook.vision.train import Options, train
-from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone()
+BACKBONE = narrow_backbone()
 TWO, FIVE = (96, 176), (48, 64, 80, 96, 112)
 
 pytestmark = pytest.mark.usefixtures("few_steps")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from narrow_network import narrow_backbone
 from PIL import Image, ImageDraw
 
 from relook.vision import artifact, turns, view
@@ -21,7 +22,6 @@ from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
 from relook.vision.train import Options, train
 from relook.vision.turns import TURNS, Turn, turned_copies
-from relook.vision.weights import random_backbone
 
 SIZE = Size(96, 128)
 
@@ -53,7 +53,7 @@ def posed(count: int, anyhow: bool) -> Problem:
 
 
 def found(problem: Problem, size: Size = SIZE) -> tuple[Turn, ...]:
-    extractor = Extractor(random_backbone(), size, native_precision())
+    extractor = Extractor(narrow_backbone(), size, native_precision())
     return view.alike(problem, extractor, None, lambda stage, done, total: None)
 
 
@@ -79,12 +79,12 @@ def test_copies_of_a_picture_are_not_counted(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("turn", TURNS)
 def test_turned_patches_are_those_of_the_turned_picture(turn: Turn) -> None:
-    extractor = Extractor(random_backbone(), SIZE, native_precision())
+    extractor = Extractor(narrow_backbone(), SIZE, native_precision())
     samples = [sample(seed, 0) for seed in range(2)]
     projection = project(samples, np.arange(2), extractor, 0)
     [patches] = Embeddings(samples, extractor, projection).turned([(1, turn)])
     shrunk = resize(np.asarray(Image.fromarray(picture(1)).convert("RGB")), SIZE)
-    other = Extractor(random_backbone(), Size(128, 96) if turn.sideways else SIZE, native_precision())
+    other = Extractor(narrow_backbone(), Size(128, 96) if turn.sideways else SIZE, native_precision())
     [expected] = other.each([turn.apply(shrunk)])
     np.testing.assert_array_equal(patches, expected @ projection.weight + projection.bias)
 
@@ -132,7 +132,7 @@ def test_training_learns_turned_copies_of_a_part_that_lies_anyhow_and_says_so(
         [],
         task=Task.CLASSIFICATION,
         classes=(),
-        backbone=random_backbone(),
+        backbone=narrow_backbone(),
         output=tmp_path,
         seed=0,
         progress=lambda stage, done, total: None,
