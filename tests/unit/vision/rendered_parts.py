@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -38,9 +39,15 @@ def part(seed: int, scratched: bool) -> tuple[Image.Image, Image.Image]:
     return image, mask
 
 
-def sample(seed: int, scratched: bool, masked: bool = False) -> Sample:
+@cache  # many tests of a module ask for the same ones, and grain makes for slow PNGs
+def encoded(seed: int, scratched: bool) -> tuple[bytes, bytes]:
+    """The files of the picture and of its mask."""
     image, mask = part(seed, scratched)
-    data, drawn = png(image), png(mask)
+    return png(image), png(mask)
+
+
+def sample(seed: int, scratched: bool, masked: bool = False) -> Sample:
+    data, drawn = encoded(seed, scratched)
     source = MaskSource(lambda: drawn, {SCRATCH.colour: SCRATCH.name}) if masked and scratched else None
     return Sample(f"s3://parts/{seed}-{scratched}.png", lambda: data, scratched, source)
 
