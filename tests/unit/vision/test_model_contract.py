@@ -69,18 +69,28 @@ class Told:
     steps: int
 
 
-def cells_of(problem: Problem, size: Size, coarse: Cells | None = None) -> Cells:
+def embedded(problem: Problem, size: Size) -> Embeddings:
     extractor = EXTRACTORS[size]
-    embeddings = Embeddings(problem.samples, extractor, project(problem.samples, problem.normal, extractor, 0))
-    weight = np.random.default_rng(0).uniform(0.5, 1, extractor.grid.height * extractor.grid.width)
+    return Embeddings(problem.samples, extractor, project(problem.samples, problem.normal, extractor, 0))
+
+
+@cache
+def embedded_once(name: str, size: Size) -> Embeddings:
+    return embedded(problems()[name], size)
+
+
+def cells_of(problem: Problem, size: Size, coarse: Cells | None = None, again: bool = False) -> Cells:
+    """`again`: with embeddings of before, where it is what models make of them that is looked at."""
+    embeddings = embedded_once(name_of(problem), size) if again else embedded(problem, size)
+    weight = np.random.default_rng(0).uniform(0.5, 1, embeddings.grid.height * embeddings.grid.width)
     return Cells(problem, embeddings, weight.astype(np.float32), coarse=coarse)
 
 
-def told(model: Model, problem: Problem, coarse: bool = False) -> Told:
-    rough = cells_of(problem, COARSE) if coarse else None
+def told(model: Model, problem: Problem, coarse: bool = False, again: bool = False) -> Told:
+    rough = cells_of(problem, COARSE, again=again) if coarse else None
     if rough is not None:
         Memory().learn(rough, lambda: None)
-    cells = cells_of(problem, SIZE, rough)
+    cells = cells_of(problem, SIZE, rough, again)
     if model.name != Memory().name:
         Memory().learn(cells, lambda: None)
     counted: list[None] = []
@@ -90,11 +100,15 @@ def told(model: Model, problem: Problem, coarse: bool = False) -> Told:
 
 @cache
 def once(model: Model, name: str) -> Told:
-    return told(model, problems()[name], coarse=True)
+    return told(model, problems()[name], coarse=True, again=True)
+
+
+def name_of(problem: Problem) -> str:
+    return next(name for name, each in problems().items() if each is problem)
 
 
 def kept(model: Model, problem: Problem) -> Told:
-    return once(model, next(name for name, each in problems().items() if each is problem))
+    return once(model, name_of(problem))
 
 
 def parts(learned: Learned) -> list[npt.NDArray[np.generic]]:
@@ -120,7 +134,7 @@ def test_the_number_of_threads_changes_nothing(
     expected = kept(model, problem)
     for module in (memory_module, mask_views):
         monkeypatch.setattr(module, "threads", lambda: threads)
-    found = told(model, problem, coarse=True)
+    found = told(model, problem, coarse=True, again=True)
     assert [part.tobytes() for part in parts(found.learned)] == [part.tobytes() for part in parts(expected.learned)]
     assert np.array_equal(np.stack(found.cells.distances), np.stack(expected.cells.distances))
 
@@ -161,7 +175,7 @@ def test_every_image_gets_finite_held_out_values_that_rank_the_defects(model: Mo
 @pytest.mark.parametrize(("model", "problem"), CASES)
 @pytest.mark.parametrize("coarse", [False, True])
 def test_steps_are_counted_as_announced(model: Model, problem: Problem, coarse: bool) -> None:
-    found = kept(model, problem) if coarse else told(model, problem)
+    found = kept(model, problem) if coarse else told(model, problem, again=True)
     assert found.steps == model.steps(problem) > 0
 
 

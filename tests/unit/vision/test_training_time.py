@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from narrow_network import narrow_backbone
 from rendered_parts import SCRATCH, ignore, samples
 
 import relook.vision.looking as looking_module
@@ -23,9 +24,8 @@ from relook.vision.problem import Problem
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Task, TrainingResult
 from relook.vision.train import Options, train
-from relook.vision.weights import random_backbone
 
-BACKBONE = random_backbone()
+BACKBONE = narrow_backbone()
 SMALL, LARGE = Size(80, 96), Size(144, 176)
 OPTIONS = Options(long_sides=(96, 176))
 
