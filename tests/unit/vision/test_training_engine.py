@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from narrow_network import narrow_backbone
 from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
@@ -24,9 +25,9 @@ from relook.vision.predict import Predictor
 from relook.vision.runtime import Precision, native_precision
 from relook.vision.samples import ImageError, MaskSource, Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import Options, train
-from relook.vision.weights import choose, random_backbone
+from relook.vision.weights import choose
 
-BACKBONE = random_backbone()
+BACKBONE = narrow_backbone()
 pytestmark = pytest.mark.usefixtures("few_steps")
 
 
