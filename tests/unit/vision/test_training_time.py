@@ -49,6 +49,12 @@ def fit(output: Path, options: Options, masked: bool = False) -> TrainingResult:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def unhurried(few_steps: None, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    """Without a limit, and in nothing slowed."""
+    return fit(tmp_path_factory.mktemp("unhurried") / "model", OPTIONS)
+
+
 def views(result: TrainingResult) -> list[Size]:
     return [view.size for view in artifact.read(result.artifact)[1].views]
 
@@ -94,14 +100,13 @@ def test_where_time_ends_between_sizes_the_last_one_looked_at_draws_the_masks(
     assert card.record["sizes_tried"] == ["64x48", "96x80"]
 
 
-def test_with_time_nothing_is_said_of_it(tmp_path: Path) -> None:
-    result = fit(tmp_path, OPTIONS)
-    assert f"{LARGE.width}x{LARGE.height}" in artifact.read(result.artifact)[1].record["sizes_tried"]
-    assert not any("fitted" in note for note in result.notes)
+def test_with_time_nothing_is_said_of_it(unhurried: TrainingResult) -> None:
+    assert f"{LARGE.width}x{LARGE.height}" in artifact.read(unhurried.artifact)[1].record["sizes_tried"]
+    assert not any("fitted" in note for note in unhurried.notes)
 
 
-def test_the_log_has_every_candidate_and_why_the_winner_won(tmp_path: Path) -> None:
-    result = fit(tmp_path, OPTIONS)
+def test_the_log_has_every_candidate_and_why_the_winner_won(unhurried: TrainingResult) -> None:
+    result = unhurried
     why = [re.fullmatch(_CHOSE, note) for note in result.notes if note.startswith("Chose")]
     rows = [re.fullmatch(_ROW, note) for note in result.notes if note.startswith("Candidate")]
     assert len(why) == 1
