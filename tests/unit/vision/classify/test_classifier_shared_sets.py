@@ -71,4 +71,4 @@ def test_boards_with_tiny_defects_are_told_from_good_ones(tmp_path: Path) -> Non
     )
     result = run(training, test, ("bad", "good"), tmp_path)
     assert (len(training), len(test)) == (40, 40)
-    assert result.record["f1"]["value"] >= 0.949  # two of 40 wrong are .9500, or .9499 where both are of one label
+    assert result.record["f1"]["value"] >= 0.95
