@@ -14,7 +14,7 @@ SHAPES = ("ring", "square", "cross")
 STRIPE = "stripe"
 SIDE = 96
 Ink = tuple[int, int, int]
-INK, FAINT = (30, 30, 60), (112, 112, 114)
+INK, FAINT = (30, 30, 60), (114, 114, 116)
 
 
 def picture(
