@@ -123,14 +123,15 @@ def draws(images: int, seed: int) -> npt.NDArray[np.int64]:
 def interval(resampled: Floats, images: int) -> Span:
     """Where 95 of 100 resamplings of a label's figure lie; None if there is none.
 
-    Where all of its `images` are right, all resamplings say 1: then it ends at the share of right ones that gives so
-    many in a row with a chance of 1 - LEVEL; and alike where all are wrong.
+    Where all say the same, as they do of one that is always right, there may be other images yet: they are no more than
+    the share that `images` drawn at random miss with a chance of 1 - LEVEL, and the ends are those where all of them
+    are wrong and where all of them are right.
     """
     span = _middle(resampled)
-    unseen = (1 - LEVEL) ** (1 / max(1, images))
-    if span == (1.0, 1.0):
-        return unseen, 1.0
-    return (0.0, 1 - unseen) if span == (0.0, 0.0) else span
+    if span is None or span[0] < span[1]:
+        return span
+    seen = (1 - LEVEL) ** (1 / max(1, images))
+    return span[0] * seen, 1 - (1 - span[1]) * seen
 
 
 def mean_interval(resampled: Sequence[Floats], own: Sequence[Span]) -> Span:

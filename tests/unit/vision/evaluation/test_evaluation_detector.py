@@ -135,6 +135,15 @@ def test_without_a_seed_there_are_the_same_figures_but_no_intervals() -> None:
     assert (plain.f1_interval, plain.average_precision_interval, plain.labels[0].f1_interval) == (None, None, None)
 
 
+def test_a_label_of_which_each_image_says_the_same_is_not_sure() -> None:
+    true = [_true("cell", 0, 0, 10, 10), _true("cell", 50, 50, 10, 10)]
+    found = evaluate_detector([(true, [_found("cell", 0.9, 0, 0, 10, 10)])] * 3, LABELS, seed=1)
+    share = 0.05 ** (1 / 3)
+    assert found.labels[0].f1 == pytest.approx(2 / 3)
+    assert found.labels[0].f1_interval == (pytest.approx(2 / 3 * share), pytest.approx(1 - share / 3))
+    assert found.f1_interval == found.labels[0].f1_interval
+
+
 def test_a_mean_that_is_the_same_in_all_resamplings_is_as_sure_as_its_labels() -> None:
     cell, plate = _true("cell", 0, 0, 10, 10), _true("plate", 50, 50, 10, 10)
     found = evaluate_detector([([cell, plate], [_found("cell", 0.9, 0, 0, 10, 10)])] * 3, LABELS, seed=1)
