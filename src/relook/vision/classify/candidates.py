@@ -26,8 +26,8 @@ STRENGTHS = (1.0, 10.0, 100.0)
 MARGIN = 0.005
 """A candidate must be better by so much for each doubling of the time it takes to answer."""
 REPEATS, REPEATED_UP_TO = 5, 200
-"""With few images, one way to deal out the folds is luck: of 40 boards three ways preferred a size that twenty put far
-behind."""
+"""With few images, one way to deal out the folds is luck: of 40 boards, what three ways said of the size that they
+chose, a quality of .775, fell to .763 with five and .753 with twenty."""
 
 AVERAGE = (MEAN,)
 STATISTICS = (MEAN, DEVIATION, PEAK)
