@@ -12,9 +12,11 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from lookout_stage import until
 
 from relook.testing import LiveServer
 
@@ -190,8 +192,13 @@ def test_it_ends_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
 def test_the_log_is_json_lines_that_name_the_request(server: LiveServer) -> None:
     client = boto3.Session(**server.credentials).client("sts", endpoint_url=server.endpoint)
     request_id = client.get_caller_identity()["ResponseMetadata"]["RequestId"]
-    records = [json.loads(line) for line in server.log.read_text().splitlines()]
-    [record] = [each for each in records if each.get("request_id") == request_id]
+
+    def told() -> list[dict[str, Any]]:
+        whole_lines = server.log.read_text().rpartition("\n")[0].splitlines()
+        records = [json.loads(line) for line in whole_lines]
+        return [each for each in records if each.get("request_id") == request_id]
+
+    [record] = until(told, bool)  # it is written once the answer is sent
     assert record["service"] == "sts"
     assert record["operation"] == "GetCallerIdentity"
     assert record["principal"] == "arn:aws:iam::000000000000:root"

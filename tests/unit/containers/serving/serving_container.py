@@ -147,7 +147,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, seen(argument).read_bytes())
 
     def do_hang(self, argument: str, body: bytes) -> None:
-        Path(PORTS, "hanging").touch()
+        """Never answered; what hangs so far is one file each."""
+        Path(PORTS, f"hanging-{threading.get_ident()}").touch()
         NEVER.wait()
 
     def do_die(self, argument: str, body: bytes) -> None:
