@@ -20,7 +20,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 CLASSIFIER, SEGMENTER = "plates", "masks"
 PREFIX = "evaluation/out_"
-LONGEST = 120.0
+LONGEST = 600.0
 """Seconds; what takes longer is stuck."""
 
 T = TypeVar("T")

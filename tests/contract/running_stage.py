@@ -26,7 +26,7 @@ from tiny_models import LABELS, THRESHOLDS, write_detector
 
 BUCKET = "labelled"
 ACCOUNT, REGION = "000000000000", "us-east-1"
-LONGEST = 120.0
+LONGEST = 600.0
 """Seconds; what takes longer is stuck."""
 BUSY = ("STARTING", "STOPPING")
 

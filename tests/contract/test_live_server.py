@@ -183,6 +183,7 @@ def test_it_ends_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     live = LiveServer(tmp_path / "data").start()
     endpoint = live.endpoint
     os.kill(live.pid, number)
+    os.waitid(os.P_PID, live.pid, os.WEXITED | os.WNOWAIT)  # so that no second signal reaches it
     assert live.stop() == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(endpoint + "/healthz", timeout=5)

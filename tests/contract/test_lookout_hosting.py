@@ -223,7 +223,7 @@ def test_more_requests_than_can_wait_are_throttled(stage: Stage, segmenter: str)
     """One unit and 32 waiting requests: of a burst of large images some are turned away, and told when to return."""
     stage.unhost(segmenter)
     stage.host(segmenter)
-    body = UNSEEN_NORMAL.jpeg(2000, 1500)
+    body = UNSEEN_NORMAL.jpeg(4000, 3000)
     callers = 64
     together = threading.Barrier(callers)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.clients
 OLD = Path(__file__).parents[2] / ".cache" / "botocore-1.40.60"
 SUITES = ["projects", "datasets", "models", "hosting", "constraints"]
 _ASK = """

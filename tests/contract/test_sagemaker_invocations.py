@@ -6,12 +6,13 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from endpoint_world import BUCKET, Endpoints
-from lookout_stage import Stage
+from lookout_stage import Stage, until
 from sagemaker_calls import variant
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap (bwrap) is not installed")
@@ -136,8 +137,14 @@ def test_invocations_are_captured(endpoints: Endpoints) -> None:
 
 def test_what_containers_write_is_in_the_log_group(endpoints: Endpoints) -> None:
     logs = endpoints.stage.client("logs")
-    streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/now")["logStreams"]
-    assert streams[0]["logStreamName"].startswith("AllTraffic/i-")
+
+    def streams() -> list[dict[str, Any]]:
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            return list(logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/now")["logStreams"])
+        return []
+
+    found = until(streams, bool)  # lines are written together, now and then
+    assert found[0]["logStreamName"].startswith("AllTraffic/i-")
 
 
 def body(endpoints: Endpoints, bucket: str, key: str) -> bytes:

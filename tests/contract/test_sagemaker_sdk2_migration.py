@@ -51,7 +51,6 @@ def test_fit_attach_transform_deploy_predict_delete(stage: Stage, tmp_path: Path
         assert all(("AnomalyMask" in each) == (kind == "segmentation") for each in answers)
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.skipif(not COOKIE.exists(), reason="needs ../shared/data/lookout_cookie")

@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.clients,
     pytest.mark.slow,
     pytest.mark.shared,
-    pytest.mark.timeout(900),
     pytest.mark.skipif(not COOKIE.is_dir(), reason=f"{COOKIE} is absent"),
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]

@@ -16,7 +16,6 @@ from sagemaker_sdk import exports, run_script
 
 pytestmark = [
     pytest.mark.clients,
-    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed"),
 ]
 SEEN = {"normal.png": UNSEEN_NORMAL, "anomaly.png": UNSEEN_ANOMALY}

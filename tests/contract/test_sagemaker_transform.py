@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,16 @@ class Transforms:
 
     def outputs(self, name: str) -> dict[str, bytes]:
         """The content of every version there is, by the key below `out/`; a key that is there twice fails."""
+        get = self.stage.s3.get_object
+        return {key.partition("/out/")[2]: get(Bucket=BUCKET, Key=key)["Body"].read() for key in self.written(name)}
+
+    def written(self, name: str) -> list[str]:
+        """The keys of these."""
         found = self.stage.s3.list_object_versions(Bucket=BUCKET, Prefix=f"{name}/out/")
         keys = [each["Key"] for each in found.get("Versions", [])]
         assert len(keys) == len(set(keys))
         assert "DeleteMarkers" not in found
-        get = self.stage.s3.get_object
-        return {key.partition("/out/")[2]: get(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+        return keys
 
 
 @pytest.fixture
@@ -235,9 +240,17 @@ def own(tmp_path: Path) -> Iterator[Stage]:
 
 def kill_job(own: Stage) -> None:
     """kill -9 of the process that runs the one job there is."""
-    with sqlite3.connect(own.server.data / "relook.sqlite3") as rows:
-        ((pid,),) = rows.execute("SELECT pid FROM jobs WHERE state = 'RUNNING'").fetchall()
-    rows.close()
+    found: list[int] = []
+
+    def runs() -> bool:
+        """It has told its number, too, which it does when it has begun."""
+        with closing(sqlite3.connect(own.server.data / "relook.sqlite3")) as rows:
+            asked = "SELECT pid FROM jobs WHERE state = 'RUNNING' AND pid IS NOT NULL"
+            found[:] = [pid for (pid,) in rows.execute(asked)]
+        return bool(found)
+
+    eventually(runs)
+    (pid,) = found
     os.kill(pid, signal.SIGKILL)
 
 
@@ -250,11 +263,11 @@ def kill_server(own: Stage) -> None:
 
 def test_what_is_killed_goes_on_where_it_was(own: Stage) -> None:
     transforms = Transforms(own)
-    transforms.model("killed", PAUSE="0.1")
+    transforms.model("killed", PAUSE="0.2")
     transforms.put("killed", **{f"{number:03}": b"x" * number for number in range(1, 61)})
     transforms.create("killed")
     for least, kill in ((3, kill_server), (15, Stage.restart), (27, kill_job), (40, kill_server)):
-        eventually(lambda: len(transforms.outputs("killed")) >= least)  # noqa: B023 (called at once)
+        eventually(lambda: len(transforms.written("killed")) >= least)  # noqa: B023 (called at once)
         kill(own)
         assert transforms.describe("killed")["TransformJobStatus"] == "InProgress"
     assert transforms.wait("killed")["TransformJobStatus"] == "Completed"

@@ -17,7 +17,7 @@ from label_pictures import label_line
 
 DATA, MODELS = "labels-data", "labels-models"
 MANIFEST = "labels.manifest"
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 300
 MOST_VERSIONS = 4
 _KILLED_THRICE = re.compile(r"\(attempt 3 of 3\)")
 Content = frozenset[tuple[str, str, str]]

@@ -18,7 +18,7 @@ BUCKET = "crash-images"
 IMAGES = {f"{index:02}.png": index % 3 == 2 for index in range(18)}
 """Whether each is defective: 12 are not, 6 are."""
 PRESENT, FAILED = "present", "failed"
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 300
 _KILLED_THRICE = re.compile(r"\(attempt 3 of 3\)")
 Content = frozenset[tuple[str, int, str]]
 """Entries of a dataset: image, label, date of the label."""
@@ -316,10 +316,10 @@ class DetectionActor:
         vision.create_dataset(ProjectName="steady", DatasetType="train", DatasetSource=source)
         where = {"ProjectName": "steady", "DatasetType": "train"}
         wait_until(
-            lambda: vision.describe_dataset(**where)["DatasetDescription"]["Status"] == "CREATE_COMPLETE", 30, "made"
+            lambda: vision.describe_dataset(**where)["DatasetDescription"]["Status"] == "CREATE_COMPLETE", 120, "made"
         )
         vision.create_model(ProjectName="steady", OutputConfig={"S3Location": {"Bucket": BUCKET, "Prefix": "steady/"}})
-        wait_until(lambda: self._status() == "TRAINED", 60, "trained")
+        wait_until(lambda: self._status() == "TRAINED", 300, "trained")
         self._start()
         self._answers = [self._ask(image) for image in self._pictures]
 
@@ -333,8 +333,9 @@ class DetectionActor:
 
     def check(self) -> None:
         """The model is up, or failed with a reason and comes up when it is started; it answers as it did at first."""
-        message = self._world.vision.describe_model(**self._name)["ModelDescription"]["StatusMessage"]
-        if self._status() == "HOSTING_FAILED":
+        described = self._world.vision.describe_model(**self._name)["ModelDescription"]
+        message = described["StatusMessage"]
+        if described["Status"] == "HOSTING_FAILED":
             if "SIGKILL" not in message:
                 raise Violation(f"the steady model failed for a reason that is none: {message!r}")
             self._world.journal.count("steady model started anew")
@@ -346,7 +347,7 @@ class DetectionActor:
 
     def _start(self) -> None:
         self._world.vision.start_model(**self._name, MinInferenceUnits=1, MaxInferenceUnits=2)
-        wait_until(lambda: self._status() == "HOSTED", 60, "the steady model hosted")
+        wait_until(lambda: self._status() == "HOSTED", 300, "the steady model hosted")
 
     def _status(self) -> str:
         return str(self._world.vision.describe_model(**self._name)["ModelDescription"]["Status"])

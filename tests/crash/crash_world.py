@@ -68,7 +68,7 @@ class World:
         former = self.kill_server()
         self.start()
         wait_until(
-            lambda: not set(former) & set(processes_of(self.data)), 10, f"all of the killed server's {former} gone"
+            lambda: not set(former) & set(processes_of(self.data)), 60, f"all of the killed server's {former} gone"
         )
 
     def kill_one(self, kind: Kind, rng: random.Random, patience: float = 30) -> None:

@@ -129,9 +129,9 @@ def logged(world: World, group: str) -> list[str]:
 def test_endpoints_on_a_full_disk_go_on_and_lose_nothing(world: World, disk: Path) -> None:
     serving(world)
     runtime = world.client("sagemaker-runtime")
-    slow, quick = {"EndpointName": "later", "Body": b"slow:4"}, {"EndpointName": "now", "Body": b"full"}
+    slow, quick = {"EndpointName": "later", "Body": b"slow:10"}, {"EndpointName": "now", "Body": b"full"}
     waiting = runtime.invoke_endpoint_async(**slow)
-    wait_until(lambda: "asked slow:4" in logged(world, "later"), 30, "begun")
+    wait_until(lambda: "asked slow:10" in logged(world, "later"), 30, "begun")
     plug = fill(disk)
     assert runtime.invoke_endpoint(**quick, ContentType="text/plain")["Body"].read() == b"full"
     assert refused(runtime.invoke_endpoint_async, **slow) == 507
@@ -141,12 +141,12 @@ def test_endpoints_on_a_full_disk_go_on_and_lose_nothing(world: World, disk: Pat
     assert stored(world, "answers/") == stored(world, "captured/") == stored(world, "failures/") == {}
     plug.unlink()
     key = waiting["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
-    wait_until(lambda: stored(world, "answers/") == {key: b"slow:4"}, 30, "the answer")
+    wait_until(lambda: stored(world, "answers/") == {key: b"slow:10"}, 60, "the answer")
     wait_until(lambda: bool(stored(world, "captured/")), 30, "the capture")
     (record,) = stored(world, "captured/").values()
     assert json.loads(record)["captureData"]["endpointInput"]["data"] == "full"
     wait_until(lambda: "asked full" in logged(world, "now"), 30, "the lines")
-    assert logged(world, "later").count("asked slow:4") == 1  # the model was not asked again
+    assert logged(world, "later").count("asked slow:10") == 1  # the model was not asked again
     assert stored(world, "failures/") == {}
     assert endpoint(world, "more", "now")["EndpointStatus"] == "InService"
 

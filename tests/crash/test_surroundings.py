@@ -68,7 +68,7 @@ def model(world: World) -> dict[str, Any]:
     return dict(world.vision.describe_model(**MODEL)["ModelDescription"])
 
 
-def has_status(world: World, status: str, seconds: float = 90) -> None:
+def has_status(world: World, status: str, seconds: float = 300) -> None:
     wait_until(lambda: model(world)["Status"] == status, seconds, f"{status}: {model(world)}\n{world.live.tail()}")
 
 
@@ -104,7 +104,7 @@ def test_a_training_that_meets_a_full_disk_waits_for_space(disk: Path) -> None:
         wait_until(lambda: "the disk is full" in world.live.log.read_text(), 60, "met")
         assert model(world)["Status"] == "TRAINING"
         plug.unlink()
-        has_status(world, "TRAINED", 150)
+        has_status(world, "TRAINED")
     finally:
         world.live.stop()
 

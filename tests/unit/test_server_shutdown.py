@@ -63,6 +63,12 @@ def status_of_a_request(s3: Any) -> int:
     return int(answer["ResponseMetadata"]["HTTPStatusCode"])
 
 
+def ended(server: LiveServer) -> int:
+    """Its exit code, when it has been told to end: no further signal reaches it."""
+    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    return server.stop()
+
+
 def log_says(server: LiveServer, words: str) -> None:
     deadline = time.monotonic() + 10
     while words not in server.log.read_text():
@@ -81,7 +87,7 @@ def test_an_upload_in_flight_is_answered_and_later_requests_are_refused(server: 
             assert time.monotonic() < deadline
         upload.sendall(BODY[500:])
         assert upload.recv(1000).startswith(b"HTTP/1.1 200")
-        assert server.stop() == 0
+        assert ended(server) == 0
     server.start()
     s3 = boto3.Session(**server.credentials).client("s3", endpoint_url=server.endpoint)
     assert s3.get_object(Bucket="bucket", Key="slow")["Body"].read() == BODY
@@ -93,8 +99,8 @@ def test_a_second_signal_ends_it_at_once(server: LiveServer) -> None:
         os.kill(server.pid, signal.SIGTERM)
         log_says(server, "relook ends: 1 requests in flight")
         os.kill(server.pid, signal.SIGTERM)
-        assert server.stop() == 0
-        assert time.monotonic() - began < 15  # the drain alone would have taken 30 s
+        assert ended(server) == 0
+        assert time.monotonic() - began < 25  # the drain alone would have taken 30 s
         assert "1 requests were not answered when it was told to end at once" in server.log.read_text()
         assert not upload.recv(100).startswith(b"HTTP/1.1 2")  # nobody may take it for stored
     server.start()
@@ -118,7 +124,7 @@ def test_half_a_request_does_not_keep_it(server: LiveServer) -> None:
         link.sendall(b"GET /healthz HTTP/1.1\r\nHo")
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 25  # the same
         assert link.recv(100) == b""
     server.start()
 

@@ -237,7 +237,7 @@ while True:
     log = Log()
     container = driver.start(running(code), log)
     log.wait_for("ready")
-    assert container.stop(0.5) == 137
+    assert container.stop(3) == 137
     assert log.lines == ["ready", "no"]
     assert container.name not in _names(podman)
 

@@ -263,7 +263,7 @@ def test_a_poison_image_costs_two_units_and_nobody_else_anything(play: Play) -> 
 @pytest.mark.parametrize("verb", [b"hang", b"nonsense", b"close"])
 def test_a_unit_that_misbehaves_is_killed(play: Play, verb: bytes) -> None:
     async def scenario(folder: Path) -> None:
-        async with pool_in(folder, request_timeout=0.3, farewell=0.3) as pool:
+        async with pool_in(folder, request_timeout=1.5, farewell=0.3) as pool:
             await pool.up()
             with pytest.raises(UnitLost):
                 await pool.ask(verb)

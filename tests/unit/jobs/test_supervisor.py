@@ -109,7 +109,7 @@ def test_a_process_that_ends_without_a_result_counts_as_a_crash(stage: Stage) ->
 
 
 def test_a_hung_job_is_killed_and_runs_again(stage_of: StageOf) -> None:
-    stage = stage_of(lease=3, beat=0.1)
+    stage = stage_of(lease=15, beat=0.1)
     stage.start()
     job = stage.enqueue("a")
     finish(stage.accept(), "stop-moving")
@@ -119,7 +119,7 @@ def test_a_hung_job_is_killed_and_runs_again(stage_of: StageOf) -> None:
 
 
 def test_a_job_that_only_sits_there_loses_its_lease(stage_of: StageOf) -> None:
-    stage = stage_of(lease=3, beat=0.1, stall=0.2)
+    stage = stage_of(lease=15, beat=0.1, stall=0.2)
     stage.start()
     stage.enqueue("a")
     stage.accept().wait_for_end()
@@ -127,12 +127,12 @@ def test_a_job_that_only_sits_there_loses_its_lease(stage_of: StageOf) -> None:
 
 
 def test_a_slow_job_keeps_its_lease(stage_of: StageOf) -> None:
-    stage = stage_of(lease=3, beat=0.2)
+    stage = stage_of(lease=15, beat=0.7)
     stage.start()
     job = stage.enqueue("a")
     puppet = stage.accept()
     leases = {stage.find(job).lease_until}
-    while len(leases) < 20:  # 20 beats: longer than the lease
+    while len(leases) < 23:  # so many beats take longer than the lease
         leases.add(stage.find(job).lease_until)
     finish(puppet)
     assert stage.find(job).attempt == 1

@@ -18,6 +18,7 @@ from relook.containers.serving.api import (
     Reply,
     StartFailed,
     StreamedReply,
+    Unreachable,
 )
 
 _SERVER = """
@@ -113,7 +114,10 @@ class ProcessInstance:
         await self._pump
 
     async def _post(self, invocation: Invocation) -> tuple[int, dict[str, str], bytes]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except ConnectionError as error:  # it has ended, which `process` may not have been told yet
+            raise Unreachable(f"container primary gave no answer: {error!r}") from error
         try:
             accept = f"Accept: {invocation.accept}\r\n" if invocation.accept else ""
             head = f"POST /invocations HTTP/1.1\r\nHost: c\r\n{accept}Content-Length: {len(invocation.body)}\r\n\r\n"

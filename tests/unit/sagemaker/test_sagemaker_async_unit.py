@@ -232,7 +232,7 @@ def test_the_time_of_a_request_counts_over_all_its_tries(tmp_path: Path, monkeyp
 
     async def scenario(stage: Stage) -> None:
         await asynchronous(stage)
-        told = await send(stage, b"late:0.7", InvocationTimeoutSeconds=1)
+        told = await send(stage, b"late:2", InvocationTimeoutSeconds=3)
         failure = await arrives(stage, told["FailureLocation"])
         assert b"timed out" in failure, failure
         assert len(stage.starter.instances) >= 2

@@ -51,6 +51,38 @@ def test_a_request_waits_for_the_first_instance() -> None:
     play(scenario)
 
 
+def test_who_waits_keeps_a_fleet_from_being_idle() -> None:
+    """Also in the moment in which the instance is there and the request has not taken it."""
+
+    async def scenario(starter: ProcessStarter) -> None:
+        busy: list[bool] = []
+        asked: list[bool] = []
+
+        async def ask() -> None:
+            async with fleet.lease(200.0, 1.0):
+                asked.append(fleet.busy)
+
+        def changed() -> None:
+            if fleet.ready:
+                busy.append(fleet.busy and not asked)
+
+        fleet = Fleet(maker(starter), changed, size=1, asleep=True)
+        assert not fleet.busy
+        await ask()
+        assert (busy, asked) == ([True], [True])
+        assert not fleet.busy
+        fleet.sleep()
+        starter.gate.clear()
+        with pytest.raises(NotReady):
+            async with fleet.lease(0.01, 1.0):
+                pass
+        assert not fleet.busy
+        starter.gate.set()
+        await fleet.close()
+
+    play(scenario)
+
+
 def test_failed_starts_are_tried_again_with_growing_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleets, "_FIRST_PAUSE", 0.001)
     monkeypatch.setattr(fleets, "_LONGEST_PAUSE", 0.004)

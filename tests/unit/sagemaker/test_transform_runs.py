@@ -14,9 +14,12 @@ from relook.blobs.records import Target
 from relook.core.serving import ContainerDefinition, ModelDefinition
 from relook.jobs import queue
 from relook.jobs.states import JobState
+from relook.services.sagemaker import transform_host
 
 TFRECORDS = b"\x01\x00\x00\x00\x00\x00\x00\x00\x01u\xdeAaxn\xe4(\x02\x00\x00\x00\x00\x00\x00\x00x'\x0b4bc43\xdb\xa7"
 LINES = {"SplitType": "Line", "ContentType": "application/jsonlines"}
+_NOTICED = 2.0
+"""Seconds within which a container's end is noticed, for certain."""
 
 
 @pytest.fixture
@@ -185,7 +188,10 @@ def test_a_model_that_cannot_be_started(world: World) -> None:
         ),
     ],
 )
-def test_one_object_fails_and_the_others_are_done(world: World, body: bytes, reason: str) -> None:
+def test_one_object_fails_and_the_others_are_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, body: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(transform_host, "_PAUSE", _NOTICED)
     world.model()
     for key, data in (("in/a", b"fine"), ("in/b", body), ("in/c", b"fine too")):
         world.put(key, data)
@@ -205,7 +211,8 @@ def test_a_record_that_fails_leaves_its_whole_object_without_output(world: World
     assert world.versions() == ["out/y.out"]
 
 
-def test_retries_and_a_container_that_ends(world: World) -> None:
+def test_retries_and_a_container_that_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform_host, "_PAUSE", _NOTICED)
     world.model()
     world.put("in/a", b"flaky")
     world.put("in/b", b"exit")  # ends the first container; the second one has not seen it either, and so on
@@ -273,7 +280,7 @@ def test_no_limit_of_the_payload_sends_chunks(world: World) -> None:
 
 def test_the_container_says_how_it_wants_to_be_asked(world: World) -> None:
     said = {"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 4}
-    world.model(MODE="environment", DELAY="0.05", PARAMETERS=json.dumps(said))
+    world.model(MODE="environment", DELAY="0.5", PARAMETERS=json.dumps(said))
     world.put("in/a", b"a\nb\nc\nd\ne\nf\n")
     assert world.done(TransformInput={"SplitType": "Line"})["TransformJobStatus"] == "Completed"
     answers = world.read("out/a.out").replace(b"}{", b"}\n{").splitlines()

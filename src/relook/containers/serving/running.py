@@ -118,17 +118,20 @@ class Running:
     async def ready(self, timeout: float) -> None:
         """Returns once /ping is answered with 200, and watches it from then on. StartFailed."""
         end = self._loop.time() + timeout
-        pause, last = _FIRST_PAUSE, "it was not asked"
+        pause, last = _FIRST_PAUSE, ""
         while self._loop.time() < end:
-            last = await self._ping(min(self._health.ping_timeout, end - self._loop.time()))
-            if not last:
+            wrong = await self._ping(min(self._health.ping_timeout, end - self._loop.time()))
+            if not wrong:
                 self._heard = self._loop.time()
                 self._watch = self._loop.create_task(self._watching())
                 return
+            if not last or self._loop.time() < end:  # one that the end cuts off tells less than the one before
+                last = wrong
             await asyncio.wait([self._exited], timeout=min(pause, max(0.0, end - self._loop.time())))
             if self._exited.done():
                 raise StartFailed(await self._why(f"{self._exited.result()} before it answered /ping"))
             pause = min(_LONGEST_PAUSE, pause * 1.5)
+        last = last or "it was not asked"
         raise StartFailed(await self._why(f"did not pass the ping health check within {timeout:g} s: {last}"))
 
     async def ask(self, request: Request, largest: int, deadline: float) -> Answer:

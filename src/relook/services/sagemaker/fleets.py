@@ -105,6 +105,7 @@ class Fleet:
         self._ending: set[_Slot] = set()
         self._sessions: dict[str, _Slot] = {}
         self._turn = asyncio.Event()
+        self._waiting = 0
         if not asleep:
             self._fill()
 
@@ -129,8 +130,9 @@ class Fleet:
         return not self._slots and not self._ending
 
     @property
-    def outstanding(self) -> int:
-        return sum(slot.outstanding for slot in self._slots)
+    def busy(self) -> bool:
+        """Whether a request is being answered, or waits for an instance."""
+        return self._waiting > 0 or any(slot.outstanding for slot in self._slots)
 
     def resize(self, size: int) -> None:
         """Want so many instances; those too many end once their requests are answered."""
@@ -208,11 +210,14 @@ class Fleet:
             for slot in self._slots:
                 slot.look.set()
             turn = self._turn
+            self._waiting += 1
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await turn.wait()
             except TimeoutError:
                 raise NotReady(self.fault or "its instances are still starting") from None
+            finally:
+                self._waiting -= 1
         raise Retired("the variant is being replaced")
 
     def _choose(self, usable: list[_Slot], session: str | None) -> _Slot:

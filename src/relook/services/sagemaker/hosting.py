@@ -178,7 +178,7 @@ class Hosting:
         before = time.monotonic() - self._options.idle_seconds
         for live in self.all_live():
             for each in live.variants:
-                if each.fleet.used < before and not each.fleet.outstanding and each.fleet.settled:
+                if each.fleet.used < before and not each.fleet.busy and each.fleet.settled:
                     each.fleet.sleep()
 
     async def _reconcile(self, *, first: bool = False) -> None:

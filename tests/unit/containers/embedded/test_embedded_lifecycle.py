@@ -187,18 +187,18 @@ def test_a_bubblewrap_that_may_not_is_told_of_in_its_own_words(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("last", "words"),
+    ("last", "seconds", "words"),
     [
-        ("sys.exit(3)", "bubblewrap did not build the sandbox: status 3"),
-        ("time.sleep(60)", r"bubblewrap did not build the sandbox within 0\.5 s"),
+        ("sys.exit(3)", 30.0, "bubblewrap did not build the sandbox: status 3"),
+        ("time.sleep(60)", 0.5, r"bubblewrap did not build the sandbox within 0\.5 s"),
     ],
     ids=["ends", "stays"],
 )
 def test_a_bubblewrap_that_stops_in_mid_sentence_holds_nobody_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str, seconds: float, words: str
 ) -> None:
     """All sandboxes are started by one thread."""
-    monkeypatch.setattr(launch, "_BUILD_SECONDS", 0.5)
+    monkeypatch.setattr(launch, "_BUILD_SECONDS", seconds)
     fake = tmp_path / "bwrap"
     fake.write_text(f"""#!{sys.executable}
 import os, sys, time

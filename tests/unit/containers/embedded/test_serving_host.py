@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relook.containers.api import Mount
-from sandboxes import JSON, SECONDS, Running, Sandboxes, ask, needs_sandbox
+from sandboxes import JSON, SECONDS, Running, Sandboxes, ask, eventually, needs_sandbox
 
 pytestmark = needs_sandbox
 
@@ -188,7 +188,14 @@ def test_a_worker_that_is_killed_is_replaced_until_it_is_too_much(sandboxes: San
 
 def test_several_workers_are_several_processes(sandboxes: Sandboxes) -> None:
     running = sandboxes.serve(CHOICE, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "2"})
-    found = {running.invoke(b"", OCTETS).body for _ in range(200)}
+    found: set[bytes] = set()
+
+    def both() -> bool:  # the first to be ready answers alone for a while
+        found.add(running.invoke(b"", OCTETS).body)
+        return len(found) == 2
+
+    assert eventually(both)
+    found.update(running.invoke(b"", OCTETS).body for _ in range(200))
     assert len(found) == 2
 
 
