@@ -44,7 +44,7 @@ def processes_naming(text: str) -> list[str]:
 def test_from_drawn_plates_to_found_defects(tmp_path: Path, environment: dict[str, str]) -> None:
     out = tmp_path / "out" / "report.html"
     command = [*COMMAND, "--small", "--out", str(out), "--montage", str(tmp_path / "montage.png")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     for step in (
         "Draw 46 plates",
