@@ -44,6 +44,8 @@ class Problem:
     """None: no picture is there twice."""
     bank_rows: int = BANK_ROWS
     turns: tuple[Turn, ...] = ()
+    suspects: frozenset[str] = frozenset()
+    """Keys of normal samples that may be mislabelled: learned from as they lie, and not turned too."""
 
     @property
     def normal(self) -> Positions:
@@ -58,7 +60,8 @@ class Problem:
     @property
     def turned(self) -> list[tuple[int, Turn]]:
         """Normal samples that are learned from once more, turned so."""
-        return turned_copies(self.distinct, self.turns, self.seed)
+        copies = turned_copies(self.distinct, self.turns, self.seed)
+        return [(at, turn) for at, turn in copies if self.samples[at].key not in self.suspects]
 
     @property
     def ranked(self) -> bool:

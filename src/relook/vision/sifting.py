@@ -27,12 +27,13 @@ _TOLD_ELSEWHERE = (Kind.SIZES,)
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """`samples` are to be learned from; `notes` are plain sentences; `left_out` keys, worst first; `copies` as in the
-    check's report."""
+    """`samples` are to be learned from; `notes` are plain sentences; `left_out` keys, worst first; `suspects` those of
+    normals that may be mislabelled and are learned from; `copies` as in the check's report."""
 
     samples: list[Sample]
     notes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
     copies: tuple[tuple[str, ...], ...] = ()
 
 
@@ -55,7 +56,7 @@ def sift(
 
     report = check(training, test, backbone, seed=seed, precision=precision, progress=step, teaching=True)
     _refuse_damaged(report)
-    suspects = report.alike
+    alike = report.alike
     normals = sum(not sample.anomalous for sample in training)
     notes = (*_warnings(report), *_repeated(training, report.copies))
     if 0 < report.judged < normals:
@@ -63,19 +64,20 @@ def sift(
             f"Wrong labels were looked for among {report.judged} of the {normals} normal images, drawn by the seed; "
             "`relook check` looks at all.",
         )
-    if not suspects:
-        return Sifted(list(training), notes, copies=report.copies)
-    if len(suspects) > MOST_LEFT_OUT * normals or normals - len(suspects) < FEWEST_NORMALS:
+    if not alike:
+        return Sifted(list(training), notes, (), report.suspects, report.copies)
+    if len(alike) > MOST_LEFT_OUT * normals or normals - len(alike) < FEWEST_NORMALS:
         kept = (
-            f"{len(suspects)} of {normals} normal images look like the anomalies; that many are hardly mistakes, "
-            f"so all were learned from: {listed(suspects)}."
+            f"{len(alike)} of {normals} normal images look like the anomalies; that many are hardly mistakes, "
+            f"so all were learned from: {listed(alike)}."
         )
-        return Sifted(list(training), (*notes, kept), copies=report.copies)
+        return Sifted(list(training), (*notes, kept), (), report.suspects, report.copies)
     gone = (
-        f"Left {len(suspects)} of {normals} normal images out, because they look like the anomalies and unlike the "
-        f"other normals: {listed(suspects)}."
+        f"Left {len(alike)} of {normals} normal images out, because they look like the anomalies and unlike the "
+        f"other normals: {listed(alike)}."
     )
-    return Sifted(_without(training, set(suspects)), (*notes, gone), suspects, report.copies)
+    left = tuple(key for key in report.suspects if key not in alike)
+    return Sifted(_without(training, set(alike)), (*notes, gone), alike, left, report.copies)
 
 
 def _refuse_damaged(report: Report) -> None:

@@ -125,7 +125,7 @@ def train(
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
         sifted = sift(training, test, backbone, seed=seed, precision=precision, progress=progress)
-        pose = partial(_problem, task=task, classes=classes, seed=seed, copies=sifted.copies, rows=options.bank_rows)
+        pose = partial(_problem, task=task, classes=classes, seed=seed, sifted=sifted, rows=options.bank_rows)
         learned = _learnable(sifted.samples, task)
         problem = pose(choose_compared(learned, seed))
         answers = AnswerTime(backbone, precision, options.milliseconds, progress)
@@ -150,7 +150,7 @@ def train(
     figures += training_report.pointing_notes(tests)
     intervals = training_report.as_record(judged, model.held_out)
     hint = (backbone.hint,) if backbone.hint and problem.planted else ()
-    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, turns, model), *slow, *hint)
+    notes = (*figures, *unlearned, *_notes(backbone, seen, sifted, where is not None, problem, model), *slow, *hint)
     record = {
         **_record(backbone, seen, problem, model, notes),
         "metrics": asdict(metrics),
@@ -169,18 +169,18 @@ def _problem(
     task: Task,
     classes: Sequence[DefectClass],
     seed: int,
-    copies: Sequence[Sequence[str]] = (),
+    sifted: Sifted,
     rows: int = BANK_ROWS,
     turns: tuple[Turn, ...] = (),
 ) -> Problem:
-    """With too few anomalies to learn from, defects are planted into normal images instead. `copies` are keys of those
-    that show the same picture: none is judged by what was learned from another."""
+    """With too few anomalies to learn from, defects are planted into normal images instead, and of `sifted`'s suspects
+    no turned copies are made. None of its copies is judged by what was learned from another."""
     if task is Task.SEGMENTATION and not any(sample.mask for sample in samples):
         raise TrainingError("segmentation needs training images with masks; add masks to the training dataset")
     samples = _learnable(samples, task)
     planted = task is Task.CLASSIFICATION and not any(sample.anomalous for sample in samples)
     labels = np.array([sample.anomalous for sample in samples], bool)
-    copy_of = copies_among([sample.key for sample in samples], copies, labels)
+    copy_of = copies_among([sample.key for sample in samples], sifted.copies, labels)
     source = copy_of
     if planted:
         victims = np.sort(np.random.default_rng([seed, 9]).permutation(len(samples))[:MOST]).tolist()
@@ -190,7 +190,10 @@ def _problem(
     anomalous = np.array([sample.anomalous for sample in samples], bool)
     fold = assign_folds(anomalous, seed, copy_of=copy_of)
     # a head that knows a defect's original knows what is not the defect
-    return Problem(samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows, turns)
+    suspects = frozenset(sifted.suspects if planted else ())
+    return Problem(
+        samples, anomalous, fold[source], source, task, classes, seed, planted, copy_of, rows, turns, suspects
+    )
 
 
 def _lying(
@@ -299,20 +302,21 @@ def _row(each: Candidate) -> str:
 
 
 def _notes(
-    backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, turns: Sequence[Turn], model: _Model
+    backbone: Backbone, seen: Survey, sifted: Sifted, background: bool, problem: Problem, model: _Model
 ) -> tuple[str, ...]:
     weights = f"Weights: {backbone.name} ({backbone.origin})."
     rim = (
         "The pictures have a background: what lies there counts for less, a quarter or so, "
         "so that it cannot decide in the product's place."
     )
-    ways = listed([str(turn) for turn in turns], len(turns))
-    lying = f"Normal pictures look normal as well when they are {ways}: such copies of them are learned from, too."
+    ways = listed([str(turn) for turn in problem.turns], len(problem.turns))
+    but = f", but not of those that look unlike the others: {listed(sifted.suspects)}" if problem.suspects else ""
+    lying = f"Normal pictures look normal as well when they are {ways}: such copies of them are learned from, too{but}."
     return (
         weights,
         *((backbone.warning,) if backbone.warning else ()),
         *((rim,) if background else ()),
-        *((lying,) if turns else ()),
+        *((lying,) if problem.turns else ()),
         *seen.notes,
         *sifted.notes,
         *model.notes,

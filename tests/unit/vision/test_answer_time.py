@@ -20,6 +20,7 @@ from relook.vision.problem import Problem
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Task, TrainingResult
 from relook.vision.score import Score
+from relook.vision.sifting import Sifted
 from relook.vision.train import Options, train
 from relook.vision.view import View
 
@@ -64,7 +65,8 @@ def of_time(notes: Sequence[str]) -> list[str]:
 
 def posed(anomalies: int, masked: bool = False) -> Problem:
     task, classes = (Task.SEGMENTATION, (SCRATCH,)) if masked else (Task.CLASSIFICATION, ())
-    return training_module._problem(samples(0, 16, anomalies, masked), task, classes, 1)
+    made = samples(0, 16, anomalies, masked)
+    return training_module._problem(made, task, classes, 1, Sifted(made, ()))
 
 
 def test_without_a_limit_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from relook.vision.predict import Predictor
 from relook.vision.problem import FOLDS, assign_folds, copies_among
 from relook.vision.runtime import Precision
 from relook.vision.samples import Sample, Task
+from relook.vision.sifting import Sifted
 from relook.vision.train import Options, train
 
 BACKBONE = narrow_backbone()
@@ -85,7 +86,7 @@ def test_every_label_keeps_enough_pictures_for_the_folds() -> None:
 def test_a_planted_defect_goes_with_the_copies_of_what_it_was_planted_into() -> None:
     normals = samples(0, 12, 0)
     copies = (normals[2].key, normals[5].key)
-    problem = training._problem(normals, Task.CLASSIFICATION, (), 3, [copies])
+    problem = training._problem(normals, Task.CLASSIFICATION, (), 3, Sifted(normals, (), copies=(copies,)))
     planted = np.flatnonzero(problem.anomalous)
     assert problem.planted
     assert len(planted) == 12

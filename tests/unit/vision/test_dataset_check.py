@@ -282,6 +282,7 @@ def test_training_leaves_normals_out_that_look_like_the_anomalies_and_says_so() 
     result = sifted([*clean, *planted, *anomalies])
     assert set(result.left_out) == {sample.key for sample in planted}
     assert result.samples == [*clean, *anomalies]
+    assert set(result.suspects) <= {sample.key for sample in clean}
     assert any("Left 2 of 26 normal images out" in note and planted[0].key in note for note in result.notes)
 
 
@@ -290,6 +291,7 @@ def test_without_labelled_anomalies_strange_normals_are_told_and_kept() -> None:
     training = [*parts.samples(0, 24, 0), *planted]
     result = sifted(training)
     assert (result.samples, result.left_out) == (training, ())
+    assert set(result.suspects[:2]) == {sample.key for sample in planted}
     [note] = result.notes
     assert "may be mislabelled" in note
     assert planted[0].key in note

@@ -24,6 +24,7 @@ from relook.vision.models.memory import Memory
 from relook.vision.problem import FEWEST_ANOMALIES, Problem, assign_folds
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
+from relook.vision.sifting import Sifted
 from relook.vision.turns import Turn
 from relook.vision.weights import random_backbone
 
@@ -44,11 +45,12 @@ def posed(made: Sequence[Sample], task: Task = Task.CLASSIFICATION, seed: int = 
 
 @cache
 def problems() -> dict[str, Problem]:
+    normals = samples(0, NORMALS, 0)
     return {
         "labelled": posed(samples(0, NORMALS, ANOMALIES)),
         "masked": posed(samples(0, NORMALS, ANOMALIES, masked=True), Task.SEGMENTATION),
         "turned": replace(posed(samples(0, NORMALS, ANOMALIES)), turns=(Turn(1), Turn(2, mirrored=True))),
-        "planted": training_module._problem(samples(0, NORMALS, 0), Task.CLASSIFICATION, (), 0),
+        "planted": training_module._problem(normals, Task.CLASSIFICATION, (), 0, Sifted(normals, ())),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from relook.vision import artifact, turns, view
 from relook.vision.embeddings import Embeddings, Floats, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size, resize
+from relook.vision.models.base import Cells, Learned
+from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem, assign_folds
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
@@ -145,3 +147,40 @@ def test_training_learns_turned_copies_of_a_part_that_lies_anyhow_and_says_so(
     assert "turned by 90 degrees, turned by 180 degrees, turned by 270 degrees" in note
     record = artifact.read(tmp_path)[1].record
     assert record["turns"] == ["turned by 90 degrees", "turned by 180 degrees", "turned by 270 degrees"]
+
+
+def test_a_suspect_is_learned_from_as_it_lies_alone(
+    few_steps: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect labelled normal by mistake would make eight of its kind look normal."""
+    spot = Image.fromarray(picture(24)).convert("RGB")
+    ImageDraw.Draw(spot).ellipse((66, 96, 94, 124), fill=(255, 0, 0))
+    file = io.BytesIO()
+    spot.save(file, "PNG")
+    samples = [*posed(24, anyhow=True).samples, Sample("spot.png", file.getvalue, False)]
+    problems: list[Problem] = []
+    learn = Memory.learn
+
+    def watched(self: Memory, cells: Cells, step: Callable[[], None]) -> Learned:
+        problems.append(cells.problem)
+        return learn(self, cells, step)
+
+    monkeypatch.setattr(Memory, "learn", watched)
+    result = train(
+        samples,
+        [],
+        task=Task.CLASSIFICATION,
+        classes=(),
+        backbone=narrow_backbone(),
+        output=tmp_path,
+        seed=0,
+        progress=lambda stage, done, total: None,
+        options=Options(long_sides=(112,)),
+    )
+    [problem] = problems
+    assert 24 in problem.distinct
+    assert len(problem.turned) >= 3 * 20
+    assert 24 not in {at for at, _ in problem.turned}
+    [note] = [each for each in result.notes if "such copies" in each]
+    assert "but not of those that look unlike the others: " in note
+    assert "spot.png" in note
