@@ -19,7 +19,7 @@ MOUNTS: dict[str, str] = json.loads(os.environ["TEST_MOUNTS"])
 PORT = os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
 START = os.environ.get("START", "")
 ROOM = int(os.environ.get("ROOM", "0"))
-NEVER = threading.Event()
+NEVER, PINGED = threading.Event(), threading.Event()
 LOCK = threading.Lock()
 LOADED: dict[str, str] = {}
 LOADS: list[str] = []
@@ -61,9 +61,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/ping":
-            if START == "mute":
+            if START == "mute" or (START == "tiring" and PINGED.is_set()):
                 NEVER.wait()
-            self.answer(503 if START == "sick" or Path(PORTS, "sick").exists() else 200, b"")
+            PINGED.set()
+            self.answer(503 if START in ("sick", "tiring") or Path(PORTS, "sick").exists() else 200, b"")
         elif self.path == "/execution-parameters" and START == "batch":
             self.json({"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6})
         else:

@@ -236,6 +236,16 @@ def test_an_answer_that_takes_too_long(hosted: Hosted) -> None:
     hosted(check)
 
 
+def test_a_ping_that_the_end_cuts_off_does_not_hide_what_the_container_said(hosted: Hosted) -> None:
+    """It is not ready, and then answers no more: what it said is the reason."""
+
+    async def check(host: Host) -> None:
+        with pytest.raises(StartFailed, match="within 5 s: /ping is answered with 503"):
+            await host.start(container(START="tiring"), startup_timeout=5.0)
+
+    hosted(check, replace(QUICK, ping_timeout=60.0))
+
+
 @pytest.mark.parametrize("how", ["die", "kill"])
 def test_a_death_in_the_middle_of_requests(hosted: Hosted, driver: ProcessDriver, how: str) -> None:
     async def check(host: Host) -> None:
