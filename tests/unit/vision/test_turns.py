@@ -21,7 +21,7 @@ from relook.vision.models.base import Cells, Learned
 from relook.vision.models.memory import Memory
 from relook.vision.problem import Problem, assign_folds
 from relook.vision.runtime import native_precision
-from relook.vision.samples import Sample, Task
+from relook.vision.samples import Sample, Task, TrainingResult
 from relook.vision.train import Options, train
 from relook.vision.turns import TURNS, Turn, turned_copies
 
@@ -118,6 +118,20 @@ def test_of_copies_of_a_picture_one_is_turned_and_the_memory_leaves_all_out_toge
     assert problem.turned == [(at, Turn(2)) for at in (0, 1, 3, 5)]
 
 
+def trained(normals: Sequence[Sample], output: Path) -> TrainingResult:
+    return train(
+        normals,
+        [],
+        task=Task.CLASSIFICATION,
+        classes=(),
+        backbone=narrow_backbone(),
+        output=output,
+        seed=0,
+        progress=lambda stage, done, total: None,
+        options=Options(long_sides=(112,)),
+    )
+
+
 def test_training_learns_turned_copies_of_a_part_that_lies_anyhow_and_says_so(
     few_steps: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,17 +143,7 @@ def test_training_learns_turned_copies_of_a_part_that_lies_anyhow_and_says_so(
         return turned(self, pairs)
 
     monkeypatch.setattr(Embeddings, "turned", watched)
-    result = train(
-        posed(24, anyhow=True).samples,
-        [],
-        task=Task.CLASSIFICATION,
-        classes=(),
-        backbone=narrow_backbone(),
-        output=tmp_path,
-        seed=0,
-        progress=lambda stage, done, total: None,
-        options=Options(long_sides=(112,)),
-    )
+    result = trained(posed(24, anyhow=True).samples, tmp_path)
     quarters = (Turn(1), Turn(2), Turn(3))
     assert {turn for _, turn in shown[: -3 * 24]} == set(TURNS)
     assert set(shown[-3 * 24 :]) == {(at, turn) for at in range(24) for turn in quarters}
@@ -166,17 +170,7 @@ def test_a_suspect_is_learned_from_as_it_lies_alone(
         return learn(self, cells, step)
 
     monkeypatch.setattr(Memory, "learn", watched)
-    result = train(
-        samples,
-        [],
-        task=Task.CLASSIFICATION,
-        classes=(),
-        backbone=narrow_backbone(),
-        output=tmp_path,
-        seed=0,
-        progress=lambda stage, done, total: None,
-        options=Options(long_sides=(112,)),
-    )
+    result = trained(samples, tmp_path)
     [problem] = problems
     assert 24 in problem.distinct
     assert len(problem.turned) >= 3 * 20
