@@ -2,7 +2,8 @@
 normals that look like the labelled anomalies are not learned from.
 
 Normals that are merely strange are told and kept: without labelled anomalies nobody can say whether such a one is a
-mistake or a rare good part, and the model of a clean set is the worse for having lost the latter.
+mistake or a rare good part, and the model of a clean set is the worse for having lost the latter. They are suspects, of
+which no turned copies are made (docs/adr/0008-turned-copies.md).
 """
 
 from __future__ import annotations
@@ -65,19 +66,19 @@ def sift(
             "`relook check` looks at all.",
         )
     if not alike:
-        return Sifted(list(training), notes, (), report.suspects, report.copies)
+        return Sifted(list(training), notes, suspects=report.suspects, copies=report.copies)
     if len(alike) > MOST_LEFT_OUT * normals or normals - len(alike) < FEWEST_NORMALS:
         kept = (
             f"{len(alike)} of {normals} normal images look like the anomalies; that many are hardly mistakes, "
             f"so all were learned from: {listed(alike)}."
         )
-        return Sifted(list(training), (*notes, kept), (), report.suspects, report.copies)
+        return Sifted(list(training), (*notes, kept), suspects=report.suspects, copies=report.copies)
     gone = (
         f"Left {len(alike)} of {normals} normal images out, because they look like the anomalies and unlike the "
         f"other normals: {listed(alike)}."
     )
-    left = tuple(key for key in report.suspects if key not in alike)
-    return Sifted(_without(training, set(alike)), (*notes, gone), alike, left, report.copies)
+    suspects = tuple(key for key in report.suspects if key not in alike)
+    return Sifted(_without(training, set(alike)), (*notes, gone), alike, suspects, report.copies)
 
 
 def _refuse_damaged(report: Report) -> None:

@@ -174,7 +174,7 @@ def _problem(
     turns: tuple[Turn, ...] = (),
 ) -> Problem:
     """With too few anomalies to learn from, defects are planted into normal images instead, and of `sifted`'s suspects
-    no turned copies are made. None of its copies is judged by what was learned from another."""
+    no turned copies are made. Of pictures that it calls copies none is judged by what was learned from another."""
     if task is Task.SEGMENTATION and not any(sample.mask for sample in samples):
         raise TrainingError("segmentation needs training images with masks; add masks to the training dataset")
     samples = _learnable(samples, task)
