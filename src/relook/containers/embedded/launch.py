@@ -99,7 +99,7 @@ class _Gate:
     def __init__(self, closing: ExitStack) -> None:
         told, telling = os.pipe()
         waiting, going = os.pipe()
-        self._told = closing.enter_context(os.fdopen(told, "rb", buffering=0))
+        self.told = closing.enter_context(os.fdopen(told, "rb", buffering=0))
         self.telling = closing.enter_context(os.fdopen(telling, "wb"))
         self.waiting = closing.enter_context(os.fdopen(waiting, "rb"))
         self._going = closing.enter_context(os.fdopen(going, "wb", buffering=0))
@@ -120,10 +120,10 @@ class _Gate:
     def _words(self) -> bytes:
         """Some of what it tells, nothing at its end. EngineFailed where that takes long: others wait for this one."""
         told = select.poll()
-        told.register(self._told, select.POLLIN)
+        told.register(self.told, select.POLLIN)
         if not told.poll(_BUILD_SECONDS * 1000):
             raise EngineFailed(f"bubblewrap did not build the sandbox within {_BUILD_SECONDS:g} s")
-        return os.read(self._told.fileno(), 4096)
+        return os.read(self.told.fileno(), 4096)
 
     def open(self) -> None:
         self._going.write(b"1")
@@ -133,7 +133,9 @@ def _spawn(
     bubblewrap: str, plan: Plan, control: socket.socket, gate: _Gate, closing: ExitStack
 ) -> subprocess.Popen[bytes]:
     options = ["--info-fd", str(gate.telling.fileno()), "--block-fd", str(gate.waiting.fileno())]
-    passed = [gate.telling.fileno(), gate.waiting.fileno(), control.fileno()]
+    # `told` as well, so that bubblewrap can tell when we are gone: were it ended by that, the first process would wait
+    # for it without end. As it is that one runs, finds nobody at `control`, and ends.
+    passed = [gate.telling.fileno(), gate.told.fileno(), gate.waiting.fileno(), control.fileno()]
     for path, text in sandbox.own_files(plan.view).items():
         file = closing.enter_context(_in_memory(text))
         passed.append(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -155,6 +156,30 @@ def test_a_killed_server_leaves_no_process_and_the_next_one_clears_the_rest(sand
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     EmbeddedDriver().reap(name)
     assert cgroups.leftover(name) == []
+
+
+@needs_sandbox
+def test_a_server_that_is_killed_while_bubblewrap_builds_leaves_no_process(sandboxes: Sandboxes) -> None:
+    """Bubblewrap then tells of its first process to nobody, and that one waits for bubblewrap."""
+    dying = f"""
+import os, signal
+from relook.containers.embedded import launch
+launch._Gate.built = lambda gate, process: (print(process.pid, flush=True), os.kill(os.getpid(), signal.SIGKILL))
+{SERVER}"""
+    command = [sys.executable, "-c", dying, f"killed-{os.getpid()}", str(sandboxes.model(CODE))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    session = int(done.stdout)  # bubblewrap leads one of its own
+    assert eventually(lambda: _of_session(session) == [])
+
+
+def _of_session(session: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdecimal() and os.getsid(int(folder.name)) == session:
+                found.append(int(folder.name))
+    return found
 
 
 @needs_sandbox
