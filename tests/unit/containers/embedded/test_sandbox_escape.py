@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -224,15 +225,20 @@ def test_nothing_of_the_kernels_can_be_changed_although_the_servers_user_could(s
     assert [Path(f"/proc/sys/kernel/{name}").read_text() for name in ("core_pattern", "hostname")] == before
 
 
-def test_no_descriptor_of_the_servers_comes_along(sandboxes: Sandboxes) -> None:
-    with (sandboxes.folder / "open").open("w") as file:
-        os.set_inheritable(file.fileno(), True)
+@pytest.mark.parametrize("more", [1, 300])
+def test_no_descriptor_of_the_servers_comes_along(sandboxes: Sandboxes, more: int) -> None:
+    """Of a busy server either, whose newest ones have high numbers."""
+    with ExitStack() as closing:
+        for _ in range(more):
+            file = closing.enter_context((sandboxes.folder / "open").open("w"))
+            os.set_inheritable(file.fileno(), True)
         (found,) = evaluate(
             sandboxes, "[os.readlink(path) for path in glob.glob('/proc/self/fd/*') if os.path.islink(path)]"
         )
     assert isinstance(found, list)
     assert found
     assert all(each.startswith(("/memfd:relook", "pipe:", "socket:", "anon_inode:")) for each in found), found
+    assert len({each for each in found if each.startswith("pipe:")}) == 1, f"{found}: its output alone goes to a pipe"
 
 
 def test_memory_is_limited(sandboxes: Sandboxes) -> None:

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status."""
     options = _options(arguments)
     os.closerange(3, options.control)  # what bubblewrap itself was given
-    os.closerange(options.control + 1, 256)
+    os.closerange(options.control + 1, os.sysconf("SC_OPEN_MAX"))
     os.set_inheritable(options.control, False)
     control = socket.socket(fileno=options.control)
     if _gone(control):
