@@ -18,11 +18,16 @@ class Budget:
 
     def allows(self, seconds: float) -> bool:
         """Whether so much more fits in."""
-        return self.elapsed + seconds <= (1 - _RESERVED) * self.seconds
+        return seconds <= self.left
 
     def bears(self, seconds: float, least: float) -> bool:
         """Whether so much more fits in, the reserve included, or is within the reserve of what has to be done."""
         return self.elapsed + seconds <= self.seconds or seconds <= least + _RESERVED * self.seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that `allows` allows, below 0 where it allows none."""
+        return (1 - _RESERVED) * self.seconds - self.elapsed
 
     @property
     def elapsed(self) -> float:

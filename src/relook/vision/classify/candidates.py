@@ -15,7 +15,7 @@ from relook.vision.backbones import Backbone
 from relook.vision.classify import regression
 from relook.vision.classify.looking import Look
 from relook.vision.classify.pooling import DEVIATION, MEAN, PEAK, QUARTERS, Blocks, evidence_blocks
-from relook.vision.classify.problem import LabelProblem, Positions, deal
+from relook.vision.classify.problem import FOLDS, LabelProblem, Positions, deal
 from relook.vision.classify.regression import Linear, Matrix, Scaling
 from relook.vision.images import Size
 from relook.vision.memory_bank import BANK_ROWS, DIMS
@@ -108,6 +108,25 @@ def tried(problem: LabelProblem, look: Look, recipe: Recipe) -> Candidate:
     return _tried(problem, look, recipe, [_kernel(look.blocks[name]) for name in recipe.blocks])
 
 
+def heads(images: int) -> int:
+    """How many are learned from parts of so many images to compare one candidate."""
+    return FOLDS * _repeats(images) * len(STRENGTHS)
+
+
+def _repeats(images: int) -> int:
+    return REPEATS if images <= REPEATED_UP_TO else 1
+
+
+def uncompared(problem: LabelProblem, look: Look) -> Candidate:
+    """What is taken where nothing can be compared: the weakest head, not calibrated. Learned from one image of each
+    label it was right and half sure (.74) of things that look unlike, and of defects cut out of boards as often right
+    (.33) as it was sure (.32); where it could tell nothing, of whole boards, it was too sure (.90)."""
+    labels = len(problem.labels)
+    scaling = Scaling(np.ones(labels), np.zeros(labels))
+    recipe = Recipe("statistics", STATISTICS)
+    return Candidate(look, recipe, STRENGTHS[0], scaling, np.empty((0, len(problem.images), labels)), 0.5, 0.0)
+
+
 def choose(found: Sequence[Candidate]) -> Candidate:
     """That of the most merit; of equal ones the first."""
     return max(found, key=lambda each: each.merit)
@@ -171,7 +190,7 @@ def _kernel(values: npt.NDArray[np.float32]) -> Matrix:
 
 def _tried(problem: LabelProblem, look: Look, recipe: Recipe, kernels: Sequence[Matrix]) -> Candidate:
     kernel: Matrix = np.sum(kernels, axis=0)
-    repeats = REPEATS if len(problem.images) <= REPEATED_UP_TO else 1
+    repeats = _repeats(len(problem.images))
     held_out = [_held_out(problem, kernel, len(look.flips), repeat) for repeat in range(repeats)]
     best: Candidate | None = None
     rows = problem.judged

@@ -56,8 +56,10 @@ class Memories:
         place = self._place(picture)
         found: Blocks = {}
         for group, (bank, members) in enumerate(zip(self.banks, self.members, strict=True)):
-            known = bank if place is None else bank.without(int(members[place % len(members)]))
-            found |= evidence(embedding, known, group)
+            if picture is not None and place is not None:
+                there = picture in members  # so it is in several where copies of it have other labels
+                bank = bank.without(picture if there else int(members[place % len(members)]))
+            found |= evidence(embedding, bank, group)
         return found
 
     def _place(self, picture: int | None) -> int | None:

@@ -46,12 +46,13 @@ class LabelProblem:
     @property
     def judged(self) -> Positions:
         """The images whose held-out answers tell something. Of a label out of many that a single picture has they do
-        not: held out, it is asked of heads that have never seen its label."""
+        not: held out, it is asked of heads that have never seen its label. None, where fewer than two labels are left.
+        """
         pictures = [len(np.unique(self.copy_of[self.truths[:, at]])) for at in range(len(self.labels))]
         known = np.array(pictures) >= 2
-        if not self.single or known.sum() < 2:
+        if not self.single:
             return np.arange(len(self.images))
-        return np.flatnonzero(self.truths[:, known].any(1))
+        return np.flatnonzero(self.truths[:, known].any(1) & (known.sum() >= 2))
 
     def part(self, positions: Positions) -> LabelProblem:
         """Only these images."""
@@ -110,8 +111,12 @@ def deal(problem: LabelProblem, repeat: int) -> Positions:
 
 
 def compared(problem: LabelProblem) -> Positions:
-    """The images that candidates are compared on: all, or a part in which rare labels keep what they have."""
-    wanted = max(COMPARED, min(MOST_COMPARED, COMPARED_OF_LABEL * len(problem.labels)))
+    """The images that candidates are compared on: all, or a part."""
+    return some(problem, max(COMPARED, min(MOST_COMPARED, COMPARED_OF_LABEL * len(problem.labels))))
+
+
+def some(problem: LabelProblem, wanted: int) -> Positions:
+    """All images, or so many, among which rare labels keep what they have."""
     if len(problem.images) <= wanted:
         return np.arange(len(problem.images))
     order = np.random.default_rng([problem.seed, 51]).permutation(len(problem.images))

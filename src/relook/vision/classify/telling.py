@@ -36,12 +36,18 @@ def why(chosen: Candidate, found: Sequence[Candidate], problem: LabelProblem) ->
     )
 
 
-def partly(compared: int, images: int) -> str:
-    """That candidates were compared on a part."""
-    return (
-        f"Compared the candidates on {compared} of the {images} training images, drawn by the seed; the one chosen "
-        "learned from all."
-    )
+UNCOMPARED = (
+    "Nothing was compared or calibrated: fewer than two labels have two different training images, and an image that "
+    "is held out tells nothing where no other has its label. Confidences are rough; add images of each label."
+)
+
+
+def partly(compared: int, learned: int, images: int) -> str:
+    """That candidates were compared on a part of the images, and how many the winner learned from."""
+    what = f"Compared the candidates on {compared} of the {images} training images, drawn by the seed; the one chosen "
+    if learned == images:
+        return f"{what}learned from all."
+    return f"{what}learned from {learned}: there was no time for more; give the training more of it."
 
 
 def row(each: Candidate) -> str:

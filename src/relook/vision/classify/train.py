@@ -26,7 +26,7 @@ from relook.vision.classify.candidates import Candidate
 from relook.vision.classify.exporting import Head, export
 from relook.vision.classify.looking import PLAIN, Flip, Look, Memories, look
 from relook.vision.classify.predicting import Classifier
-from relook.vision.classify.problem import LabelProblem, compared, problem_of, truths_of
+from relook.vision.classify.problem import LabelProblem, compared, problem_of, some, truths_of
 from relook.vision.classify.regression import Scaling, at_frequency
 from relook.vision.classify.survey import check_labels, survey
 from relook.vision.classify.tuning.choice import Trial, Tuned
@@ -147,31 +147,62 @@ class _Job:
         """`sizes` with the smallest first."""
         part = compared(self.problem)
         problem = self.problem.part(part)
+        if not len(problem.judged):
+            return self._uncompared(sizes[0])
         found, trying, untried = self._compare(problem, sizes)
         chosen = candidates.choose(found)
         mirrored, told = self._mirrored(problem, chosen, trying)
         table = tuple(telling.row(each) for each in found)
         notes = (telling.why(chosen, found, problem), *untried, *told)
-        last = mirrored.look
+        fitting = self._fitting(mirrored.look, len(part), trying)
+        last, taught = mirrored.look, self.problem
         if len(part) < len(self.problem.images):
-            last = self._look(self.problem, last.size, last.flips, "fit", bool(chosen.recipe.groups))
-            notes = (*notes, telling.partly(len(part), len(self.problem.images)))
-        tuned, tuning = self._tuned(mirrored, last)
+            taught = self._affordable(mirrored.look, len(part), fitting)
+            last = self._look(taught, last.size, last.flips, "fit", bool(chosen.recipe.groups))
+            notes = (*notes, telling.partly(len(part), len(taught.images), len(self.problem.images)))
+        tuned, tuning = self._tuned(mirrored, last, fitting) if taught is self.problem else (None, [])
         notes = (*notes, *tuning)
         if tuned is not None:
             return _Learned(tuned.backbone, tuned.size, tuned.head, None, telling.tuned(tuned), table, notes)
         scaling = mirrored.scaling
         if not problem.single and len(part) < len(self.problem.images):  # the part has more of rare labels
             scaling = at_frequency(scaling, problem.part(problem.judged).truths, self.problem.truths)
-        head = _head(self.problem, last, mirrored, scaling)
+        head = _head(taught, last, mirrored, scaling)
         self.progress("head", 1, 1)
         return _Learned(self.backbone, last.size, head, last.memories, telling.chosen(mirrored), table, notes)
 
-    def _tuned(self, chosen: Candidate, seen: Look) -> tuple[Tuned | None, list[str]]:
+    def _uncompared(self, size: Size) -> _Learned:
+        """Where held-out images would tell nothing."""
+        seen = self._look(self.problem, size, PLAIN, "fit", remember=False)
+        taken = candidates.uncompared(self.problem, seen)
+        head = _head(self.problem, seen, taken, taken.scaling)
+        self.progress("head", 1, 1)
+        chosen = telling.chosen(taken) | {"held_out": None}
+        return _Learned(self.backbone, size, head, None, chosen, (), (telling.UNCOMPARED,))
+
+    def _affordable(self, look: Look, compared: int, fitting: float) -> LabelProblem:
+        """All images, or as many as there is time for: no fewer than were `compared`."""
+        each = len(look.flips) * self.pace.at(look.size)
+        again = looking.steps(self.problem) - len(self.problem.images)  # for memories
+        left = self.budget.left - fitting - self._seconds(again, look.size)
+        images = max(compared, int(left / each))
+        return self.problem if images >= len(self.problem.images) else self.problem.part(some(self.problem, images))
+
+    def _fitting(self, look: Look, compared: int, trying: float) -> float:
+        """Seconds that a head from all images takes, at most, as there `look` at them; a candidate takes `trying` when
+        it is `compared` on so many. There its heads have a weight for each of these images at most."""
+        images = len(self.problem.images) * len(look.flips)
+        values = sum(int(block.shape[1]) for block in look.blocks.values())
+        grown = images * min(images, values) / compared**2
+        return trying * max(1.0, grown) / candidates.heads(compared)
+
+    def _tuned(self, chosen: Candidate, seen: Look, fitting: float) -> tuple[Tuned | None, list[str]]:
         if not self.fine_tune:
             return None, []
         answering = self._seconds(0, chosen.look.size)
-        trial = Trial(self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, answering)
+        trial = Trial(
+            self.problem, self.shape, chosen, seen, self.backbone, self.precision, self.budget, answering, fitting
+        )
         return trial.run(self.progress)
 
     def _compare(self, problem: LabelProblem, sizes: Sequence[Size]) -> tuple[list[Candidate], float, list[str]]:
@@ -180,12 +211,12 @@ class _Job:
         found: list[Candidate] = []
         remember = len(problem.groups) == len(self.problem.groups)  # else the winner could not learn from all
         again = looking.steps(self.problem) if len(problem.images) < len(self.problem.images) else 0
-        comparing = trying = 0.0  # seconds, at most; they hang little on the size
+        comparing = trying = fitting = 0.0  # seconds, at most; they hang little on the size
         for at, size in enumerate(sizes):
             if found and candidates.hopeless(self.backbone, size, found):
                 break
             steps = looking.steps(problem)
-            if found and not self.budget.allows(comparing + self._seconds(steps + again, size)):
+            if found and not self.budget.allows(comparing + fitting + self._seconds(steps + again, size)):
                 left = ", ".join(f"{each.width}x{each.height}" for each in sizes[at:])
                 return found, trying, [f"There was no time to try images of {left}; give the training more of it."]
             began = time.monotonic()
@@ -198,6 +229,7 @@ class _Job:
             )
             comparing = max(comparing, time.monotonic() - looked)
             trying = max(trying, comparing / recipes)
+            fitting = self._fitting(seen, len(problem.images), trying)
         return found, trying, []
 
     def _seconds(self, images: int, size: Size) -> float:
@@ -225,6 +257,7 @@ class _Job:
             images = len(flips) * len(problem.images)
             again = len(flips) * len(self.problem.images) if len(problem.images) < len(self.problem.images) else 0
             seconds = self._seconds(images + again, chosen.look.size) + trying * len(flips) ** _GROWTH
+            seconds += len(flips) * self._fitting(chosen.look, len(problem.images), trying)
             if images > MOST_FLIPPED or again > MOST_TAUGHT or not self.budget.allows(seconds):
                 break
             memories = chosen.look.memories if chosen.recipe.groups else None

@@ -89,7 +89,7 @@ def _mirrored(picture: Picture, recipe: Recipe, rng: np.random.Generator) -> Pic
 def _lit(picture: Picture, recipe: Recipe, rng: np.random.Generator) -> Picture:
     """Every channel through a table of its own: a gain, a lift and a bend common to all, a gain of each."""
     levels = np.linspace(0, 1, 256)
-    bend, lift = np.exp(rng.normal(0, 0.15)), rng.normal(0, 0.4 * recipe.light)
+    bend, lift = np.exp(rng.normal(0, 1.25 * recipe.light)), rng.normal(0, 0.4 * recipe.light)
     common = rng.normal(0, recipe.light)
     pixels = np.empty(picture.pixels.shape, np.uint8)
     for channel in range(3):

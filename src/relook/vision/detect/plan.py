@@ -135,8 +135,9 @@ def steady_look(step: int, images: int, batch: int) -> bool:
 def hold_out(
     images: Sequence[LabelledImage], seed: int, copy_of: npt.NDArray[np.int64] | None = None
 ) -> tuple[list[int], list[int]]:
-    """Positions to learn from and positions to choose by. No label loses more than a quarter of its images; of fewer
-    than FEWEST_FOR_HOLDING images, or where no box would be held out, none is. `copy_of` (images,) is the position of
+    """Positions to learn from and positions to choose by: of images with boxes their share, and FEWEST_HELD where that
+    is less, because others tell little. No label loses more than a quarter of its images; of fewer than
+    FEWEST_FOR_HOLDING images, or where no box would be held out, none is. `copy_of` (images,) is the position of
     the first copy of the same picture: copies stay together, and up to twice as many are held out for that."""
     everything = list(range(len(images)))
     if len(images) < FEWEST_FOR_HOLDING:
@@ -150,10 +151,12 @@ def hold_out(
     for at in everything:
         copies[at if copy_of is None else int(copy_of[at])].append(at)
     held: list[int] = []
-    for at in np.random.default_rng([seed, 1]).permutation(len(images)).tolist():
+    boxed = min(wanted, max(FEWEST_HELD, round(wanted * sum(map(bool, labels)) / len(images))))
+    drawn = np.random.default_rng([seed, 1]).permutation(len(images)).tolist()
+    for at in sorted(drawn, key=lambda one: not labels[one]):  # those with boxes first, otherwise as drawn
         unit = copies.get(at, [])
         lost = Counter(label for one in unit for label in labels[one])
-        room = len(held) < wanted and len(held) + len(unit) <= most
+        room = len(held) < (boxed if labels[at] else wanted) and len(held) + len(unit) <= most
         if room and all(left[label] - count >= least[label] for label, count in lost.items()):
             held += unit
             left.subtract(lost)

@@ -62,6 +62,7 @@ class Evidence:
         hits, said = np.cumsum(self.hits)[last], np.flatnonzero(last) + 1
         f1 = 2 * hits / (said + self.total)
         kept = self.scores[last]
+        f1[kept == 0] = 0.0  # what is told as 0 lies below every threshold
         below = np.append(kept[1:], 0.0)
         gaps = np.where(f1 >= f1.max() - 1e-12, kept - below, -1.0)
         at = int(gaps.argmax())

@@ -86,6 +86,24 @@ def test_an_image_of_the_training_is_described_as_if_it_were_new() -> None:
     assert abs(np.mean(own) - np.mean(unknown)) < abs(np.mean(other) - np.mean(unknown)) / 2
 
 
+def test_a_picture_that_several_groups_have_is_described_without_itself_in_all_of_them() -> None:
+    """As a copy with other labels makes it: such as the same thing before and after it was damaged."""
+    images = striped(0, 6)
+    copy_of = np.arange(24)
+    copy_of[20] = 1  # stands at other places in its groups
+    problem = problem_of(images, LABELS, copy_of, LabelTask.MULTI_LABEL, 0)
+    seen = look(problem, BACKBONE, Size(96, 96), runtime.Precision.F32, lambda: None)
+    assert seen.memories is not None
+    having = [group for group, members in enumerate(seen.memories.members) if 1 in members]
+    assert len(having) == 2
+    for group in having:
+        [rows] = [bank.rows[bank.source == 1] for bank in (seen.memories.banks[group],)]
+        weight, bias = seen.memories.projection.weight, seen.memories.projection.bias
+        patches = ((rows - bias) @ np.linalg.pinv(weight)).astype(np.float32)
+        known, held = (float(seen.memories.describe(patches, who)[f"far{group}"][0]) for who in (None, 1))
+        assert held > known + 1
+
+
 def test_onnx_runtime_answers_the_same() -> None:
     """The path of a GPU, on the CPU."""
     onnx_engine = pytest.importorskip("relook.vision.onnx_engine", reason="needs ONNX Runtime (extra int8 or gpu)")

@@ -155,6 +155,17 @@ def test_a_label_with_one_image_and_a_label_that_is_never_tested(tmp_path: Path)
     assert len(result.tests[0].prediction.found) == 3
 
 
+@pytest.mark.parametrize("many", [1, 8])
+def test_one_image_of_each_label_tells_them_apart_without_false_modesty(tmp_path: Path, many: int) -> None:
+    """No image can be held out whose label another one has, so that held-out images would say: everything is alike."""
+    training = [*shapes(0, many, SHAPES[:1]), *shapes(0, 1)[1:]]
+    result = run(training, shapes(500, 6), tmp_path)
+    assert result.record["f1"]["value"] > 0.9
+    assert all(each.prediction.found[0].score > 0.4 for each in result.tests), "a third is what knowing nothing says"
+    assert any("Nothing was compared or calibrated" in note for note in result.notes)
+    assert (result.record["chosen"]["held_out"], result.record["candidates"]) == (None, [])
+
+
 def test_labels_that_only_the_test_has_are_told_of(tmp_path: Path) -> None:
     result = run(shapes(0, 4, SHAPES[:2]), shapes(500, 2), tmp_path, SHAPES[:2])
     assert any("not learned" in note and "cross" in note for note in result.notes)
@@ -228,15 +239,26 @@ def test_without_time_the_smallest_size_is_taken(tmp_path: Path) -> None:
 
 def test_of_many_images_some_compare_and_all_teach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "COMPARED", 15)
-    result = run(shapes(0, 10), shapes(500, 4), tmp_path)
-    assert any("on 15 of the 30 training images" in note for note in result.notes)
+    result = run(shapes(0, 10), shapes(500, 4), tmp_path, seconds=PATIENT)
+    assert any("on 15 of the 30 training images" in note and "learned from all" in note for note in result.notes)
     assert result.record["training_images"] == 30
+    assert result.record["f1"]["value"] > 0.9
+
+
+def test_of_more_images_than_there_is_time_for_some_are_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "COMPARED", 15)
+    result = run(shapes(0, 10), shapes(500, 4), tmp_path)
+    assert any("learned from 15: there was no time for more" in note for note in result.notes)
     assert result.record["f1"]["value"] > 0.9
 
 
 def test_many_images_of_few_labels_are_all_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "COMPARED", 20)
-    result = run(parts(0, 14), parts(100, 4), tmp_path, ("good", "bad"), options=Options(long_sides=(176,)))
+    options = Options(long_sides=(176,), fine_tune=False)
+    result = run(parts(0, 14), parts(100, 4), tmp_path, ("good", "bad"), options=options, seconds=PATIENT)
+    assert any("learned from all" in note for note in result.notes)
     assert "memory" in result.record["chosen"]["recipe"]
     assert result.record["f1"]["value"] >= 0.8
 

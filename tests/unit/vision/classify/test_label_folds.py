@@ -94,6 +94,8 @@ def test_a_picture_that_alone_has_its_label_is_not_judged_by() -> None:
     found = LabelProblem(images, ("a", "b", "c"), truths, copy_of, True, 1)
     assert found.judged.tolist() == list(range(12))
     assert len(replace(found, single=False).judged) == 14
+    of_one_label = found.part(np.array([*range(6), 12, 13]))
+    assert of_one_label.judged.tolist() == [], "what is held out of the others has no like"
 
 
 def test_pictures_that_all_look_alike_are_no_copies() -> None:

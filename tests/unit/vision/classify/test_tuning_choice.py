@@ -37,7 +37,7 @@ def trial() -> Trial:
     seen = look(problem, shipped.backbone(), Size(64, 64), Precision.F32, lambda: None, PLAIN, remember=False)
     chosen = candidates.choose(candidates.compare(problem, seen, lambda: None))
     assert chosen.quality < 1 - choice.GAIN
-    return Trial(problem, Size(96, 96), chosen, seen, shipped.backbone(), Precision.F32, Budget(600), 1)
+    return Trial(problem, Size(96, 96), chosen, seen, shipped.backbone(), Precision.F32, Budget(600), 1, 1)
 
 
 @pytest.fixture(autouse=True)

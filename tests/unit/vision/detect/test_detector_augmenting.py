@@ -30,6 +30,13 @@ def nearly(pixels: np.ndarray, label: int) -> np.ndarray:
     return np.abs(pixels.astype(int) - COLOURS[label]).max(2) < 100
 
 
+def test_the_plain_recipe_changes_nothing() -> None:
+    plain = Recipe(mosaic=False, scale=1.0, light=0.0, mirror=False, upside_down=False)
+    room = np.random.default_rng(3).integers(0, 256, (160, 224, 3), np.uint8)
+    seen = drawn([replace(PICTURES[0], pixels=room)], SIZE, plain, np.random.default_rng(1))
+    assert np.array_equal(seen.pixels, room)
+
+
 @pytest.mark.parametrize("mosaic", [False, True])
 @pytest.mark.parametrize("seed", range(8))
 def test_boxes_go_with_their_objects(mosaic: bool, seed: int) -> None:

@@ -39,6 +39,15 @@ def test_nothing_is_held_out_where_no_box_would_be() -> None:
         assert plan.hold_out([labelled("a")] * 20 + [labelled()] * 20, seed)[1]
 
 
+@pytest.mark.parametrize(("images", "boxed", "least"), [(60, 16, 4), (1000, 20, 4), (1000, 500, 30)])
+def test_images_with_boxes_are_held_out_among_many_without(images: int, boxed: int, least: int) -> None:
+    some = [labelled("a")] * boxed + [labelled()] * (images - boxed)
+    for seed in range(20):
+        held = plan.hold_out(some, seed)[1]
+        assert sum(at < boxed for at in held) == least
+        assert len(held) == min(plan.MOST_HELD, max(plan.FEWEST_HELD, images // 10))
+
+
 def test_copies_are_held_out_together_or_not_at_all() -> None:
     copy_of = np.arange(40)
     copy_of[20:26] = 20  # too many to be held out

@@ -119,6 +119,13 @@ def test_thresholds_have_the_decimals_of_what_is_told(scores: list[float], thres
     assert not said[1]
 
 
+def test_a_true_image_that_is_told_as_nothing_does_not_draw_the_threshold_down() -> None:
+    """No threshold reaches down to it."""
+    row = _one([0.9, 0.8, 0.0], [1, 0, 1]).labels[0]
+    assert row.threshold == pytest.approx(0.85)
+    assert row.f1 == pytest.approx(2 / 3)
+
+
 def test_intervals_are_wide_where_images_are_few_and_the_same_each_time() -> None:
     rng = np.random.default_rng(7)
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 GAIN = 0.02
 """In quality: what fine-tuning must be worth on held-out images. It hangs more on chance than a linear head does."""
 FEWEST = 100
-"""Training images below which it is not tried: too few to learn from, and to tell from whether it helped."""
+"""Training images that tell something when held out, below which it is not tried: too few to learn from, and to tell
+from whether it helped."""
 LESSONS = (900, 450, 225)
 """Steps; the most that there is time for."""
 ASKED = 2
@@ -104,7 +105,7 @@ class _Comparison:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`chosen` is the best so far, `seen` what was looked at of all images of `problem` for it, and `shape` theirs;
-    `answering` the test images takes so many seconds."""
+    `answering` the test images takes so many seconds, `fitting` a head from all images so many at most."""
 
     problem: LabelProblem
     shape: Size
@@ -114,10 +115,11 @@ class Trial:
     precision: Precision
     budget: Budget
     answering: float
+    fitting: float
 
     def run(self, progress: Progress) -> tuple[Tuned | None, list[str]]:
         """The tuned one where it is better, and what to tell of it."""
-        if self.chosen.quality > 1 - GAIN or len(self.problem.images) < FEWEST:
+        if self.chosen.quality > 1 - GAIN or len(self.problem.judged) < FEWEST:
             return None, []
         if (reason := graphs.why_not(self.backbone)) is not None:
             return None, [f"{self.backbone.name} was not fine-tuned: {reason}."]
@@ -189,13 +191,14 @@ class Trial:
             again = BATCH * pictures.seconds_to_read * (1 - min(1.0, Pictures.room(size) / images))
             looks = (ASKED + 1) * (min(images, PROBED) + MOST_ASKED) * part * looking
             looks += min(images, Pictures.room(size)) * pictures.seconds_to_read  # each is read once in any case
+            looks += ASKED * self.fitting  # what it is compared with learns from as many
             fitting = (most for most in LESSONS if self._allows((ASKED + 1) * most * (part * each + again) + looks))
             found.append((next(fitting, 0), size))
         return max(found, key=lambda one: one[0])  # of equals the first
 
     def _allows(self, seconds: float) -> bool:
         """Whether so much can be spent before the test images are answered, at worst by the best so far."""
-        return self.budget.allows(seconds + self.answering)
+        return self.budget.allows(seconds + self.fitting + self.answering)
 
     def _some(self, positions: Positions) -> Positions:
         """At most MOST_ASKED of them."""
@@ -230,8 +233,6 @@ class Trial:
         self, held: Positions, logits: npt.NDArray[np.float64], before: npt.NDArray[np.float64]
     ) -> _Comparison:
         known = np.isin(held, self.problem.judged)
-        if not known.any():
-            known[:] = True
         asked = self.problem.part(held[known])
 
         def judged(values: npt.NDArray[np.float64]) -> tuple[Scaling, _Quality]:
