@@ -10,6 +10,7 @@ from version_world import ACCOUNT, BUCKET, World
 
 from relook.services.rekognition import Budgets
 from relook.vision import label_artifact, serving
+from relook.vision.detect import plan
 from relook.vision.engine import Device
 from relook.vision.label_trainer import label_trainer
 from relook.vision.labelled import LabelPrediction, LabelTask
@@ -41,9 +42,12 @@ def test_a_detector_is_trained_and_answers(tmp_path: Path, pictures: Path) -> No
 
 
 @pytest.mark.torch
-def test_a_training_that_was_too_short_warns_in_its_report_and_its_log(tmp_path: Path, pictures: Path) -> None:
+def test_a_training_that_was_too_short_warns_in_its_report_and_its_log(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "FEWEST_STEPS", 10**6)  # in time enough for a slow machine, which loads PyTorch in it
     shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
-    world = World(tmp_path, trainer=label_trainer(tmp_path), budgets=Budgets(60, 2))
+    world = World(tmp_path, trainer=label_trainer(tmp_path), budgets=Budgets(60, 20))
     found = world.from_manifests(world.boxed(10, "red", "blue"))
     assert found["Status"] == "TRAINING_COMPLETED", found["StatusMessage"]
     report = world.document("TrainingReport")

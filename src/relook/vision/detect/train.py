@@ -69,7 +69,6 @@ def train(
     step. (A number foretold from a short trial would depend on the machine as well, and miss the time where its load
     changes.)
     """
-    begin = time.monotonic()  # before PyTorch is loaded, which takes seconds
     if task is not LabelTask.DETECTION:
         raise ValueError(f"a detector learns no {task}")
     found = dict.fromkeys(box.label for image in (*training, *test) for box in image.boxes)
@@ -79,6 +78,7 @@ def train(
     if not any(image.boxes for image in training):
         raise TrainingError("none of the training images has a box: there is nothing to learn to find")
     options, unmirrored = sides.decided(options or Options(), labels)
+    begin = time.monotonic()
     seen = look(training, test, progress)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
     job = _Job(training, tuple(labels), start, size, seed, options, unmirrored)
