@@ -32,6 +32,10 @@ class Policy:
     """The same for a job that met a full disk."""
     storage_retry: float = 2
     """When to try again what the worker itself could not write."""
+    unasked: float = 30
+    """After so long the worker looks at the queue unasked: a lost wake-up or a stepped clock costs no more."""
+    unasked_amid: float = 2
+    """The same while a job runs: it may put others into the queue, and cannot wake the worker."""
     niceness: int = 5
     """By how much jobs yield the processor to the inference units."""
 

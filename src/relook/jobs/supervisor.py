@@ -25,8 +25,6 @@ from relook.jobs.states import JobState
 from relook.store.engine import StorageFull, Store
 
 _log = logging.getLogger(__name__)
-_LONGEST_WAIT = 30.0
-"""Seconds after which the worker looks at the queue unasked: a lost wake-up or a stepped clock costs no more."""
 
 
 class Supervisor:
@@ -194,7 +192,8 @@ class Supervisor:
         if self._unsettled and self._retry_at is None:
             return 0.0
         now = time.monotonic()
-        timers = [now + _LONGEST_WAIT, self._next_start, self._retry_at]
+        unasked = self._policy.unasked_amid if self._children else self._policy.unasked
+        timers = [now + unasked, self._next_start, self._retry_at]
         timers += [child.next_timer for child in self._children.values()]
         return max(0.0, min(timer for timer in timers if timer is not None) - now)
 

@@ -166,9 +166,11 @@ def in_status(connection: Connection, statuses: Collection[VersionStatus]) -> li
     return [_version(row) for row in connection.execute(query)]
 
 
-def writing_to(connection: Connection, bucket: str) -> list[Version]:
-    """The versions of every account whose results are in `bucket`."""
-    return [_version(row) for row in connection.execute(_all().where(versions.c.output_bucket == bucket))]
+def writing_to(connection: Connection, account: str, bucket: str) -> list[Version]:
+    """The versions of an account, in any region, whose results are in `bucket`. Of others', which name it in vain,
+    there are none: a bucket is written to by its owner alone."""
+    query = _all().where(versions.c.output_bucket == bucket, projects.c.account == account)
+    return [_version(row) for row in connection.execute(query)]
 
 
 def count(connection: Connection, project_id: int) -> int:

@@ -251,6 +251,14 @@ def test_keys_of_the_users_own_are_kept_in_validations() -> None:
     assert json.loads(entry(line).dataset_line())["errors"] == "none known"
 
 
+@pytest.mark.parametrize("name", ["", None, "x" * 300, "dog"])
+def test_a_class_that_no_box_has_costs_nothing(name: str | None) -> None:
+    line = changed(boxes("a", "cat"), "bb-metadata/class-map/9", name)
+    line["bb-metadata"]["objects"].append({"confidence": 7})
+    found = entry(line)
+    assert ([box.label for box in found.boxes], found.errors) == (["cat"], ())
+
+
 def test_labels_are_told_apart_by_name_whatever_their_numbers() -> None:
     first, second = boxes("a", "cat", "dog"), boxes("b", "dog", "犬")
     assert first["bb-metadata"]["class-map"] == {"7": "cat", "5": "dog"}

@@ -226,6 +226,23 @@ class TestRefusals:
         limits = TrainingLimits(rows=4, labels=2)
         assert decide(lines(*TRAIN), lines(*TEST), seed=1, limits=limits).plan is not None
 
+    @pytest.mark.parametrize(
+        "beside",
+        [
+            lines(*boxed("b", "cde")),
+            [entry(line).checked(None) for line in pictures("gone", "cde")],
+            lines(*(changed(boxes(f"off{label}", label), "bb/annotations/0/left", -9) for label in "cde")),
+        ],
+        ids=["of the other kind", "without an image", "off the frame"],
+    )
+    def test_labels_that_nothing_is_learned_of_need_no_test(self, beside: list[Line]) -> None:
+        """No split could give them to the test set."""
+        images = lines(*pictures("p", "ab" * 10))
+        found = plan(decide([*images, *beside], None, seed=1))
+        assert found.labels == ("a", "b")
+        assert found.test
+        assert decide([*images[4:], *beside], images[:4], seed=1).plan is not None
+
     def test_half_of_the_training_labels_are_overlap_enough(self) -> None:
         found = plan(decide(lines(*pictures("p", "abcd")), lines(*pictures("t", "ab")), seed=1))
         assert found.labels == ("a", "b", "c", "d")

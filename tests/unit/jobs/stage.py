@@ -99,12 +99,14 @@ class Stage:
         assert self.worker.stdin is not None
         self.worker.stdin.close()
 
-    def enqueue(self, name: str, *, kind: str = "puppet", lane: str = "dataset", **payload: Any) -> str:
+    def enqueue(
+        self, name: str, *, kind: str = "puppet", lane: str = "dataset", wake: bool = True, **payload: Any
+    ) -> str:
         with self.store.write() as connection:
             job = queue.enqueue(
                 connection, kind=kind, lane=lane, subject=name, payload={"name": name, **payload}, now=system_clock()
             )
-        if self.worker is not None:
+        if wake and self.worker is not None:
             self.wake()
         return job
 

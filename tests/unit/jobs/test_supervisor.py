@@ -67,6 +67,16 @@ def test_jobs_queued_before_the_worker_starts_run(stage: Stage) -> None:
     assert [stage.find(job).state for job in jobs] == [JobState.SUCCEEDED] * 2
 
 
+def test_a_job_that_a_running_one_puts_into_the_queue_starts_beside_it(stage_of: StageOf) -> None:
+    stage = stage_of(unasked=1e6)
+    stage.start()
+    stage.enqueue("a", lane="training", kind="trainer")
+    first = stage.accept()
+    stage.enqueue("b", wake=False)  # as the process of a job does, which cannot wake the worker
+    assert stage.accept().name == "b"
+    finish(first)
+
+
 def test_a_job_that_fails_is_not_tried_again(stage: Stage) -> None:
     stage.start()
     job = stage.enqueue("a")

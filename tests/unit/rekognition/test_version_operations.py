@@ -151,6 +151,17 @@ def test_results_of_two_versions_do_not_replace_each_other(world: World) -> None
     world.create(arn, "v-1")
 
 
+def test_another_account_that_names_a_bucket_in_vain_takes_no_names_in_it(world: World) -> None:
+    theirs = world.call("CreateProject", OTHER_ACCOUNT, ProjectName="p")["ProjectArn"]
+    given = {"TrainingData": {"Assets": [world.manifest(world.labelled(5, "red", "green"))]}}
+    given |= {"TestingData": {"AutoCreate": True}, "OutputConfig": OUTPUT}
+    world.call("CreateProjectVersion", OTHER_ACCOUNT, ProjectArn=theirs, VersionName="v1", **given)
+    world.run_jobs()
+    [failed] = world.call("DescribeProjectVersions", OTHER_ACCOUNT, ProjectArn=theirs)["ProjectVersionDescriptions"]
+    assert failed["Status"] == "TRAINING_FAILED"
+    assert world.train(world.project("p"), **given)["Status"] == "TRAINING_COMPLETED"
+
+
 def test_a_project_that_is_not_there(world: World, project: str) -> None:
     head, number = project.rsplit("/", 1)
     assert refused(world, f"{head}/{int(number) + 1}")[0] == "ResourceNotFoundException"

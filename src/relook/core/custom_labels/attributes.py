@@ -161,15 +161,14 @@ def _names(annotations: Sequence[tuple[int, float, float, float, float]], metada
     class_map, objects = metadata.get("class-map"), metadata.get("objects")
     if not isinstance(class_map, dict) or not isinstance(objects, list):
         raise _metadata_fault()
-    confidences = [_confidence(item) for item in objects]
-    if len(confidences) < len(annotations) or None in confidences[: len(annotations)]:
+    confidences = [_confidence(item) for item in objects[: len(annotations)]]
+    if len(confidences) < len(annotations) or None in confidences:
         raise _Fault(LineError.MISSING_BOUNDING_BOX_CONFIDENCE, Place.METADATA)
-    names = {key: _checked_name(label) for key, label in class_map.items()}
-    found = [names.get(str(class_id)) for class_id, *_ in annotations]
-    labels = [label for label in found if label is not None]
-    if len(labels) < len(found):
+    keys = [str(class_id) for class_id, *_ in annotations]
+    names = {key: _checked_name(class_map[key]) for key in dict.fromkeys(keys) if key in class_map}
+    if any(key not in names for key in keys):
         raise _Fault(LineError.MISSING_CLASS_MAP_ID, Place.METADATA)
-    return labels
+    return [names[key] for key in keys]
 
 
 def _confidence(item: object) -> float | None:

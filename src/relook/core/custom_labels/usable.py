@@ -200,23 +200,21 @@ def _label_rules(
 ) -> tuple[list[ContentError], list[ContentError], list[ContentError]]:
     """Errors of the training labels, of the test labels, and of both together.
 
-    First of all labels that the sets declare; if these will do, of those that are left for the use case.
+    First of all labels that the sets declare; if these will do, of those that are left for the use case. Sets that have
+    these in common have enough in common: a split cannot give the test set labels of lines that nothing is learnt of.
     """
     least = limits.least_image_level if case is UseCase.IMAGE_LEVEL_LABELS else limits.least_objects
     train, test = _declared(training), _declared(testing)
     train_errors = [ContentError.TOO_FEW_LABELS] * (len(train) < least)
     train_errors += [ContentError.TOO_MANY_LABELS] * (len(train) > limits.labels)
     test_errors = [ContentError.TOO_MANY_LABELS] * (len(test) > limits.labels)
-    common = [ContentError.INSUFFICIENT_LABEL_OVERLAP] * _apart(train, test)
+    usable_train, usable_test = _usable(training, case), _usable(testing, case)
+    apart = _apart(usable_train, usable_test)
+    common = [ContentError.INSUFFICIENT_LABEL_OVERLAP] * (apart and _apart(train, test))
     if train_errors or common:
         return train_errors, test_errors, common
-    usable_train, usable_test = _usable(training, case), _usable(testing, case)
     train_errors = [ContentError.TOO_FEW_USABLE_LABELS] * (len(usable_train) < least)
-    return (
-        train_errors,
-        test_errors,
-        [ContentError.INSUFFICIENT_USABLE_LABEL_OVERLAP] * _apart(usable_train, usable_test),
-    )
+    return train_errors, test_errors, [ContentError.INSUFFICIENT_USABLE_LABEL_OVERLAP] * apart
 
 
 def _apart(train: set[str], test: set[str]) -> bool:

@@ -58,10 +58,11 @@ def output_of(connection: Connection, members: Members, project: Project) -> Out
             f"{MAX_KEY_BYTES}: choose a shorter one"
         )
     key = output_key(prefix, REPORT, *names)
-    for other in versions.writing_to(connection, given["S3Bucket"]):
+    for other in versions.writing_to(connection, project.name.scope.account, given["S3Bucket"]):
         if output_key(other.output.prefix, REPORT, other.name.project, other.name.version) == key:
-            who = other.name if other.name.scope.account == project.name.scope.account else "another version"
-            raise invalid(f"OutputConfig: {who} has its results there under the same names; choose another S3KeyPrefix")
+            raise invalid(
+                f"OutputConfig: {other.name} has its results there under the same names; choose another S3KeyPrefix"
+            )
     return Output(given["S3Bucket"], prefix)
 
 
