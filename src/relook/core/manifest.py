@@ -49,10 +49,12 @@ class Label(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MaskRef:
-    """A mask in a bucket and its colours: pairs of upper-case `#RRGGBB` and class name, background left out."""
+    """A mask in a bucket and its colours: pairs of upper-case `#RRGGBB` and class name, background left out, and those
+    of the background."""
 
     location: S3Location
     colours: tuple[tuple[str, str], ...]
+    background: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +228,22 @@ def _mask(attributes: Mapping[str, Any]) -> MaskRef | None:
     uri = attributes.get(name)
     if not isinstance(uri, str):
         raise ManifestError(f'"{shown}" is required beside its metadata: the mask as "s3://bucket/key"')
-    return MaskRef(_location(shown, uri), _colours(shown, metadata.get("internal-color-map")))
+    return MaskRef(_location(shown, uri), *_colours(shown, metadata.get("internal-color-map")))
 
 
-def _colours(shown: str, colour_map: object) -> tuple[tuple[str, str], ...]:
+def _colours(shown: str, colour_map: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Colours of classes, and those of the background."""
     if not isinstance(colour_map, dict) or not colour_map:
         raise ManifestError(f'"{shown}{_METADATA}" needs an "internal-color-map" that is not empty')
     colours: dict[str, str] = {}
     for index, item in colour_map.items():
         name, colour = _colour_entry(f'"internal-color-map" entry {index!a}', item)
         if name.lower() == _BACKGROUND_NAME or colour == _BACKGROUND_COLOUR:
-            continue
+            name = _BACKGROUND_NAME
         if colours.setdefault(colour, name) != name:
             raise ManifestError(f'"internal-color-map" gives the colour {colour} to two classes')
-    return tuple(colours.items())
+    background = tuple(colour for colour, name in colours.items() if name == _BACKGROUND_NAME)
+    return tuple((colour, name) for colour, name in colours.items() if colour not in background), background
 
 
 def _colour_entry(where: str, item: object) -> tuple[str, str]:

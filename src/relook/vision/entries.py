@@ -50,6 +50,7 @@ class Source:
         mask = None
         # A normal image may come with an empty mask, and with a colour map that lists every class: neither says more.
         if anomalous and entry.mask is not None and task is Task.SEGMENTATION:
-            location = entry.mask.location
-            mask = MaskSource(partial(self.read, location.bucket, location.key), dict(entry.mask.colours))
+            given = entry.mask
+            read = partial(self.read, given.location.bucket, given.location.key)
+            mask = MaskSource(read, dict(given.colours), given.background)
         return Sample(entry.source_ref, partial(self.image, entry), anomalous, mask)

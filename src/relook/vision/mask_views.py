@@ -47,11 +47,12 @@ _LEVELS = np.linspace(-4.0, 4.0, 33)
 
 @dataclass(frozen=True, slots=True)
 class ViewTrial:
-    """`values` (images,) is each image's held-out `worst_logit`; `overlap` the held-out mean overlap of the classes."""
+    """`values` (images,) is each image's held-out `worst_logit`; `overlap` the held-out mean overlap of the classes,
+    None where no class is there without which a network has learned it, too."""
 
     net: CellNet
     values: npt.NDArray[np.float64]
-    overlap: float
+    overlap: float | None
 
 
 def truth_of(mask: ClassMap, grid: Size, classes: int) -> Truth:
@@ -153,6 +154,7 @@ class MaskViews:
         with closing(in_order(fitted, rows, range(threads()))) as fits:
             *held_out, whole = stepping(fits, step)
         nets = dict(zip(folds, held_out, strict=True))
+        known = {fold: shares[group != fold].any(0) for fold in nets}
         values = np.empty(len(self._fold))
         counts = _Counts(self._classes)
 
@@ -165,8 +167,8 @@ class MaskViews:
                 values[at] = worst_logit(logits)
                 truth = self._truths.get(at)
                 if truth is not None:
-                    counts.add(logits, grid, truth)
-        self._level(values, [fold for fold in nets if not shares[group != fold].any()])
+                    counts.add(logits, grid, truth, known[self._fold[at]])
+        self._level(values, [fold for fold in nets if not known[fold].any()])
         bias, overlap = counts.best()
         return ViewTrial(mask_net.with_background(whole, bias), values - bias, overlap)
 
@@ -193,27 +195,28 @@ class _Counts:
         self._said = np.zeros((classes, len(_LEVELS)))
         self._true = np.zeros((classes, 1))
 
-    def add(self, logits: Floats, grid: Size, truth: Truth) -> None:
+    def add(self, logits: Floats, grid: Size, truth: Truth, known: npt.NDArray[np.bool_]) -> None:
+        """`known` (classes,) are those that the network has seen: of the others nothing can be told."""
         planes = np.stack(
             [_interpolated(logits[:, at] - logits[:, 0], grid, truth.shape) for at in range(1, logits.shape[1])]
         )
         winner, over = planes.argmax(0), planes.max(0)
         passed = np.searchsorted(_LEVELS, over, "left")  # as many levels lie below the logit
-        for at in range(len(planes)):
+        for at in np.flatnonzero(known):
             mine, part = passed[winner == at], truth[..., at].astype(np.float64)
             self._said[at] += _above(mine, None)
             self._hits[at] += _above(mine, part[winner == at])
             self._true[at] += part.sum()
 
-    def best(self) -> tuple[float, float]:
+    def best(self) -> tuple[float, float | None]:
         """The level with the best mean overlap, of equal ones the nearest to none; and that overlap, of the classes
-        that are there."""
+        that are there, None without any."""
         union = self._true + self._said - self._hits
         overlap = np.where(union > 0, self._hits / np.maximum(union, 1e-9), 1.0)
         mean = overlap.mean(0)
         at = max(range(len(_LEVELS)), key=lambda at: (mean[at], -abs(_LEVELS[at])))
         there = self._true[:, 0] > 0
-        return float(_LEVELS[at]), float(overlap[there, at].mean()) if there.any() else 0.0
+        return float(_LEVELS[at]), float(overlap[there, at].mean()) if there.any() else None
 
 
 def _interpolated(plane: Floats, grid: Size, shape: Sequence[int]) -> Floats:

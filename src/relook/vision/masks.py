@@ -34,13 +34,18 @@ _OPAQUE_FROM = 128  # alpha below a half is background, whatever colour lies und
 
 
 def decode_mask(
-    data: bytes, colours: Mapping[str, str], classes: Sequence[DefectClass], size: Size, key: str
+    data: bytes,
+    colours: Mapping[str, str],
+    classes: Sequence[DefectClass],
+    size: Size,
+    key: str,
+    background: Sequence[str] = (),
 ) -> ClassMap:
     """The class of each pixel of a mask PNG of any mode.
 
-    Pixels less than half opaque, and white ones that no class claims, are background; every other pixel must have a
-    colour of `colours`. Where drawing programs smoothed edges, a mixture of two of these is what it has more of. Raises
-    TrainingError naming `key` otherwise.
+    Pixels less than half opaque, white ones that no class claims, and those with a colour of `background` are
+    background; every other pixel must have a colour of `colours`. Where drawing programs smoothed edges, a mixture of
+    two of these is what it has more of. Raises TrainingError naming `key` otherwise.
     """
     rgba = _decode_rgba(data, key)
     if rgba.shape[:2] != (size.height, size.width):
@@ -51,7 +56,8 @@ def decode_mask(
     known = _indices(colours, classes, key)
     packed = (rgba[..., 0].astype(np.uint32) << 16) | (rgba[..., 1].astype(np.uint32) << 8) | rgba[..., 2]
     packed[rgba[..., 3] < _OPAQUE_FROM] = 0xFFFFFF
-    exact = {int(BACKGROUND_COLOUR[1:], 16): 0} | {int(colour[1:], 16): index for colour, index in known.items()}
+    exact = {int(colour[1:], 16): 0 for colour in (BACKGROUND_COLOUR, *background)}
+    exact |= {int(colour[1:], 16): index for colour, index in known.items()}
     found = np.zeros(packed.shape, np.uint8)
     pure = np.zeros(packed.shape, bool)
     for value, index in exact.items():

@@ -61,11 +61,13 @@ class DefectClass:
 class MaskSource:
     """An encoded PNG mask and what its colours mean.
 
-    `colours` maps upper-case `#RRGGBB` to the class name; colours of the background are not in it.
+    `colours` maps upper-case `#RRGGBB` to the class name; colours of the background are not in it, and those that it
+    has beside white are `background`.
     """
 
     load: Callable[[], bytes]
     colours: Mapping[str, str]
+    background: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

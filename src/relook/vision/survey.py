@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relook.vision.images import Loaded, Pixels, Size, aspect_differs, common_size, load, size_of
 from relook.vision.masks import ClassMap, decode_mask
+from relook.vision.naming import listed
 from relook.vision.samples import DefectClass, ImageError, Progress, Sample, TrainingError
 
 COMPARED_IMAGES = 400
@@ -21,10 +22,12 @@ FEW_NORMALS = 20
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`size` is the training images' commonest; `data_sha256` covers keys, labels, image and mask bytes, in order."""
+    """`size` is the training images' commonest; `data_sha256` covers keys, labels, image and mask bytes, in order.
+    `training` is as given, but anomalies whose mask is blank have none: where the defect is they do not tell."""
 
     size: Size
     data_sha256: str
+    training: tuple[Sample, ...]
     notes: tuple[str, ...]
 
 
@@ -36,7 +39,8 @@ def survey(
     if sum(not sample.anomalous for sample in training) < FEWEST_NORMALS:
         raise TrainingError(f"training needs at least {FEWEST_NORMALS} images labelled normal; label or add some")
     digest = hashlib.sha256()
-    sizes = []
+    sizes: list[Size] = []
+    drawn: list[Sample] = []
     everything = [*training, *test]
     for position, sample in enumerate(everything):
         data = _load(sample)
@@ -44,13 +48,27 @@ def survey(
             sizes.append(size_of(data))
         except ImageError as error:
             raise TrainingError(f"{sample.key}: {error}") from error
-        if classes and sample.mask is not None:
-            mask_of(sample, classes, sizes[-1])
+        mask = mask_of(sample, classes, sizes[-1]) if classes and sample.mask is not None else None
+        blank = sample.anomalous and mask is not None and not mask.any()
+        drawn.append(replace(sample, mask=None) if blank else sample)
         for part in (sample.key.encode(), b"1" if sample.anomalous else b"0", data, _mask_bytes(sample)):
             digest.update(hashlib.sha256(part).digest())
         progress("decode", position + 1, len(everything))
     size = common_size(sizes[: len(training)])
-    return Survey(size, digest.hexdigest(), tuple(_remarks(training, sizes, size)))
+    learned = tuple(drawn[: len(training)])
+    blanks = [one.key for one, given in zip(learned, training, strict=True) if one.mask is not given.mask]
+    notes = (*_remarks(training, sizes, size), *_of_blank(blanks, any(one.mask for one in learned)))
+    return Survey(size, digest.hexdigest(), learned, notes)
+
+
+def _of_blank(keys: Sequence[str], drawn: bool) -> Iterator[str]:
+    if keys and not drawn:
+        raise TrainingError(
+            f"no mask shows a defect: all masks of the training images are blank ({listed(keys)}); draw the defects"
+        )
+    if keys:
+        some = "1 anomaly has a blank mask" if len(keys) == 1 else f"{len(keys)} anomalies have blank masks"
+        yield f"{some}, which does not tell where the defect is: masks are learned from the others ({listed(keys)})."
 
 
 def image_of(sample: Sample) -> Loaded:
@@ -77,7 +95,8 @@ def pixels_of(sample: Sample) -> Pixels:
 def mask_of(sample: Sample, classes: Sequence[DefectClass], size: Size) -> ClassMap | None:
     """Class indices of the image's pixels; zeros for a normal image; None for an anomalous one without a mask."""
     if sample.mask is not None:
-        return decode_mask(_mask_bytes(sample), sample.mask.colours, classes, size, sample.key)
+        source = sample.mask
+        return decode_mask(_mask_bytes(sample), source.colours, classes, size, sample.key, source.background)
     return None if sample.anomalous else np.zeros((size.height, size.width), np.uint8)
 
 

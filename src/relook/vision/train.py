@@ -121,6 +121,7 @@ def train(
     budget = Budget(options.seconds)
     with threadpool_limits(limits=_MATH_THREADS):
         seen = survey(training, test, classes, progress)
+        training = seen.training
         precision = options.precision or runtime.native_precision()
         if precision is runtime.Precision.INT8:
             backbone = int8.quantised(backbone, training, seed)
@@ -316,7 +317,7 @@ def _notes(
         weights,
         *((backbone.warning,) if backbone.warning else ()),
         *((rim,) if background else ()),
-        *((lying,) if problem.turns else ()),
+        *((lying,) if problem.turned else ()),
         *seen.notes,
         *sifted.notes,
         *model.notes,
@@ -333,7 +334,7 @@ def _record(backbone: Backbone, seen: Survey, problem: Problem, model: _Model, n
         "code_sha256": provenance.code_sha256(),
         "seed": problem.seed,
         "sizes_tried": list(model.tried),
-        "turns": [str(turn) for turn in problem.turns],
+        "turns": [str(turn) for turn in problem.turns if problem.turned],
         "score": {"name": model.chosen.scorer.name, "views": model.chosen.sizes},
         "raw_threshold": model.raw_threshold,
         "threshold_basis": model.basis,

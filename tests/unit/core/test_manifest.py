@@ -34,6 +34,8 @@ def test_a_ground_truth_map_loses_its_background() -> None:
     entry = parse_line(changed("anomaly-mask-ref-metadata/internal-color-map", colours))
     assert entry.mask is not None
     assert entry.mask.colours == (("#2CA02C", "scratch"),)
+    assert entry.mask.background == ("#000000", "#FFFFFF")
+    assert entry.defects == {"scratch"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import rendered_parts as parts
 from narrow_network import narrow_backbone
 from PIL import Image, ImageDraw, ImageEnhance
 
-from relook.vision.check import Finding, Kind, Report, Severity, check, groups, run
+from relook.vision.check import Finding, Kind, Report, Severity, check, contamination, groups, run
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
 from relook.vision.check.probes import probe
@@ -216,6 +216,48 @@ def test_anomalies_among_the_normals_are_suspects(labelled: int) -> None:
     assert len(report.suspects) <= 3
     [finding] = found(report, Kind.MISLABELLED)
     assert set(finding.images[:2]) == {sample.key for sample in planted}
+
+
+def patches(images: int) -> np.ndarray:
+    return np.random.default_rng(5).normal(0, 1, (images, 64, 8)).astype(np.float16)
+
+
+def test_copies_of_an_anomaly_among_the_normals_do_not_vouch_for_each_other() -> None:
+    seen = patches(12)
+    seen[10, :4] += 9  # a defect, and the picture is there twice
+    seen[11] = seen[10]
+    copy_of = np.array([*range(11), 10])
+    strange = contamination.strangeness(seen, copy_of, 1)
+    assert strange[10] == strange[11] > contamination.VERY_FAR
+    assert (strange[:10] < contamination.FAR).all()
+    assert contamination.strangeness(seen, np.arange(12), 1)[10] < 0, "as they would if they were not copies"
+
+
+def test_what_is_there_once_is_not_strange_beside_what_is_there_twice() -> None:
+    seen = patches(12)
+    seen[8:] = seen[4:8]
+    copy_of = np.array([*range(8), *range(4, 8)])
+    assert (contamination.strangeness(seen, copy_of, 1) < contamination.FAR).all()
+    assert (contamination.strangeness(seen, np.arange(12), 1)[:4] > contamination.VERY_FAR).any()
+
+
+def test_where_nearly_all_is_one_picture_each_image_stands_for_itself() -> None:
+    seen = np.repeat(patches(2), [10, 2], axis=0)
+    copies = contamination.strangeness(seen, np.repeat([0, 10], [10, 2]), 1)
+    assert np.array_equal(copies, contamination.strangeness(seen, np.arange(12), 1))
+
+
+def test_copies_are_looked_for_before_normals_are_called_strange() -> None:
+    normals = parts.samples(0, 11, 0)
+    again = replace(normals[0], key="s3://parts/again.png")
+    anomalous, copy_of = np.zeros(12, bool), np.array([*range(11), 0])
+    judged = contamination.suspicion(patches(12), None, anomalous, copy_of, 1)
+    assert judged[0] == judged[11]
+    with pytest.MonkeyPatch.context() as patched:
+        seen: list[list[int]] = []
+        patched.setattr(contamination, "strangeness", lambda _, copies, seed: seen.append(copies.tolist()) or copies)
+        report_on([*normals, again])
+    assert seen == [copy_of.tolist()]
 
 
 @pytest.mark.parametrize("labelled", [0, 12], ids=["normals alone", "with anomalies"])

@@ -44,6 +44,17 @@ def test_rgb_on_white_and_rgba_on_transparent_black() -> None:
         assert (found[2, 3], found[2, 4], found.sum()) == (1, 2, 3)
 
 
+def test_a_background_of_another_colour_is_one_where_it_is_given() -> None:
+    image = Image.new("RGB", (10, 8))
+    ImageDraw.Draw(image).rectangle((2, 2, 5, 5), GREEN)
+    image.putpixel((6, 3), (0x23 // 4, 0xA4 // 4, 0x36 // 4))  # a smoothed edge: mostly background
+    found = decode_mask(png(image), COLOURS, CLASSES, SIZE, "k", ("#000000",))
+    assert (found[2:6, 2:6] == 1).all()
+    assert found.sum() == 16
+    with pytest.raises(TrainingError, match="has the colour #000000"):
+        read(image)
+
+
 def test_a_grey_mask_of_white_is_background() -> None:
     assert not read(Image.new("L", (10, 8), 255)).any()
 

@@ -73,7 +73,23 @@ def masks() -> list[ClassMap]:
 
 
 def test_a_class_that_nothing_shows_does_not_raise_the_overlap(masks: list[ClassMap]) -> None:
-    assert _trial(12, masks).overlap < 0.9  # ten that are there nowhere would be worth .8 by themselves
+    overlap = _trial(12, masks).overlap
+    assert overlap is not None
+    assert overlap < 0.9  # ten that are there nowhere would be worth .8 by themselves
+
+
+def test_a_class_on_one_image_alone_does_not_lower_the_overlap(masks: list[ClassMap]) -> None:
+    """Held out, it is asked of a network that has never seen it."""
+    common = [np.minimum(mask, 1) for mask in masks]
+    other = [*common[:-1], 2 * common[-1]]
+    with_it, without = _trial(2, other).overlap, _trial(2, [*common[:-1], 0 * common[-1]]).overlap
+    assert with_it is not None
+    assert without is not None
+    assert with_it > without - 0.1
+
+
+def test_there_is_no_overlap_of_one_masked_image(masks: list[ClassMap]) -> None:
+    assert _trial(2, [masks[at] if at == 3 else 0 * masks[at] for at in range(IMAGES)]).overlap is None
 
 
 def test_a_mask_without_a_defect_covers_nothing() -> None:
@@ -83,6 +99,7 @@ def test_a_mask_without_a_defect_covers_nothing() -> None:
 
 def test_two_classes_are_told_apart_at_pixel_resolution(masks: list[ClassMap]) -> None:
     trial = _trial(2, masks)
+    assert trial.overlap is not None
     assert trial.overlap > 0.7
     defective = np.array([bool(mask.any()) for mask in masks])
     assert trial.values[defective].min() > trial.values[~defective].max()

@@ -122,6 +122,17 @@ def parts(learned: Learned) -> list[npt.NDArray[np.generic]]:
     return arrays
 
 
+def test_places_keep_their_weight_where_an_image_is_mirrored() -> None:
+    problem = problems()["masked"]
+    cells = told(Memory(), problem, again=True).cells
+    bank, weight = cells.others(1)
+    plane = weight.reshape(cells.grid.height, cells.grid.width)
+    for flip, view, _ in cells.mirrored(1, mask_views.FLIPS):
+        unweighted, _ = bank.nearest(view.embedding)
+        assert view.distance == pytest.approx(unweighted * flip.apply(plane).ravel(), rel=1e-5)
+        assert view.distance != pytest.approx(unweighted * weight, rel=1e-2)
+
+
 @pytest.mark.parametrize(("model", "problem"), CASES)
 def test_the_same_problem_gives_the_same_bytes(model: Model, problem: Problem) -> None:
     first, again = parts(kept(model, problem).learned), parts(told(model, problem, coarse=True).learned)

@@ -324,6 +324,24 @@ def test_data_that_cannot_be_trained_on_is_named(tmp_path: Path) -> None:
         fit(tmp_path, [*samples(0, 4, 0), *bad], [], masked=True)
 
 
+def test_a_blank_mask_of_an_anomaly_does_not_teach_that_there_is_no_defect(few_steps: None, tmp_path: Path) -> None:
+    blank = png(Image.new("RGB", (176, 144), "white"))
+    undrawn = MaskSource(lambda: blank, {SCRATCH.colour: SCRATCH.name})
+    training = samples(0, 8, 6, masked=True)
+    training[-1] = replace(training[-1], mask=undrawn)
+    notes = fit(tmp_path / "some", training, samples(100, 2, 2, masked=True), masked=True).notes
+    assert [note for note in notes if "blank mask" in note] == [
+        "1 anomaly has a blank mask, which does not tell where the defect is: masks are learned from the others "
+        f"({training[-1].key})."
+    ]
+    bare = [*samples(0, 8, 5, masked=True), replace(training[-1], mask=None)]
+    fit(tmp_path / "bare", bare, samples(100, 2, 2, masked=True), masked=True)
+    learned, wanted = (artifact.read(tmp_path / name)[0] for name in ("some", "bare"))
+    assert learned == wanted, "as an anomaly without a mask"
+    with pytest.raises(TrainingError, match="all masks of the training images are blank"):
+        fit(tmp_path, [replace(each, mask=undrawn if each.anomalous else None) for each in training], [], masked=True)
+
+
 def test_a_mask_of_a_test_image_is_read_before_anything_is_learned(tmp_path: Path) -> None:
     small = png(Image.new("RGB", (17, 14), "white"))
     bad = [replace(each, mask=MaskSource(lambda: small, {SCRATCH.colour: "scratch"})) for each in samples(100, 0, 1)]

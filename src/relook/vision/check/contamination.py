@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.check.probes import Flags, Outcome
+from relook.vision.check.probes import Flags, Outcome, Positions
 from relook.vision.check.report import Finding, Kind, Severity
+from relook.vision.problem import too_alike
 
 Floats = npt.NDArray[np.float32]
 Halves = npt.NDArray[np.float16]
@@ -96,9 +97,12 @@ def _finding(
     return Finding(kind, severity, words, figures, tuple(keys[position] for position in at))
 
 
-def suspicion(patches: Halves, whole: Outcome | None, anomalous: Flags, seed: int) -> list[Suspicion]:
-    """Of the normals, in order. `patches` (n, cells, dims) of normals and anomalies, `whole` the probe of them all."""
-    strange = strangeness(patches[~anomalous], seed).tolist()
+def suspicion(
+    patches: Halves, whole: Outcome | None, anomalous: Flags, copy_of: Positions, seed: int
+) -> list[Suspicion]:
+    """Of the normals, in order. `patches` (n, cells, dims) of normals and anomalies, `whole` the probe of them all,
+    `copy_of` (n,) the same number for copies of one picture."""
+    strange = strangeness(patches[~anomalous], copy_of[~anomalous], seed).tolist()
     if whole is None or not whole.found:
         return [Suspicion(each, None) for each in strange]  # what cannot tell the labels apart cannot accuse a normal
     normal, anomaly = float(np.median(whole.scores[~anomalous])), float(np.median(whole.scores[anomalous]))
@@ -106,11 +110,15 @@ def suspicion(patches: Halves, whole: Outcome | None, anomalous: Flags, seed: in
     return [Suspicion(*each) for each in zip(strange, alike, strict=True)]
 
 
-def strangeness(patches: Halves, seed: int) -> Vector:
+def strangeness(patches: Halves, copy_of: Positions, seed: int) -> Vector:
     """(n,) robust deviations of each image's distance from the other images; `patches` is (n, cells, dims).
 
-    Twice: first against all others, then against the fifths that are not the strangest.
+    Twice: first against all others, then against the fifths that are not the strangest. Copies are one image: they
+    would vouch for each other, and beside what is there twice all else would look strange.
     """
+    _, first_copy, place = np.unique(copy_of, return_index=True, return_inverse=True)
+    if len(first_copy) < len(patches) and not too_alike(len(first_copy), len(patches)):
+        return strangeness(patches[first_copy], np.arange(len(first_copy)), seed)[place]
     first = _distances(patches, np.arange(len(patches)), seed)
     trusted = np.sort(np.argsort(first, kind="stable")[: max(2, round(_TRUSTED * len(patches)))])
     return robust(np.log(_distances(patches, trusted, seed) + 1e-6))

@@ -13,7 +13,7 @@ from relook.vision.check import contamination, duplicates, groups, quality, shor
 from relook.vision.check.contamination import Suspicion
 from relook.vision.check.duplicates import Entry
 from relook.vision.check.facts import Facts, gather
-from relook.vision.check.probes import Flags, Outcome, can_tell, probe
+from relook.vision.check.probes import Flags, Outcome, Positions, can_tell, probe
 from relook.vision.check.report import Finding, Report, ordered
 from relook.vision.images import common_size
 from relook.vision.runtime import Precision
@@ -101,19 +101,23 @@ def _seen(
         samples = [entry.sample for entry in some]
         return views.look(samples, ~_labels(some), size, backbone, precision, seed, step, border)
 
-    def judge(some: Sequence[Entry], seen: views.Views, whole: Outcome | None) -> dict[str, Suspicion]:
+    def judge(
+        some: Sequence[Entry], copy_of: Positions, seen: views.Views, whole: Outcome | None
+    ) -> dict[str, Suspicion]:
         normals = (entry.sample.key for entry in some if not entry.sample.anomalous)
-        return dict(zip(normals, contamination.suspicion(seen.patches, whole, _labels(some), seed), strict=True))
+        found = contamination.suspicion(seen.patches, whole, _labels(some), copy_of, seed)
+        return dict(zip(normals, found, strict=True))
 
     def judge_alone(some: Sequence[Entry]) -> dict[str, Suspicion]:
-        seen = look(some, border=False)
-        copy_of = duplicates.first_of([entry.facts for entry in some])
-        return judge(some, seen, probe(shortcuts.WHOLE, seen.whole, _labels(some), seed, copy_of) if cues else None)
+        seen, copy_of = look(some, border=False), duplicates.first_of([entry.facts for entry in some])
+        whole = probe(shortcuts.WHOLE, seen.whole, _labels(some), seed, copy_of) if cues else None
+        return judge(some, copy_of, seen, whole)
 
     seen = look(entries, border)
     keys, facts = [entry.sample.key for entry in entries], [entry.facts for entry in entries]
-    told, outcomes = shortcuts.find(keys, anomalous, facts, seen, seed)
-    judged = judge(entries, seen, outcomes[0] if outcomes else None)
+    copy_of = duplicates.first_of(facts)
+    told, outcomes = shortcuts.find(keys, anomalous, facts, copy_of, seen, seed)
+    judged = judge(entries, copy_of, seen, outcomes[0] if outcomes else None)
     del seen
     for group in others:  # one after the other: time stays linear, and memory bounded
         judged = judge_alone(group) | judged

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relook.vision.check import duplicates, probes
+from relook.vision.check import probes
 from relook.vision.check.facts import Facts
-from relook.vision.check.probes import Flags, Matrix, Outcome
+from relook.vision.check.probes import Flags, Matrix, Outcome, Positions
 from relook.vision.check.report import Finding, Kind, Severity
 from relook.vision.check.views import Views
 
@@ -34,12 +34,11 @@ class _Cue:
 
 
 def find(
-    keys: Sequence[str], anomalous: Flags, facts: Sequence[Facts], views: Views, seed: int
+    keys: Sequence[str], anomalous: Flags, facts: Sequence[Facts], copy_of: Positions, views: Views, seed: int
 ) -> tuple[list[Finding], list[Outcome]]:
     """The cues that were found, and how all did, the whole picture first. Empty with too few images of a label."""
     if not probes.can_tell(anomalous):
         return [], []
-    copy_of = duplicates.first_of(facts)
     whole = probes.probe(WHOLE, views.whole, anomalous, seed, copy_of)
     outcomes, findings = [whole], []
     for cue in _cues(facts, views):

@@ -64,8 +64,9 @@ class Cells:
         """The same of image `at` mirrored."""
         rough = self.coarse.mirrored(at, flips) if self.coarse is not None else None
         bank, weight = self.others(at)
+        plane = weight.reshape(self.grid.height, self.grid.width)
         for flip, embedding in zip(flips, self.embeddings.turned([(at, flip) for flip in flips]), strict=True):
-            distance, _ = bank.nearest(embedding, weight)
+            distance, _ = bank.nearest(embedding, flip.apply(plane).ravel())
             yield (
                 flip,
                 CellView(embedding, distance, self.grid),
