@@ -43,7 +43,7 @@ def answers(data: DataSet, backbone: Backbone, seed: int) -> list[TestResult]:
                 progress=lambda stage, done, total: None,
             )
         tests += result.tests
-        overlap = "".join(f", {entry.name} IoU {entry.average_iou:.3f}" for entry in result.metrics.classes)
+        overlap = "".join(f", {each.name} IoU {each.average_iou or 0:.3f}" for each in result.metrics.classes)
         print(
             next(note for note in result.notes if note.startswith("Chose")).split(" out of ")[0] + overlap, flush=True
         )

@@ -13,7 +13,7 @@ from string import Template
 from PIL import Image
 
 from relook.demo.flow import describe
-from relook.demo.results import Area, Run, Seen, tally
+from relook.demo.results import Area, Run, Seen, shown, tally
 
 THUMBNAIL = 360
 """Longest side of the pictures in the report, in pixels."""
@@ -78,7 +78,7 @@ def _metrics(run: Run) -> str:
     if not labels:
         return whole
     columns = ["ClassName", "Precision", "Recall", "F1Score", "AIOU"]
-    rows = ([str(row["ClassName"]), *(f"{row[name]:.3f}" for name in columns[1:])] for row in labels)
+    rows = ([str(row["ClassName"]), *(shown(row[name]) for name in columns[1:])] for row in labels)
     return whole + _table("Pixels, by label", ["Label", "Precision", "Recall", "F1", "Average IoU"], rows)
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from relook.demo.results import Run, Seen, tally
+from relook.demo.results import Run, Seen, shown, tally
 
 
 def print_results(run: Run, console: Console) -> None:
@@ -16,7 +16,8 @@ def print_results(run: Run, console: Console) -> None:
     console.print("\n[bold]The service's own evaluation[/bold]")
     console.print("  " + "  ".join(f"{name} {value:.3f}" for name, value in scalars.items()))
     for row in run.metrics.get("PixelAnomalyClassMetrics") or ():
-        console.print(f"  {escape(row['ClassName'])}: F1 {row['F1Score']:.3f}, average IoU {row['AIOU']:.3f} (pixels)")
+        overlap = f"F1 {shown(row['F1Score'])}, average IoU {shown(row['AIOU'])} (pixels)"
+        console.print(f"  {escape(row['ClassName'])}: {overlap}")
     console.print()
     console.print(results_table(run))
     found = tally(run.seen)

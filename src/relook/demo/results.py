@@ -41,6 +41,11 @@ class Seen:
         return self.prediction is self.picture.truth
 
 
+def shown(figure: float | None) -> str:
+    """Of an evaluation; a dash for what the test pictures do not tell."""
+    return "-" if figure is None else f"{figure:.3f}"
+
+
 def seen_from(picture: Picture, image: bytes, answer: Mapping[str, Any], seconds: float) -> Seen:
     """A DetectAnomalyResult as the API gives it."""
     areas = [

@@ -75,9 +75,9 @@ def evaluate(
             results.append(each.result)
             gallery.add(each.result, each.picture, each.heat)
             counts.include(each.counts)
-    masks = any(sample.mask for sample in test)  # without one, only false marks on normals were counted
-    overlaps = counts.overlaps if masks else ((),) * len(classes)
-    return tuple(results), image_metrics(results, counts.metrics()), overlaps, gallery.shown()
+    if not any(sample.mask for sample in test):
+        counts = PixelCounts(classes)  # only false marks on normals were counted
+    return tuple(results), image_metrics(results, counts.metrics()), counts.overlaps, gallery.shown()
 
 
 def _truth(sample: Sample, classes: Sequence[DefectClass], image: Loaded) -> ClassMap | None:

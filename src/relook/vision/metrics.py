@@ -101,11 +101,10 @@ class PixelCounts:
 
     def metrics(self) -> tuple[ClassMetrics, ...]:
         """One entry per class, in the order given."""
-        return tuple(
-            ClassMetrics(
-                entry.name,
-                *_rates(self._hits[at], self._said[at], self._true[at]),
-                float(np.mean(self._ious[at])) if self._ious[at] else 0.0,
-            )
-            for at, entry in enumerate(self._classes)
-        )
+        return tuple(self._metrics(at, entry.name) for at, entry in enumerate(self._classes))
+
+    def _metrics(self, at: int, name: str) -> ClassMetrics:
+        if not self._ious[at]:
+            return ClassMetrics(name, None, None, None, None)
+        rates = _rates(self._hits[at], self._said[at], self._true[at])
+        return ClassMetrics(name, *rates, float(np.mean(self._ious[at])))

@@ -82,13 +82,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """Pixel metrics of one defect class over the test images, each in 0..1."""
+    """Pixel metrics of one defect class over the test images, each in 0..1; None where the class is neither drawn nor
+    told on any, and where no test image has a mask."""
 
     name: str
-    precision: float
-    recall: float
-    f1: float
-    average_iou: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_iou: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ def a_run(segmentation: bool) -> Run:
     }
     if segmentation:
         row = {"ClassName": "scratch", "Precision": 0.7, "Recall": 0.6, "F1Score": 0.65, "AIOU": 0.5}
-        metrics["PixelAnomalyClassMetrics"] = [row]
+        untested = dict.fromkeys(row) | {"ClassName": "dent"}
+        metrics["PixelAnomalyClassMetrics"] = [row, untested]
     plan = Plan("a test", (picture("t/1.jpg", Truth.NORMAL),), (), tuple(item.picture for item in seen), ("A note.",))
     details = {"NumberOfTestingImages": 20}
     return Run(
@@ -180,6 +181,7 @@ def test_the_table_shows_what_was_asked_for() -> None:
     assert "2 of 4 right" in text
     assert "F1 0.500" in text
     assert "average IoU 0.500" in text
+    assert "dent: F1 -, average IoU - (pixels)" in text
 
 
 def test_the_montage_shows_found_defects_beside_their_masks(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rendered_parts import SCRATCH, ignore, samples
 
 from relook.vision import judging
 from relook.vision.images import load
-from relook.vision.samples import Sample, Task, TrainingError, TrainingResult
+from relook.vision.samples import ClassMetrics, Sample, Task, TrainingError, TrainingResult
 from relook.vision.train import Options, train
 
 pytestmark = pytest.mark.usefixtures("few_steps")
@@ -45,6 +45,16 @@ def test_the_number_of_threads_changes_nothing(
     assert metrics == trained.metrics
     assert metrics.classes[0].average_iou == pytest.approx(sum(overlaps[0]) / len(overlaps[0]))
     assert shown == trained.shown
+
+
+def test_without_a_mask_among_the_test_images_masks_have_no_figures(
+    trained: TrainingResult, tests: list[Sample]
+) -> None:
+    """What is marked on normal images alone would be an overlap of nothing."""
+    normals = [each for each in tests if not each.anomalous]
+    _, metrics, overlaps, _ = judging.evaluate(trained.artifact, normals, (SCRATCH,), ignore)
+    assert metrics.classes == (ClassMetrics(SCRATCH.name, None, None, None, None),)
+    assert overlaps == ((),)
 
 
 def test_a_report_of_progress_that_raises_ends_the_threads(trained: TrainingResult, tests: list[Sample]) -> None:

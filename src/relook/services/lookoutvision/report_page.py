@@ -53,18 +53,13 @@ def report_page(evaluation: Evaluation, result: TrainingResult) -> bytes:
 
 def _figures(result: TrainingResult) -> Iterable[str]:
     metrics = result.metrics
-    anomalies = any(test.anomalous for test in result.tests)
-    overlaps = (result.intervals.get("test") or {}).get("average_iou") or [True] * len(metrics.classes)
     named = {
         "F1": metrics.f1,
         "Precision": metrics.precision,
         "Recall": metrics.recall,
         "AUROC": metrics.roc_auc,
         "Average precision": metrics.average_precision,
-        **{
-            f"Mean IoU of {escape(defect.name)}": defect.average_iou if anomalies and overlap is not None else None
-            for defect, overlap in zip(metrics.classes, overlaps, strict=True)
-        },
+        **{f"Mean IoU of {escape(defect.name)}": defect.average_iou for defect in metrics.classes},
     }
     yield "<h2>Figures on the test images</h2><table>"
     for name, value in named.items():

@@ -147,8 +147,8 @@ def _report(monitor: Monitor, trained: TrainingResult) -> None:
     for name, value in figures.items():
         if value is not None:
             monitor.metric(f"test:{name}", value)
-    if metrics.classes and metrics.f1 is not None:
-        mean = sum(one.average_iou for one in metrics.classes) / len(metrics.classes)
-        monitor.metric("test:mean_iou", mean)
+    overlaps = [one.average_iou for one in metrics.classes if one.average_iou is not None]
+    if overlaps and metrics.f1 is not None:
+        monitor.metric("test:mean_iou", sum(overlaps) / len(overlaps))
     for note in trained.notes:
         monitor.line(note)
