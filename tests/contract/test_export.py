@@ -11,10 +11,12 @@ import pytest
 from endpoint_world import BUCKET, Endpoints
 from label_versions import VersionStage
 from lookout_stage import Stage
+from running_stage import RunningStage
 from sagemaker_calls import ROLE
 from training_calls import sandboxed
 
 from label_pictures import GREEN, RED, plain
+from tiny_models import LABELS, picture
 
 
 @sandboxed
@@ -35,17 +37,29 @@ def test_an_exported_version_answers_at_an_endpoint(stage: Stage, tmp_path: Path
     assert _export(stage, arn, file).returncode == 0
     assert file.read_bytes() == first
 
-    endpoints = Endpoints(stage)
-    stage.s3.upload_file(str(file), BUCKET, "exported/model.tar.gz")
-    container = {"Image": "builtin/vision", "ModelDataUrl": f"s3://{BUCKET}/exported/model.tar.gz"}
-    endpoints.control.create_model(ModelName="exported", ExecutionRoleArn=ROLE, PrimaryContainer=container)
-    endpoints.config("exported")
-    endpoints.create("exported")
-    endpoints.in_service("exported")
+    endpoints = _endpoint(stage, "exported", file)
     for colour, name in ((RED, "red"), (GREEN, "green")):
         answer = json.loads(endpoints.ask("exported", plain(colour, 99), ContentType="image/png"))
         assert [found["Name"] for found in answer["CustomLabels"]] == [name]
     endpoints.delete("exported")
+
+
+@sandboxed
+def test_an_exported_detector_answers_as_detect_custom_labels_does(stage: Stage, tmp_path: Path) -> None:
+    labels, file = RunningStage(stage.server), tmp_path / "model.tar.gz"
+    arn, pictures = labels.trained("exported-detector"), (picture(red=(1, 2), blue=(3, 0)), picture(blue=(2, 2)))
+    labels.run(arn)
+    told = [labels.detect(arn, image) for image in pictures]
+    labels.rest(arn)
+    labels.close()
+    [[found], nothing] = told
+    assert (found["Name"], found["Geometry"]["BoundingBox"]["Top"], nothing) == (LABELS[0], 0.5, [])
+
+    assert _export(stage, arn, file).returncode == 0
+    endpoints = _endpoint(stage, "exported-detector", file)
+    asked = [json.loads(endpoints.ask("exported-detector", image, ContentType="image/png")) for image in pictures]
+    assert [answer["CustomLabels"] for answer in asked] == told
+    endpoints.delete("exported-detector")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +77,18 @@ def test_what_is_no_model_is_told(stage: Stage, tmp_path: Path, arn: str, told: 
     assert done.returncode == 1
     assert told in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def _endpoint(stage: Stage, name: str, file: Path) -> Endpoints:
+    """An endpoint of this archive, in service."""
+    endpoints, key = Endpoints(stage), f"{name}/model.tar.gz"
+    stage.s3.upload_file(str(file), BUCKET, key)
+    container = {"Image": "builtin/vision", "ModelDataUrl": f"s3://{BUCKET}/{key}"}
+    endpoints.control.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    endpoints.config(name)
+    endpoints.create(name)
+    endpoints.in_service(name)
+    return endpoints
 
 
 def _export(stage: Stage, arn: str, file: Path) -> subprocess.CompletedProcess[str]:

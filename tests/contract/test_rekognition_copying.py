@@ -10,10 +10,11 @@ from label_stage import code
 from label_versions import VersionStage
 from lookout_stage import BUCKET, Stage, refused, until
 from running_stage import BUCKET as RUNNING_BUCKET
-from running_stage import RunningStage
+from running_stage import RunningStage, running_stage
 
 from label_pictures import GREEN, RED, plain
 from relook.testing import LiveServer
+from tiny_models import LABELS, picture
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,30 @@ def test_a_copy_answers_as_its_source(versions: VersionStage, source: str) -> No
         assert versions.settled_version(project, name)["Status"] == "STOPPED"
     assert answers[0] == answers[1]
     assert [[one["Name"] for one in found] for found in answers[0]] == [["red"], ["green"]]
+
+
+def test_a_detectors_copy_finds_the_same_boxes_without_its_source(tmp_path: Path) -> None:
+    coloured = picture(red=(1, 2), blue=(3, 0))
+    with running_stage(tmp_path) as stage:
+        client, source = stage.rekognition, stage.run(stage.trained("source"))
+        before = [stage.detect(source, coloured, **asked) for asked in ({}, {"MinConfidence": 0})]
+        stage.rest(source)
+        copied = client.copy_project_version(
+            SourceProjectArn=stage.project_arn(source),
+            SourceProjectVersionArn=source,
+            DestinationProjectArn=client.create_project(ProjectName="target")["ProjectArn"],
+            VersionName="v1",
+            OutputConfig={"S3Bucket": RUNNING_BUCKET, "S3KeyPrefix": "copied/"},
+        )["ProjectVersionArn"]
+        found = until(lambda: stage.describe(copied), lambda found: found["Status"] != "COPYING_IN_PROGRESS")
+        assert found["Status"] == "COPYING_COMPLETED", found["StatusMessage"]
+        client.delete_project_version(ProjectVersionArn=source)
+        stage.run(copied)
+        after = [stage.detect(copied, coloured, **asked) for asked in ({}, {"MinConfidence": 0})]
+    assert after == before
+    [sure], everything = after
+    assert (sure["Name"], sure["Geometry"]["BoundingBox"]["Left"]) == (LABELS[0], pytest.approx(0.2))
+    assert {one["Name"] for one in everything} == set(LABELS)
 
 
 def test_a_name_in_use(versions: VersionStage, source: str) -> None:
