@@ -11,6 +11,8 @@ from aws_clis import VERSIONS, Aws, cli
 from label_versions import VersionStage
 from lookout_stage import BUCKET, Stage, until
 
+from label_pictures import COLOURS, plain
+
 pytestmark = pytest.mark.clients
 REGION = "us-east-1"
 
@@ -54,6 +56,42 @@ def test_a_version(stage: Stage, version: str, tmp_path: Path) -> None:
         assert _json(aws, "delete-project-version", "--project-version-arn", one) == {"Status": "DELETING"}
     assert _json(aws, *listed) == {"ProjectVersionDescriptions": []}
     assert _json(aws, "delete-project", *of_project) == {"Status": "DELETING"}
+
+
+def test_a_whole_life(stage: Stage, version: str, tmp_path: Path) -> None:
+    """From the project to its end; the waiters look seldom, so they are asked once what they wait for is there."""
+    aws = cli(version, stage.server.variables, tmp_path)
+    versions, name = VersionStage(stage, REGION), f"cli-life-{version}"
+    project = _json(aws, "create-project", "--project-name", name)["ProjectArn"]
+    of_project, manifest = ["--project-arn", project], versions.upload(versions.labelled(10, "red", "green"))
+    source = ["--dataset-type", "TRAIN", "--dataset-source", json.dumps(manifest)]
+    dataset = _json(aws, "create-dataset", *of_project, *source)["DatasetArn"]
+    assert versions.settled(dataset)["Status"] == "CREATE_COMPLETE"
+    output = ["--output-config", f"S3Bucket={BUCKET},S3KeyPrefix={name}"]
+    made = _json(aws, "create-project-version", *of_project, "--version-name", "v1", *output)
+    which, v1 = ["--project-version-arn", made["ProjectVersionArn"]], [*of_project, "--version-names", "v1"]
+    versions.settled_version(project)
+    aws("rekognition", "wait", "project-version-training-completed", *v1)
+
+    assert _json(aws, "start-project-version", *which, "--min-inference-units", "1") == {"Status": "STARTING"}
+    versions.settled_version(project)
+    aws("rekognition", "wait", "project-version-running", *v1)
+    for colour in ("red", "green"):
+        (tmp_path / "unseen.png").write_bytes(plain(COLOURS[colour], 99))
+        [found] = _json(aws, "detect-custom-labels", *which, "--image-bytes", "fileb://unseen.png")["CustomLabels"]
+        assert (found["Name"], set(found)) == (colour, {"Name", "Confidence"})
+        assert 50 < found["Confidence"] <= 100
+
+    assert _json(aws, "stop-project-version", *which) == {"Status": "STOPPING"}
+    assert versions.settled_version(project)["Status"] == "STOPPED"
+    assert _json(aws, "delete-project-version", *which) == {"Status": "DELETING"}
+    # The training has split off a test dataset.
+    [described] = _json(aws, "describe-projects", "--project-names", name)["ProjectDescriptions"]
+    assert [one["DatasetType"] for one in described["Datasets"]] == ["TRAIN", "TEST"]
+    for one in described["Datasets"]:
+        aws("rekognition", "delete-dataset", "--dataset-arn", one["DatasetArn"])
+    assert _json(aws, "delete-project", *of_project) == {"Status": "DELETING"}
+    assert _json(aws, "describe-projects", "--project-names", name) == {"ProjectDescriptions": []}
 
 
 def _json(aws: Aws, operation: str, *arguments: str) -> dict[str, Any]:
