@@ -14,6 +14,7 @@ from lookout_stage import Stage, until
 from custom_labels_lines import boxes, image_level
 
 pytestmark = pytest.mark.clients
+LABELS = ["bird", "cat", "dog"]
 LINES = [image_level(f"image-{number}", "cat" if number % 2 else "dog") for number in range(20)]
 
 
@@ -96,3 +97,39 @@ def test_policies_and_tags(aws: Aws, version: str, tmp_path: Path) -> None:
     aws("rekognition", "untag-resource", *resource, "--tag-keys", "site")
     assert _json(aws, "list-tags-for-resource", *resource) == {"Tags": {"line": "7"}}
     aws("rekognition", "delete-project", *project)
+
+
+def test_pages(stage: Stage, aws: Aws, version: str) -> None:
+    """Page by page everything is told once. That a page is as large as it was asked for a refused one shows.
+
+    Versions are listed page by page in test_rekognition_versions_awscli.py.
+    """
+    labels = LabelStage(stage, "us-east-1")
+    names = [f"cli-pages-{version}-{number}" for number in range(3)]
+    projects = [labels.project(name) for name in names]
+    project, lines = projects[0], [image_level(f"page-{label}", label) for label in LABELS]
+    dataset, images = labels.dataset(lines, project), [line["source-ref"] for line in lines]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "rekognition:CopyProjectVersion", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    for name in ("a", "b", "c"):
+        labels.client.put_project_policy(ProjectArn=project, PolicyName=name, PolicyDocument=document)
+    of_project, of_dataset = ["--project-arn", project], ["--dataset-arn", dataset]
+    for operation, which, key, name, told in (
+        ("describe-projects", ["--project-names", *names], "ProjectDescriptions", "ProjectArn", projects[::-1]),
+        ("list-dataset-entries", of_dataset, "DatasetEntries", "source-ref", images),
+        ("list-dataset-labels", of_dataset, "DatasetLabelDescriptions", "LabelName", LABELS),
+        ("list-project-policies", of_project, "ProjectPolicies", "PolicyName", ["a", "b", "c"]),
+    ):
+        found = _json(aws, operation, *which, "--page-size", "1")[key]
+        entries = [json.loads(one) if isinstance(one, str) else one for one in found]
+        assert [one[name] for one in entries] == told
+    for operation, which in (
+        ("describe-projects", []),
+        ("describe-project-versions", of_project),
+        ("list-dataset-entries", of_dataset),
+        ("list-dataset-labels", of_dataset),
+        ("list-project-policies", of_project),
+    ):
+        said = aws("rekognition", operation, *which, "--page-size", "101", succeeds=False)
+        assert "(ValidationException)" in said
+        assert "Value '101' at 'maxResults' failed to satisfy constraint" in said

@@ -1,15 +1,16 @@
-"""`aws rekognition` tells what was refused by its code, and scripts by its exit."""
+"""`aws rekognition` tells by its exit what failed while a model was trained, started or asked.
+
+What is refused at once is in test_rekognition_refusals_awscli.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from string import Template
 
 import pytest
 from aws_clis import VERSIONS, Aws, cli
@@ -18,82 +19,18 @@ from label_versions import VersionStage
 from lookout_stage import BUCKET, REGION, Stage
 from running_stage import RunningStage, running_stage
 
-from tiny_models import picture, plain, write_stumbling
+from tiny_models import picture, write_stumbling
 
 pytestmark = pytest.mark.clients
 REFUSED = {"v1": 255, "v2": 254}
 WAITED_IN_VAIN = 255
-THEIRS = "arn:aws:rekognition:us-east-1:111122223333:project/p"
-POLICY = {
-    "Effect": "Allow",
-    "Principal": {"AWS": "111122223333"},
-    "Action": "rekognition:CopyProjectVersion",
-    "Resource": "*",
-}
-FILES = {
-    "policy.json": json.dumps({"Version": "2012-10-17", "Statement": [POLICY]}).encode(),
-    "tags.json": json.dumps({f"key-{number}": "" for number in range(51)}).encode(),
-    "junk": b"junk",
-    "red.png": picture(red=(1, 2)),
-    "wide.png": plain(0, 0, 0, 4097, 300),
-    "low.png": plain(0, 0, 0, 64, 63),
-}
-ERRORS = {
-    "key": (
-        "InvalidParameterException",
-        f"create-project-version $project --version-name v --output-config S3Bucket={BUCKET} --kms-key-id alias/key",
-    ),
-    "low image": ("InvalidParameterException", "detect-custom-labels $asked --image-bytes fileb://low.png"),
-    "page size": ("ValidationException", "describe-projects --max-results 101"),
-    "name": ("ValidationException", "create-project --project-name a/b"),
-    "token": ("InvalidPaginationTokenException", "describe-projects --next-token mine"),
-    "object": (
-        "InvalidS3ObjectException",
-        f"detect-custom-labels $asked --image S3Object={{Bucket={BUCKET},Name=absent}}",
-    ),
-    "manifest": (
-        "InvalidS3ObjectException",
-        "create-dataset $project --dataset-type TRAIN --dataset-source "
-        f"GroundTruthManifest={{S3Object={{Bucket={BUCKET},Name=absent}}}}",
-    ),
-    "wide image": ("ImageTooLargeException", "detect-custom-labels $asked --image-bytes fileb://wide.png"),
-    "junk": ("InvalidImageFormatException", "detect-custom-labels $asked --image-bytes fileb://junk"),
-    "policy": (
-        "MalformedPolicyDocumentException",
-        "put-project-policy $project --policy-name p --policy-document {}",
-    ),
-    "revision": (
-        "InvalidPolicyRevisionIdException",
-        "put-project-policy $project --policy-name p --policy-document file://policy.json --policy-revision-id a1",
-    ),
-    "tags": ("ServiceQuotaExceededException", "tag-resource $resource --tags file://tags.json"),
-    "units": ("LimitExceededException", "start-project-version $idle --min-inference-units 6"),
-    "copy of another account's": (
-        "AccessDeniedException",
-        "copy-project-version $theirs $destination --version-name v2 --output-config S3Bucket=" + BUCKET,
-    ),
-}
+FILES = {"red.png": picture(red=(1, 2))}
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStage]:
     with running_stage(tmp_path_factory.mktemp("labels")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def arns(stage: RunningStage) -> dict[str, str]:
-    """What the commands name: a version that runs, and its project; one that does not; one of another account."""
-    version = stage.run(stage.trained("refusing"))
-    project = stage.project_arn(version)
-    return {
-        "asked": f"--project-version-arn {version}",
-        "idle": f"--project-version-arn {stage.trained('idle')}",
-        "theirs": f"--source-project-arn {THEIRS}/1 --source-project-version-arn {THEIRS}/version/v1/1",
-        "destination": f"--destination-project-arn {project}",
-        "project": f"--project-arn {project}",
-        "resource": f"--resource-arn {project}",
-    }
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +79,6 @@ def aws(stage: RunningStage, version: str, tmp_path: Path) -> Aws:
     for name, data in FILES.items():
         (tmp_path / name).write_bytes(data)
     return partial(cli(version, stage.server.variables, tmp_path), "rekognition")
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_errors(aws: Aws, version: str, arns: dict[str, str], name: str) -> None:
-    error, command = ERRORS[name]
-    operation, *arguments = Template(command).substitute(arns).split()
-    said = aws(operation, *arguments, exits=REFUSED[version])
-    assert f"An error occurred ({error}) when calling the " in said
 
 
 def test_a_model_that_fails_on_an_image(stage: RunningStage, aws: Aws, version: str, stumbling: str) -> None:
