@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from boxes_told import check_answers, check_report, report_of, told_on
 from label_versions import VersionStage
 from lookout_stage import BUCKET, Stage
 
@@ -110,10 +111,15 @@ def boxed(versions: VersionStage, numbers: range) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_squares_are_found(quick: VersionStage) -> None:
     project, arn = life(quick, boxed(quick, range(30)), boxed(quick, range(30, 36)))
-    summary = quick.read(quick.describe_version(project)["EvaluationResult"]["Summary"])
+    described = quick.describe_version(project)
+    summary = quick.read(described["EvaluationResult"]["Summary"])
     assert summary["EvaluationDetails"]["NumberOfTestingImages"] == 6
     aggregated = summary["AggregatedEvaluationResults"]
     assert min(aggregated["F1Score"], aggregated["AveragePrecision"], aggregated["AverageRecall"]) >= 0.5
+    report = report_of(quick, described)
+    check_report(report, {"red": 6, "blue": 6}, 6)
+    tested = [(squares_on_grey(squares(number), number), [*squares(number).items()]) for number in range(30, 36)]
+    check_answers(report, *told_on(quick, arn, tested, (128, 96)))
     truth = squares(40)
     found = quick.detect(arn, squares_on_grey(truth, 40), MinConfidence=0)
     for name, square in truth.items():

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bench.boxed import blood_cells
+from boxes_told import check_answers, check_report, report_of, told_on
 from label_versions import SOON, VersionStage
 from lookout_stage import BUCKET, Stage
 
-from label_pictures import box_line, label_line
+from label_pictures import Box, box_line, label_line
 from relook.testing import LiveServer
 from relook.vision.labelled import LabelledImage
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 COOKIES, ALIENS, BOARDS = (DATA / f"lookout_{name}" for name in ("cookie", "aliens", "circuitboard_1000px"))
+SIZE = 640, 480
+"""Of the pictures of blood cells."""
 
 pytestmark = [
     pytest.mark.shared,
@@ -119,9 +123,14 @@ def test_blood_cells(quick: VersionStage) -> None:
         assert quick.settled(dataset)["Status"] == "CREATE_COMPLETE"
     # How good it becomes in half an hour the bench tells.
     arn = life(quick, project, 0.3)
-    summary = quick.read(quick.describe_version(project)["EvaluationResult"]["Summary"])
+    described = quick.describe_version(project)
+    summary = quick.read(described["EvaluationResult"]["Summary"])
     assert summary["EvaluationDetails"]["NumberOfTestingImages"] == len(cells.test)
     assert summary["AggregatedEvaluationResults"]["AveragePrecision"] >= 0.3
+    report, truths = report_of(quick, described), Counter(one.label for image in cells.test for one in image.boxes)
+    check_report(report, truths, len(cells.test))
+    pictures = [(image.load(), _true(image)) for image in cells.test]
+    check_answers(report, *told_on(quick, arn, pictures, SIZE))
     found = quick.detect(arn, cells.test[0].load())
     assert {one["Name"] for one in found} <= set(cells.labels)
     assert all(set(one["Geometry"]) == {"BoundingBox"} for one in found)
@@ -130,5 +139,8 @@ def test_blood_cells(quick: VersionStage) -> None:
 
 
 def _boxed(versions: VersionStage, image: LabelledImage) -> dict[str, Any]:
-    boxes = [(one.label, (one.box.left, one.box.top, one.box.width, one.box.height)) for one in image.boxes]
-    return box_line(versions.put(f"cells/{image.key}", image.load()), (640, 480), boxes)
+    return box_line(versions.put(f"cells/{image.key}", image.load()), SIZE, _true(image))
+
+
+def _true(image: LabelledImage) -> list[tuple[str, Box]]:
+    return [(one.label, (one.box.left, one.box.top, one.box.width, one.box.height)) for one in image.boxes]
