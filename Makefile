@@ -41,11 +41,14 @@ SAGEMAKER3    := .cache/sagemaker-3
 SAGEMAKER3_STAMP := $(SAGEMAKER3)/.installed-$(SAGEMAKER3_VERSION)
 ANOMALIB      := .cache/anomalib
 ANOMALIB_STAMP := $(ANOMALIB)/.installed
+PEER_DETECTOR := .cache/peer-detector
+PEER_DETECTOR_STAMP := $(PEER_DETECTOR)/.installed
 TORCH_VERSION := 2.13.0
 TORCH_INDEX   ?= https://download.pytorch.org/whl/cpu
 TRAIN         := .cache/train
 TRAIN_STAMP   := $(TRAIN)/.installed-torch-$(TORCH_VERSION)
 TRAIN_PIP     := $(TRAIN)/bin/python -m pip --disable-pip-version-check --quiet
+PEER_DETECTOR_PIP := $(PEER_DETECTOR)/bin/python -m pip --disable-pip-version-check --quiet
 PEER_PIP      := $(ANOMALIB)/bin/python -m pip --disable-pip-version-check --quiet
 
 # pip's own chatter is turned down; its errors are not.
@@ -181,4 +184,17 @@ $(ANOMALIB_STAMP): $(BASE)
 	@$(PEER_PIP) install 'torch==2.13.0' || { $(PIP_FAILED); }
 	@$(PEER_PIP) freeze | grep '^torch==' >$(ANOMALIB)/held.txt
 	@$(PEER_PIP) install --constraint $(ANOMALIB)/held.txt 'anomalib==2.7.*' 'openvino==2026.4.1' || { $(PIP_FAILED); }
+	@touch $@
+
+# The peer of `python -m bench detectors`: YOLOX. Not with all that it requires, as torchvision would bring another torch, but with
+# what its networks, losses and mosaics import; for torchvision's two functions bench/peer_detector.py has others.
+$(PEER_DETECTOR_STAMP): $(BASE)
+	@echo 'installing pixeltable-yolox 0.4.3 into $(PEER_DETECTOR) (with a CPU build of torch about 400 MB to download)'
+	@rm -rf $(PEER_DETECTOR) && $(BIN)/python -m venv $(PEER_DETECTOR)
+	@$(call install_torch,$(PEER_DETECTOR_PIP))
+	@$(PEER_DETECTOR_PIP) freeze | grep '^torch==' >$(PEER_DETECTOR)/held.txt
+	@$(PEER_DETECTOR_PIP) install --constraint $(PEER_DETECTOR)/held.txt 'numpy==2.4.6' 'opencv-python-headless==5.0.0.93' 'loguru==0.7.3' \
+	  'psutil==7.2.2' 'pycocotools==2.0.11' 'tabulate==0.10.0' 'tqdm==4.70.1' 'packaging==26.3' 'pillow==13.0.0' 'openvino==2026.4.1' \
+	  || { $(PIP_FAILED); }
+	@$(PEER_DETECTOR_PIP) install --no-deps 'pixeltable-yolox==0.4.3' || { $(PIP_FAILED); }
 	@touch $@

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import boxed, given
+from bench import boxed, detectors_peer, given
 from bench.bed import SHARED, Bed
 from bench.boxed import BoxedSet
 from bench.detect import timed
@@ -69,13 +69,13 @@ NOTES = (
     "itself. mAP is the mean over labels on the official test images, boxes right from an overlap of 0.5; the interval "
     "is of resampled test images. A tenth of the training images is held out to choose the step.",
     "Milliseconds: from a file's bytes to boxes, one thread, in the bench's process, all test images in turn.",
-    "Peers are published figures, none was run here: for the blood cells, networks of YOLO's family are reported with "
-    "an mAP@0.5 of 0.85 to 0.93 (many with splits of their own, trained for hours on GPUs); for DeepPCB its authors "
-    "report 0.986 with 1,000 training images (Tang et al., 2019, arXiv 1902.06197), eight times as many as here.",
-    "Why none was run: on PyPI (November 2026) ultralytics, yolov5, yolox, rfdetr, effdet, super-gradients and "
-    "libreyolo require torchvision, mmdet imports mmcv, of which there is no wheel, and keras-hub requires "
-    "tensorflow-text. YOLOS and RT-DETR of transformers learn on a CPU build of torch without torchvision, but their "
-    "pretrained weights are fetched from a hub that is not reached from here; from random ones neither was tried.",
+    "Published figures, for comparison: for the blood cells, networks of YOLO's family are reported with an mAP@0.5 of "
+    "0.85 to 0.93 (many with splits of their own, trained for hours on GPUs); for DeepPCB its authors report 0.986 "
+    "with 1,000 training images (Tang et al., 2019, arXiv 1902.06197), eight times as many as here.",
+    "Other peers: on PyPI (November 2026) ultralytics, yolov5, rfdetr, effdet, super-gradients and libreyolo require "
+    "torchvision, mmdet imports mmcv, of which there is no wheel, and keras-hub requires tensorflow-text. The "
+    "detectors of transformers do without, but their pretrained weights are fetched from a hub that is not reached "
+    "from here; from random ones they were not tried.",
 )
 
 
@@ -86,17 +86,42 @@ def measure(bed: Bed) -> Result:
     given.need_real(bed)
     names = ["drawn plates"] if bed.quick else ["blood cells", "printed boards"]
     beginnings = [OWN] if bed.quick or not YOLOX.is_file() else [OWN, GIVEN]
-    rows, figures = [], []
+    rows, beside, figures = [], [], []
     with given.steps("detectors", bed) as steps:
         for name in names:
             for start in beginnings:
                 found = steps.run(f"{name} / {start}", partial(_apart, name, start, bed.quick))
                 if found is not None:
                     rows.append(_row(name, start, found))
+                    beside.append(detectors_peer.our_row(name, start, found))
                     figures += _figures(name, start, found, bed.quick)
-    if not rows:
+    theirs = _peer(bed, names)
+    for name, found in theirs.items():
+        beside += detectors_peer.their_rows(name, found)
+        figures += detectors_peer.figures(name, found)
+    if not (rows or theirs):
         raise Unavailable(f"no step is left with --only {bed.only!r}")
-    return Result("Object detectors", figures, [Table("Both starts", _COLUMNS, rows)], NOTES, {"training": SEED})
+    tables = [Table("Both starts", _COLUMNS, rows)] if rows else []
+    tables += [detectors_peer.table(sorted(beside, key=lambda row: names.index(str(row[0]))))] if theirs else []
+    notes = (*NOTES, *(detectors_peer.NOTES if detectors_peer.there() else [detectors_peer.ABSENT]))
+    return Result("Object detectors", figures, tables, notes, {"training": SEED})
+
+
+def _peer(bed: Bed, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What the peer found, by set; nothing where its environment is absent. Kept apart, as its code is another."""
+    theirs = {}
+    if detectors_peer.there():
+        with given.steps("detectors_peer", bed) as steps:
+            for name in names:
+                work = partial(_beside, name, bed.quick)
+                found = steps.run(f"{name} / peer {detectors_peer.NAME}", work)
+                if found is not None:
+                    theirs[name] = found
+    return theirs
+
+
+def _beside(name: str, quick: bool) -> dict[str, Any]:
+    return detectors_peer.run(SETS[name](), 0.0 if quick else SECONDS)
 
 
 def train(name: str, start: Start, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
@@ -129,6 +154,7 @@ def train(name: str, start: Start, seconds: float, seed: int, folder: Path) -> d
         "labels": {each["label"]: each["average_precision"]["value"] for each in result.record["labels"]},
         "minutes": (time.perf_counter() - began) / 60,
         "training": how,
+        "parameters": detectors_peer.parameters(start, len(data.labels)),
         "images_per_second": options.batch / result.record["speed"]["seconds_per_step"],
     }
 

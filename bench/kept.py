@@ -21,6 +21,8 @@ _NO_PART = "src/relook/vision/pretrain/"
 """Code that neither trains nor answers."""
 _SHARED = ("sets", "judge", "given", "contender", "peer_anomalib")
 """Bench files that what is found depends on, beside the bench's own."""
+_OWN = {"detectors_peer": ("boxed", "peer_detector")}
+"""Those of one bench."""
 
 Found = dict[str, Any]
 
@@ -65,7 +67,7 @@ def fingerprint(bench: str) -> str:
     """Of the engine's sources and weights, the bench's own file and what benches share: 16 hex digits."""
     digest = hashlib.sha256()
     files = [path for pattern in _CODE for path in ROOT.glob(pattern)]
-    files += [ROOT / "bench" / f"{name}.py" for name in (bench, *_SHARED)]
+    files += [ROOT / "bench" / f"{name}.py" for name in (bench, *_SHARED, *_OWN.get(bench, ()))]
     files += ROOT.glob("bench/drawn/*.py") if bench == "products" else ()
     for path in sorted(files):
         name = path.relative_to(ROOT).as_posix()

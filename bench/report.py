@@ -42,7 +42,8 @@ the README's table from those files. One bench alone: `python -m bench NAME`. Re
 taken from `../shared`; where that is absent, pictures are drawn and the built-in weights used, and the result says so.
 The long ones ({_names}) keep each step in `.cache/bench`: interrupted, they go on where
 they were, as long as the engine's code is the same; `--only WORD` does a part of them. `peer` needs anomalib:
-`make .cache/anomalib/.installed`.
+`make .cache/anomalib/.installed`. `detectors` trains YOLOX-tiny, too, where its environment is:
+`make .cache/peer-detector/.installed`.
 """
 
 
