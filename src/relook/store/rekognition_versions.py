@@ -10,10 +10,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal, select, update
 
 from relook.core.custom_labels.names import DatasetType, VersionName
-from relook.core.custom_labels.states import VersionStatus, version_sources
+from relook.core.custom_labels.results import folder_of
+from relook.core.custom_labels.states import VERSION_GIVEN_UP, VersionStatus, version_sources
 from relook.core.names import Scope
 from relook.store.queries import batches
 from relook.store.tables.rekognition import entries, projects, training_entries, versions
+
+_FILE_COLUMNS = (
+    versions.c.evaluation_key,
+    versions.c.summary_key,
+    versions.c.training_output_key,
+    versions.c.training_validation_key,
+    versions.c.testing_output_key,
+    versions.c.testing_validation_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +176,26 @@ def in_status(connection: Connection, statuses: Collection[VersionStatus]) -> li
     return [_version(row) for row in connection.execute(query)]
 
 
-def writing_to(connection: Connection, account: str, bucket: str) -> list[Version]:
-    """The versions of an account, in any region, whose results are in `bucket`. Of others', which name it in vain,
-    there are none: a bucket is written to by its owner alone."""
-    query = _all().where(versions.c.output_bucket == bucket, projects.c.account == account)
-    return [_version(row) for row in connection.execute(query)]
+def of_same_results(connection: Connection, account: str, output: Output, results: str) -> VersionName | None:
+    """A version of an account, in any region, that has left, or may yet leave, results in the folder of `output` under
+    the name `results`, as `results_name` gives it.
+
+    Of other accounts', which name a bucket in vain, there are none: a bucket is written to by its owner alone.
+    """
+    projects_that_fit = [results[:place] for place, letter in enumerate(results) if letter == "-"]
+    query: Select[Any] = select(
+        projects.c.account, projects.c.region, projects.c.name.label("project"), versions.c.name, versions.c.created
+    ).where(
+        versions.c.project_id == projects.c.id,
+        projects.c.account == account,
+        projects.c.name.in_(projects_that_fit),
+        projects.c.name + "-" + versions.c.name == results,
+        versions.c.output_bucket == output.bucket,
+        func.rtrim(versions.c.output_prefix, "/") == folder_of(output.prefix),
+        versions.c.status.not_in(_values(VERSION_GIVEN_UP)) | func.coalesce(*_FILE_COLUMNS).is_not(None),
+    )
+    row = connection.execute(query.limit(1)).first()
+    return None if row is None else _name(row)
 
 
 def count(connection: Connection, project_id: int) -> int:
@@ -310,10 +335,14 @@ def _file_columns(files: Files) -> dict[str, str | None]:
     }
 
 
+def _name(row: Row[Any]) -> VersionName:
+    return VersionName(Scope(row.account, row.region), row.project, row.name, row.created)
+
+
 def _version(row: Row[Any]) -> Version:
     return Version(
         id=row.id,
-        name=VersionName(Scope(row.account, row.region), row.project, row.name, row.created),
+        name=_name(row),
         project_id=row.project_id,
         description=row.description,
         status=VersionStatus(row.status),

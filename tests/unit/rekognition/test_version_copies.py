@@ -171,6 +171,25 @@ def test_an_output_bucket_that_is_not_there(world: World) -> None:
     assert world.jobs.contexts[-1].lines == [told]
 
 
+def test_a_copy_that_has_written_nothing_takes_no_names(world: World) -> None:
+    given = {"S3Bucket": "made-later", "S3KeyPrefix": "copied"}
+    first = source(world) | {"DestinationProjectArn": target(world, "parts-v"), "VersionName": "1"}
+    second = source(world) | {"DestinationProjectArn": target(world, "parts"), "VersionName": "v-1"}
+    world.call("CopyProjectVersion", **first | {"OutputConfig": given})
+    assert "has its results there" in world.refused("CopyProjectVersion", **second | {"OutputConfig": given}).message
+    world.run_jobs()
+    assert world.describe(target(world, "parts-v"), "1")["Status"] == "COPYING_FAILED"
+    world.blobs.buckets.create(ACCOUNT, REGION, "made-later")
+    world.call("CopyProjectVersion", **second | {"OutputConfig": given})
+    world.run_jobs()
+    assert world.describe(target(world, "parts"), "v-1")["Status"] == "COPYING_COMPLETED"
+    third = first | {"DestinationProjectArn": target(world, "parts-v"), "VersionName": "2"}
+    world.call("CopyProjectVersion", **third | {"OutputConfig": given})
+    world.run_jobs()
+    taken = source(world) | {"DestinationProjectArn": target(world, "parts"), "VersionName": "v-2"}
+    assert "/parts-v/version/2/" in world.refused("CopyProjectVersion", **taken | {"OutputConfig": given}).message
+
+
 def test_results_that_the_user_has_deleted_are_not_copied(world: World) -> None:
     world.delete("out/EvaluationResultSummary-p-v1.json")
     world.call("CopyProjectVersion", **source(world))

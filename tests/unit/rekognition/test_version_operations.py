@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from version_world import BUCKET, OTHER_ACCOUNT, OUTPUT, World
+from version_world import ACCOUNT, BUCKET, OTHER_ACCOUNT, OUTPUT, REGION, World
 
 from relook.core.custom_labels.states import VERSION_DELETABLE, VersionStatus
 from relook.jobs import queue
@@ -149,6 +149,34 @@ def test_results_of_two_versions_do_not_replace_each_other(world: World) -> None
     world.run_jobs()
     world.call("DeleteProjectVersion", ProjectVersionArn=first)
     world.create(arn, "v-1")
+
+
+def test_a_version_that_has_written_nothing_takes_no_names(world: World) -> None:
+    lines, given = world.labelled(5, "red", "green"), {"S3Bucket": "made-later", "S3KeyPrefix": "out"}
+    first, second = world.project("parts-v"), world.project("parts")
+    for arn in (first, second):
+        world.dataset(arn, lines)
+    assert world.train(first, "1", OutputConfig=given)["StatusMessage"] == "Unable to write to output S3 bucket."
+    world.blobs.buckets.create(ACCOUNT, REGION, "made-later")
+    assert world.train(second, "v-1", OutputConfig=given)["Status"] == "TRAINING_COMPLETED"
+
+
+def test_a_version_that_failed_keeps_the_names_of_what_it_left(world: World) -> None:
+    world.from_manifests(world.labelled(5, "red"), world.labelled(3, "green", prefix="test/"), "parts-v", "1")
+    assert world.document("ManifestSummary", "1", "parts-v")["errors"], "told why"
+    other = world.project("parts")
+    world.dataset(other, world.labelled(5, "red", "green"))
+    code, message = refused(world, other, VersionName="v-1")
+    assert code == "InvalidParameterException"
+    assert "/parts-v/version/1/" in message
+
+
+def test_a_version_in_training_holds_the_names_in_every_region(world: World) -> None:
+    given = LEGACY | {"TrainingData": {"Assets": [world.manifest(world.labelled(5, "red", "green"))]}}
+    first = world.create(world.project("p"), **given)
+    theirs = world.call("CreateProject", region="us-west-2", ProjectName="p")["ProjectArn"]
+    members = {"ProjectArn": theirs, "VersionName": "v1", "OutputConfig": OUTPUT, **given}
+    assert first in world.refused("CreateProjectVersion", region="us-west-2", **members).message
 
 
 def test_another_account_that_names_a_bucket_in_vain_takes_no_names_in_it(world: World) -> None:

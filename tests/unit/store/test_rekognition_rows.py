@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from custom_labels_lines import entry, image_level, source, spoiled
 from relook.core.custom_labels.manifest import Entry
 from relook.core.custom_labels.manifest import Kind as Taught
-from relook.core.custom_labels.names import DatasetType
+from relook.core.custom_labels.names import DatasetType, VersionName
 from relook.core.custom_labels.states import DatasetStatus, VersionStatus
 from relook.core.custom_labels.statistics import EntryFilter, dataset_stats, label_stats
 from relook.core.names import Scope
@@ -175,6 +175,43 @@ def test_the_files_of_a_version_that_has_ended_stay(store: Store) -> None:
         _remove(connection, train)
 
 
+def test_who_has_results_of_the_same_names_is_asked_without_going_through_all_versions(store: Store) -> None:
+    with store.write() as connection:
+        named = projects.create(connection, SCOPE, "a-b", 1)
+        others = projects.create(connection, SCOPE, "many", 1)
+        alone = _steps(connection)
+        for number in range(300):
+            versions.create(connection, _new(others.id, f"v{number}"), 1)
+        assert _steps(connection) < 2 * alone
+        first = versions.create(connection, _new(named.id, "1"), 1)
+        assert _of_same_results(connection) == first.name
+        projects.remove(connection, named.id)
+        projects.remove(connection, others.id)
+
+
+def _of_same_results(connection: Connection) -> VersionName | None:
+    return versions.of_same_results(connection, SCOPE.account, versions.Output("out", "/"), "a-b-1")
+
+
+def _steps(connection: Connection) -> int:
+    """How many tens of steps SQLite's machine takes to find that there is none."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.set_progress_handler(count, 10)
+    try:
+        assert _of_same_results(connection) is None
+    finally:
+        driver.set_progress_handler(None, 10)
+    return counted
+
+
 def _files(connection: Connection, version_id: int) -> versions.Files:
     found = versions.get(connection, version_id)
     assert found is not None
@@ -184,9 +221,12 @@ def _files(connection: Connection, version_id: int) -> versions.Files:
 def _version(connection: Connection, name: str) -> int:
     project = projects.named(connection, SCOPE, "p")
     assert project is not None
+    return versions.create(connection, _new(project.id, name), 1).id
+
+
+def _new(project_id: int, name: str) -> versions.NewVersion:
     status, output = VersionStatus.TRAINING_IN_PROGRESS, versions.Output("out", "")
-    new = versions.NewVersion(project.id, name, status, "", output, seed=1, auto_split=True)
-    return versions.create(connection, new, 1).id
+    return versions.NewVersion(project_id, name, status, "", output, seed=1, auto_split=True)
 
 
 def test_a_deleted_dataset_is_found_by_nobody(store: Store) -> None:

@@ -24,8 +24,18 @@ REPORT = "TrainingReport"
 
 def output_key(prefix: str | None, name: str, project: str, version: str) -> str:
     """`<prefix>/<name>-<project>-<version>.json`, with one slash after the prefix whether or not it brings one."""
-    folder = (prefix or "").rstrip("/")
-    return f"{folder}/{name}-{project}-{version}.json" if folder else f"{name}-{project}-{version}.json"
+    folder, file = folder_of(prefix or ""), f"{name}-{results_name(project, version)}.json"
+    return f"{folder}/{file}" if folder else file
+
+
+def folder_of(prefix: str) -> str:
+    """What the keys of results begin with, the slash after it apart."""
+    return prefix.rstrip("/")
+
+
+def results_name(project: str, version: str) -> str:
+    """What the results of a version have in their names: those of two versions may be the same."""
+    return f"{project}-{version}"
 
 
 def moment(milliseconds: int) -> str:

@@ -87,6 +87,8 @@ DATASET_DELETABLE = DATASET_COMPLETE | {_D.CREATE_FAILED}
 VERSION_STARTABLE = frozenset({_V.TRAINING_COMPLETED, _V.STOPPED, _V.COPYING_COMPLETED, _V.FAILED})
 VERSION_NEVER_STARTABLE = frozenset({_V.TRAINING_FAILED, _V.COPYING_FAILED})
 """No wait makes these startable: InvalidParameterException. What is neither here nor startable is in use."""
+VERSION_GIVEN_UP = VERSION_NEVER_STARTABLE
+"""Nothing more is written to the output: what it has, it has."""
 VERSION_STOPPABLE = frozenset({_V.RUNNING, _V.STARTING})
 VERSION_DETECTING = frozenset({_V.RUNNING})
 VERSION_DELETABLE = VERSION_STARTABLE | VERSION_NEVER_STARTABLE

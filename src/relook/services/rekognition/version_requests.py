@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from relook.aws.operation import Members
 from relook.core.custom_labels.names import DatasetType
-from relook.core.custom_labels.results import FILES, REPORT, output_key
+from relook.core.custom_labels.results import FILES, REPORT, output_key, results_name
 from relook.core.custom_labels.states import DATASET_COMPLETE, DatasetStatus
 from relook.core.locations import MAX_KEY_BYTES
 from relook.services.rekognition.errors import in_use, invalid, quota_exceeded
@@ -57,13 +57,11 @@ def output_of(connection: Connection, members: Members, project: Project) -> Out
             f"OutputConfig.S3KeyPrefix makes a key of {longest} bytes for one of the results; the most is "
             f"{MAX_KEY_BYTES}: choose a shorter one"
         )
-    key = output_key(prefix, REPORT, *names)
-    for other in versions.writing_to(connection, project.name.scope.account, given["S3Bucket"]):
-        if output_key(other.output.prefix, REPORT, other.name.project, other.name.version) == key:
-            raise invalid(
-                f"OutputConfig: {other.name} has its results there under the same names; choose another S3KeyPrefix"
-            )
-    return Output(given["S3Bucket"], prefix)
+    output = Output(given["S3Bucket"], prefix)
+    other = versions.of_same_results(connection, project.name.scope.account, output, results_name(*names))
+    if other is not None:
+        raise invalid(f"OutputConfig: {other} has its results there under the same names; choose another S3KeyPrefix")
+    return output
 
 
 def refuse_key(members: Members) -> None:
