@@ -280,6 +280,36 @@ def test_labels_that_are_not_tested(world: World) -> None:
     ]
 
 
+def test_test_labels_that_look_like_the_missing_ones_are_told(world: World) -> None:
+    test = relabelled(world.labelled(2, "red", "blue", prefix="test/"), {"red": "Red ", "blue": "Blue "})
+    found = world.from_manifests(world.labelled(3, "red", "blue"), test)
+    message = "Less than 50% label overlap between the training and testing manifest files."
+    failed_by_content(world, found, "ERROR_INSUFFICIENT_LABEL_OVERLAP", message, "both")
+    assert told(world)[1:] == [
+        "Labels that differ by spaces or capitals alone are different ones; rename them where they mean the same: "
+        "'red', 'Red ', 'blue', 'Blue '."
+    ]
+
+
+def test_labels_too_rare_to_split_that_look_like_others_are_told(world: World) -> None:
+    lines = world.labelled(1, "red", "blue", "green")
+    found = world.from_manifests(relabelled(lines, {"red": "caf\u00e9", "blue": "cafe\u0301"}))
+    message = "The manifest file contains insufficient labeled images per label to perform auto-split."
+    failed_by_content(world, found, "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT", message, "training")
+    assert told(world)[1:] == [
+        "Labels that look the same, but have letters that are coded in other ways (as macOS does in names of files), "
+        r"are different ones; rename them where they mean the same: 'caf\xe9', 'cafe\u0301'."
+    ]
+
+
+def relabelled(lines: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [label_line(line["source-ref"], names.get(name, name)) for line, name in named(lines)]
+
+
+def named(lines: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+    return [(line, line["label-0-metadata"]["class-name"]) for line in lines]
+
+
 def test_too_few_labels_that_can_be_used(world: World) -> None:
     found = world.from_manifests(*untrainable.of_one_usable_label(world))
     message = "The manifest file has too few usable labels."

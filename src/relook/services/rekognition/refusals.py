@@ -8,12 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from relook.core.custom_labels.errors import OVERLAP_PERCENT, ContentError
 from relook.core.custom_labels.manifest import Dropped, Entry, Kind
 from relook.core.custom_labels.usable import Outcome, TrainingLimits, UseCase
+from relook.services.rekognition.look_alikes import look_alikes
 from relook.vision.naming import listed
 
 _MOST = 20
 """Labels that are named, those of the fewest images first."""
 _TOO_FEW = (ContentError.TOO_FEW_LABELS, ContentError.TOO_FEW_USABLE_LABELS)
 _OVERLAP = (ContentError.INSUFFICIENT_LABEL_OVERLAP, ContentError.INSUFFICIENT_USABLE_LABEL_OVERLAP)
+_OF_LABELS = (
+    *_TOO_FEW,
+    *_OVERLAP,
+    ContentError.TOO_MANY_LABELS,
+    ContentError.INSUFFICIENT_IMAGES_FOR_AUTOSPLIT,
+)
+"""Labels may be too few, too many or too rare for what tells them apart."""
 _TAUGHT = {Kind.IMAGE_LEVEL: "image-level labels", Kind.OBJECTS: "labels of boxes"}
 
 
@@ -27,7 +35,10 @@ def reasons(outcome: Outcome, limits: TrainingLimits) -> list[str]:
         for error in told.errors
         for sentence in _of_a_set(error, name, lines, told.use_case, limits)
     ]
-    return found + [_overlap(outcome, error) for error in summary.errors if error in _OVERLAP]
+    found += [_overlap(outcome, error) for error in summary.errors if error in _OVERLAP]
+    if any(error in _OF_LABELS for error in (*summary.training.errors, *summary.testing.errors, *summary.errors)):
+        found += look_alikes(_declared((*outcome.training, *outcome.testing)))
+    return found
 
 
 def _of_a_set(

@@ -19,6 +19,7 @@ from relook.jobs.api import JobContext, JobFailed
 from relook.services.rekognition.image_facts import ImageReader
 from relook.services.rekognition.intake import MAX_MANIFEST_BYTES, too_large
 from relook.services.rekognition.left_out import left_out, untaught
+from relook.services.rekognition.look_alikes import look_alikes
 from relook.services.rekognition.refusals import reasons
 from relook.store import rekognition_versions as versions
 from relook.store.engine import Store
@@ -72,7 +73,7 @@ class Reviewed:
                 f"{lines} another size of the image than it has upright, so the boxes may have been drawn on another "
                 f"one: draw them anew, or correct image_size ({listed(named)})."
             )
-        return found + _alike((*plan.labels, *plan.unknown))
+        return found + look_alikes((*plan.labels, *plan.unknown))
 
     def _of_another_size(self, plan: Plan) -> Iterator[str]:
         for entry in (*plan.train, *plan.test):
@@ -80,20 +81,6 @@ class Reviewed:
             if entry.declared is not None and entry.contradicts(facts):
                 told, real = entry.declared, f"{facts.width}x{facts.height}"
                 yield f"{entry.source_ref}: {told.width}x{told.height}, and it has {real}"
-
-
-def _alike(labels: Sequence[str]) -> list[str]:
-    """Labels that people take for the same, which are different ones."""
-    same: dict[str, list[str]] = {}
-    for label in labels:
-        same.setdefault(" ".join(label.split()).casefold(), []).append(label)
-    sets = [listed([repr(label) for label in found]) for found in same.values() if len(found) > 1]
-    if not sets:
-        return []
-    return [
-        "Labels that differ by spaces or capitals alone are different ones; rename them where they mean the same: "
-        f"{listed(sets)}."
-    ]
 
 
 def refused(outcome: Outcome, error: ContentError) -> Outcome:
