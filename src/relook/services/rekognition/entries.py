@@ -14,7 +14,7 @@ from relook.jobs.queue import enqueue
 from relook.services.rekognition.dataset_steps import LANE, UPDATE_JOB
 from relook.services.rekognition.errors import in_use, invalid, not_ready
 from relook.services.rekognition.lookups import arn_in, require_dataset
-from relook.services.rekognition.pages import paged
+from relook.services.rekognition.pages import paged, paged_by_name
 from relook.store import rekognition_datasets as datasets
 from relook.store import rekognition_entries as entries
 from relook.store.engine import Store
@@ -51,18 +51,17 @@ class Entries:
 
     @operation("ListDatasetLabels", resource=arn_in("DatasetArn"))
     def labels(self, context: RequestContext, members: Members) -> Members:
-        """By name. A token says how many labels were listed: a dataset has a few hundred at most."""
+        """By name."""
         with self._store.read() as connection:
             dataset = _readable(connection, context, members["DatasetArn"])
-            every = [*enumerate(entries.label_stats(connection, dataset.id), start=1)]
-            found, token = paged(
+            found, token = paged_by_name(
                 context,
                 members,
                 ("ListDatasetLabels", dataset.id),
-                lambda after, limit: every[after or 0 :][:limit],
-                lambda numbered: numbered[0],
+                entries.label_stats(connection, dataset.id),
+                lambda label: label.name,
             )
-        return {"DatasetLabelDescriptions": [_described(label) for _, label in found], **token}
+        return {"DatasetLabelDescriptions": [_described(label) for label in found], **token}
 
     @operation("UpdateDatasetEntries", resource=arn_in("DatasetArn"))
     def update(self, context: RequestContext, members: Members) -> Members:
