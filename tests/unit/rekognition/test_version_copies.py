@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     root = tmp_path_factory.mktemp("trained")
     shutil.copytree(pictures, root, dirs_exist_ok=True)
     made = World(root)
-    made.trained()
+    made.trained(VersionDescription="Of line 3")
     made.close()
     return root
 
@@ -78,6 +78,7 @@ def test_a_model_is_copied_with_its_results(world: World) -> None:
         "StatusMessage": "The model is being copied.",
         "OutputConfig": OUTPUT,
         "Feature": "CUSTOM_LABELS",
+        "VersionDescription": "Of line 3",
         "SourceProjectVersionArn": original["ProjectVersionArn"],
     }
     world.run_jobs()
