@@ -114,6 +114,19 @@ def test_units_have_an_order_and_a_limit(world: RunningWorld) -> None:
     assert world.version().status is S.TRAINING_COMPLETED
 
 
+@pytest.mark.parametrize(
+    "units", [{"MinInferenceUnits": 5}, {"MinInferenceUnits": 1, "MaxInferenceUnits": 5}], ids=["fixed", "at most"]
+)
+def test_as_many_units_as_the_quota_allows(world: RunningWorld, units: dict[str, int]) -> None:
+    async def scenario() -> None:
+        assert await world.start(**units) == {"Status": "STARTING"}
+        await world.deployed()
+        deployment = world.fleet.deployed[world.arn]
+        assert (deployment.min_units, deployment.max_units) == (units["MinInferenceUnits"], 5)
+
+    play(world, scenario)
+
+
 def test_no_more_models_run_than_may(tmp_path: Path) -> None:
     world = RunningWorld(tmp_path, Limits(running=1))
     other = world.trained("plants")
