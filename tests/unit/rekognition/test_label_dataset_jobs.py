@@ -18,7 +18,6 @@ from relook.jobs.api import JobFailed, JobKind
 from relook.jobs.child import CANCELLED_REASON
 from relook.services.rekognition import Limits
 from relook.services.rekognition.dataset_steps import SOURCE_CHANGED, SOURCE_GONE
-from relook.services.rekognition.intake import MAX_MANIFEST_BYTES
 from relook.store.tables.rekognition import changes, datasets, entries, labels
 
 LINES = [image_level(f"image-{number}", "cat", "dog") for number in range(1200)]
@@ -177,9 +176,9 @@ def test_a_full_disk_does_not_fail_a_dataset(world: World, monkeypatch: pytest.M
     assert world.describe_dataset(arn)["Status"] == "CREATE_COMPLETE"
 
 
-def test_a_manifest_of_more_than_a_gigabyte(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manifest_of_more_than_a_gigabyte(world: World) -> None:
     arn = _start(world)
-    monkeypatch.setattr(world.blobs, "size", lambda *where: MAX_MANIFEST_BYTES + 1)
+    world.lengthen("the.manifest", 2**30 + 1)
     world.run_jobs()
     found = world.describe_dataset(arn)
     assert found["StatusMessage"] == "The manifest file size exceeds the maximum supported size."

@@ -85,12 +85,12 @@ def test_a_manifest_of_nothing(world: World, content: bytes) -> None:
     assert told(world) == [f"The training set, s3://{BUCKET}/train.manifest, has no lines."]
 
 
-def test_a_manifest_too_large(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A gigabyte on disk would cost a minute; the rule is the same with a lower figure.
-    monkeypatch.setattr("relook.services.rekognition.training_plan.MAX_MANIFEST_BYTES", 100)
+def test_a_manifest_too_large(world: World) -> None:
     data = manifests(world, world.labelled(5, "red", "green"))
+    world.lengthen("train.manifest", 2**30 + 1)
     failed_by_file(world, "The manifest file size exceeds the maximum supported size.", **data)
-    assert told(world)[0].startswith(f"s3://{BUCKET}/train.manifest: The manifest has ")
+    size = "1,073,741,825 bytes; at most 1,073,741,824 (1 GB) are accepted."
+    assert told(world) == [f"s3://{BUCKET}/train.manifest: The manifest has {size}"]
 
 
 @pytest.mark.parametrize("bucket", [MISSING, FOREIGN])

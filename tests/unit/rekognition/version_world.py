@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from bench_fleet import BenchFleet
 from colour_trainer import ColourTrainer
@@ -20,11 +22,13 @@ from relook.aws.errors import ServiceError
 from relook.aws.operation import RequestContext
 from relook.aws.protocol import serialise, serialise_error, validate
 from relook.blobs.errors import ObjectMissing
+from relook.blobs.files import Files
 from relook.blobs.folder import FolderBlobs
 from relook.blobs.records import Target
 from relook.core.identity import Principal
 from relook.services.rekognition import Budgets, Hosting, Limits, job_kinds, service
 from relook.store.engine import Store
+from relook.store.tables.objects import object_pieces, object_versions
 from relook.vision.labelled import LabelTrainer
 
 ACCOUNT, OTHER_ACCOUNT, REGION = "123456789012", "210987654321", "eu-central-1"
@@ -111,6 +115,16 @@ class World:
     def put(self, key: str, data: bytes, bucket: str = BUCKET) -> str:
         self.blobs.put(ACCOUNT, bucket, key, data, "application/octet-stream")
         return f"s3://{bucket}/{key}"
+
+    def lengthen(self, key: str, size: int) -> None:
+        """Make an object of this many bytes of what it is, with zeros behind it that take no room on the disk."""
+        row = select(object_versions.c.serial).where(object_versions.c.key == key.encode()).scalar_subquery()
+        with self.store.write() as connection:
+            pieces = object_pieces.c.version == row
+            file = connection.execute(select(object_pieces.c.file).where(pieces)).scalar_one()
+            connection.execute(update(object_pieces).where(pieces).values(size=size))
+            connection.execute(update(object_versions).where(object_versions.c.serial == row).values(size=size))
+        os.truncate(Files(self.root / "objects").path(file), size)
 
     def delete(self, key: str) -> None:
         self.blobs.objects.delete(ACCOUNT, BUCKET, Target(key))
