@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -111,6 +112,41 @@ def test_errors_that_cost_no_line_are_shown(labels: LabelStage) -> None:
     assert "cl-errors" not in second
     assert [one["code"] for one in second["bb"]["annotations"][1]["cl-errors"]] == ["ERROR_INVALID_BOUNDING_BOX"]
     assert third["cl-errors"] == [{"code": "ERROR_NO_LABEL_ATTRIBUTES", "message": "No label attributes found."}]
+
+
+CAT, BOXED = image_level("a", "cat"), boxes("a", "cat", "dog")
+SHOWN: dict[str, tuple[dict[str, Any], str]] = {
+    "INVALID_LABEL_ATTRIBUTE_FORMAT": (changed(BOXED, "bb/image_size", ...), "bb"),
+    "INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT": (changed(CAT, "set_0-metadata/class-name", ...), "set_0-metadata"),
+    "INVALID_IMAGE_DIMENSION": (boxes("a", "cat", size=(63, 480)), ""),
+    "BOUNDING_BOX_TOO_SMALL": (boxes("a", "cat", "dog", rectangles=[(1, 1, 9, 9), (1, 1, 1, 1)]), "1"),
+    "NO_VALID_ANNOTATIONS": (boxes("a", "cat", rectangles=[(9000, 1, 9, 9)]), ""),
+    "MISSING_BOUNDING_BOX_CONFIDENCE": (changed(BOXED, "bb-metadata/objects", [{"confidence": 1}]), "bb-metadata"),
+    "MISSING_CLASS_MAP_ID": (changed(BOXED, "bb-metadata/class-map", {"7": "cat"}), "bb-metadata"),
+    "TOO_MANY_BOUNDING_BOXES": (boxes("a", *["cat"] * 51), ""),
+    "INVALID_LABEL_NAME_LENGTH": (image_level("a", "x" * 257), "set_0-metadata"),
+}
+"""By code: a line, and where in it the error stands: an attribute, its metadata, one of its boxes or the line."""
+BESIDE = {"NO_VALID_ANNOTATIONS": {"0": ["ERROR_INVALID_BOUNDING_BOX"]}}
+"""What is told elsewhere in the line, where that is not what an attribute's error always brings."""
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_error_that_costs_no_line_is_shown_where_it_is(labels: LabelStage, name: str) -> None:
+    line, where = SHOWN[name]
+    arn = labels.dataset([GOOD[0], line])
+    assert labels.describe(arn)["DatasetStats"]["ErrorEntries"] == 1
+    [shown] = labels.entries(arn, HasErrors=True)
+    found = {place: [error["code"] for error in errors] for place, errors in _errors(shown)}
+    assert found.pop(where) == [f"ERROR_{name}"]
+    assert found == BESIDE.get(name, {"": ["ERROR_NO_VALID_LABEL_ATTRIBUTES"]} if where[:1].isalpha() else {})
+
+
+def _errors(line: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The errors of a line by where they are."""
+    for place, holder in (("", line), *line.items(), *enumerate(line.get("bb", {}).get("annotations", ()))):
+        if isinstance(holder, dict) and "cl-errors" in holder:
+            yield str(place), holder["cl-errors"]
 
 
 def test_lines_that_no_dataset_takes_are_left_out(labels: LabelStage) -> None:
