@@ -99,6 +99,16 @@ def test_an_account_that_is_not_ours(versions: VersionStage, source: str) -> Non
     assert code(found) == ("AccessDeniedException", 400)
 
 
+@pytest.mark.parametrize("name", ["SourceProjectArn", "SourceProjectVersionArn", "DestinationProjectArn"])
+def test_what_is_not_there(versions: VersionStage, source: str, name: str) -> None:
+    target = versions.project()
+    members = copy(versions, source, target)
+    head, _, number = members[name].rpartition("/")
+    found = refused(versions.client.copy_project_version, **members | {name: f"{head}/{int(number) + 1}"})
+    assert code(found) == ("ResourceNotFoundException", 400)
+    assert versions.client.describe_project_versions(ProjectArn=target)["ProjectVersionDescriptions"] == []
+
+
 def test_a_key_is_refused_by_name(versions: VersionStage, source: str) -> None:
     target = versions.project()
     found = refused(versions.client.copy_project_version, **copy(versions, source, target), KmsKeyId="alias/key")

@@ -5,6 +5,7 @@ Those that need a gigabyte, 250,000 lines or an image that goes while it is trai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,8 @@ from label_versions import VersionStage
 from lookout_stage import BUCKET, Stage
 
 import untrainable
+from custom_labels_lines import changed
+from label_pictures import label_line
 from relook.blobs.folder import FolderBlobs
 from relook.core.clock import system_clock
 from relook.datafolder import DataFolder
@@ -145,3 +148,40 @@ def test_what_contents_fail_with(
     assert untrainable.errors_told(summary) == {where: [{"code": code, "message": message}]}
     [lines] = found["TrainingDataResult"]["Validation"]["Assets"]
     assert versions.text(lines["GroundTruthManifest"]).splitlines()
+
+
+def test_the_errors_of_lines_are_in_the_validation_manifests(versions: VersionStage) -> None:
+    """Each where it is, beside what was given; good lines have none."""
+    good, [boxed] = versions.labelled(2, "red", "green"), versions.boxed(1, "red")
+    gone = label_line(f"s3://{BUCKET}/gone.png", "red")
+    nameless = changed(good[1], "label-0-metadata/class-name", ...) | {"source-ref": good[0]["source-ref"] + "x"}
+    training = [good[0], gone, "{", {"label-0": 1}, nameless, *good[1:]]
+    off_frame = changed(boxed, "boxes/annotations/0/left", 9000)
+    members = {
+        "TrainingData": {"Assets": [versions.upload(training)]},
+        "TestingData": {"Assets": [versions.upload([*good, off_frame])]},
+    }
+    found = failed(versions, members, "The manifest file contains too many invalid rows.")
+    lines, tested = (
+        [json.loads(line) for line in versions.text(asset["GroundTruthManifest"]).splitlines()]
+        for result in ("TrainingDataResult", "TestingDataResult")
+        for asset in found[result]["Validation"]["Assets"]
+    )
+    invalid_image = "The image is invalid. Check S3 path and/or image properties."
+    assert lines[0] == good[0]
+    assert lines[5:] == good[1:]
+    assert lines[1] == gone | {"errors": [{"code": "ERROR_INVALID_IMAGE", "message": invalid_image}]}
+    assert lines[2] == {
+        "errors": [{"code": "ERROR_INVALID_JSON_LINE", "message": "The JSON Line has an invalid format."}]
+    }
+    assert lines[3]["errors"] == [{"code": "ERROR_MISSING_SOURCE_REF", "message": "The source-ref key is missing."}]
+    metadata = {
+        "code": "ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT",
+        "message": "The format of the label attribute metadata is invalid.",
+    }
+    assert lines[4]["label-0-metadata"]["errors"] == [metadata]
+    assert [error["code"] for error in lines[4]["errors"]] == ["ERROR_NO_VALID_LABEL_ATTRIBUTES"]
+    assert tested[:4] == good
+    frame = {"code": "ERROR_INVALID_BOUNDING_BOX", "message": "The bounding box has off frame values."}
+    assert tested[4]["boxes"]["annotations"][0]["errors"] == [frame]
+    assert [error["code"] for error in tested[4]["errors"]] == ["ERROR_NO_VALID_ANNOTATIONS"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,14 @@ from botocore.exceptions import WaiterError
 from label_stage import code
 from label_versions import SOON, VersionStage
 from lookout_stage import ACCOUNT, BUCKET, Stage, refused
+from sqlalchemy import update
+
+from relook.core.custom_labels.names import parse_dataset
+from relook.datafolder import DataFolder
+from relook.store import rekognition_datasets as datasets
+from relook.store.engine import Store
+from relook.store.tables.rekognition import datasets as dataset_table
+from relook.testing import LiveServer
 
 REGION = "ap-northeast-1"
 OUTPUT = {"S3Bucket": BUCKET, "S3KeyPrefix": ""}
@@ -180,6 +190,60 @@ def test_two_trainings_at_once(stage: Stage) -> None:
     for name in ("one", "two"):
         assert versions.settled_version(project, name)["Status"] == "TRAINING_FAILED"
     assert versions.create_version(project, "three", **data)
+
+
+def test_a_project_has_room_for_so_many_versions(tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "data", environment={"RELOOK_LABEL_VERSIONS": "1"}) as server:
+        stage = Stage(server)
+        stage.s3.create_bucket(Bucket=BUCKET)
+        versions = VersionStage(stage, REGION)
+        project, data = versions.project(), versions.legacy(versions.labelled(1, "red", "green"))
+        arn = versions.create_version(project, "one", **data)
+        assert versions.settled_version(project, "one")["Status"] == "TRAINING_FAILED"
+        full = refused(versions.create_version, project=project, name="two", **data)
+        assert code(full) == ("ServiceQuotaExceededException", 400)
+        assert "the setting label_versions" in full["Error"]["Message"]
+        versions.client.delete_project_version(ProjectVersionArn=arn)
+        assert versions.create_version(project, "two", **data)
+
+
+def test_a_project_that_is_not_there(versions: VersionStage) -> None:
+    head, _, number = versions.project().rpartition("/")
+    data = versions.legacy(versions.labelled(1, "red", "green"))
+    absent = refused(versions.create_version, project=f"{head}/{int(number) + 1}", **data)
+    assert code(absent) == ("ResourceNotFoundException", 400)
+
+
+@pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
+def test_a_dataset_that_is_busy(versions: VersionStage, status: str) -> None:
+    """So it is for a moment only: the moment is written into the server's folder."""
+    project = versions.project()
+    arn = versions.dataset(versions.labelled(1, "red", "green"), project)
+    put_dataset_into(status, versions, arn)
+    busy = refused(versions.create_version, project=project)
+    assert code(busy) == ("ResourceInUseException", 400)
+    assert f"Dataset {arn} is {status}" in busy["Error"]["Message"]
+    assert versions.client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"] == []
+    put_dataset_into("CREATE_COMPLETE", versions, arn)
+    assert versions.create_version(project)
+    assert versions.settled_version(project)["Status"] == "TRAINING_FAILED"
+
+
+def put_dataset_into(status: str, versions: VersionStage, arn: str) -> None:
+    with closing(Store.open(DataFolder(versions.stage.server.data).database)) as store, store.write() as connection:
+        dataset = datasets.find(connection, parse_dataset(arn))
+        assert dataset is not None
+        connection.execute(update(dataset_table).where(dataset_table.c.id == dataset.id).values(status=status))
+
+
+def test_a_project_with_a_version_stays(versions: VersionStage) -> None:
+    project = versions.project()
+    arn = versions.create_version(project, **versions.legacy(versions.labelled(1, "red", "green")))
+    for _ in ("in training", "failed"):
+        assert code(refused(versions.client.delete_project, ProjectArn=project)) == ("ResourceInUseException", 400)
+        assert versions.settled_version(project)["Status"] == "TRAINING_FAILED"
+    versions.client.delete_project_version(ProjectVersionArn=arn)
+    assert versions.client.delete_project(ProjectArn=project)["Status"] == "DELETING"
 
 
 def test_versions_that_are_not_there(versions: VersionStage) -> None:
