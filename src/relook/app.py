@@ -231,6 +231,7 @@ def _job_kinds(settings: Settings, store: Store) -> list[JobKind]:
         budgets=rekognition.Budgets(settings.classifier_minutes * 60, settings.detector_minutes * 60),
         precision=settings.precision,
         detector_steps=settings.detector_steps or None,
+        detector_mirroring=settings.detector_mirroring,
     )
     training = sagemaker.training_kind(
         store=store,

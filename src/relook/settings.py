@@ -85,6 +85,8 @@ class Settings:
     """How long training an object detector of Custom Labels may take."""
     detector_steps: int = 0
     """So many steps train an object detector, if there is time for them; 0 takes as many as there is time for."""
+    detector_mirroring: bool = True
+    """Train object detectors on mirrored images, too, where labels and boxes allow it; false never does."""
     label_projects: int = 100
     """The most Custom Labels projects of an account in a region."""
     label_versions: int = 100

@@ -10,11 +10,14 @@ from relook.vision.labelled import LabelledImage, LabelResult, LabelTask, LabelT
 from relook.vision.samples import Progress, TrainingError
 
 
-def label_trainer(data: Path, precision: str = "auto", detector_steps: int | None = None) -> LabelTrainer:
+def label_trainer(
+    data: Path, precision: str = "auto", detector_steps: int | None = None, detector_mirroring: bool = True
+) -> LabelTrainer:
     """Classifiers and detectors, from the best starts of the data folder.
 
     `precision` is what classifiers compute in: one of `runtime.Precision`, or auto, the trainer's own choice.
-    `detector_steps` None: as many as the time allows.
+    `detector_steps` None: as many as the time allows. `detector_mirroring`: whether detectors may learn from mirrored
+    images, where labels and boxes allow it.
     """
 
     def train(
@@ -31,7 +34,10 @@ def label_trainer(data: Path, precision: str = "auto", detector_steps: int | Non
         from relook.vision.backbones import WeightsError
 
         try:
-            chosen = _detector(data, detector_steps) if task is LabelTask.DETECTION else _classifier(data, precision)
+            if task is LabelTask.DETECTION:
+                chosen = _detector(data, detector_steps, detector_mirroring)
+            else:
+                chosen = _classifier(data, precision)
         except WeightsError as error:
             raise TrainingError(str(error)) from error
         return chosen(
@@ -48,12 +54,14 @@ def label_trainer(data: Path, precision: str = "auto", detector_steps: int | Non
     return train
 
 
-def _detector(data: Path, steps: int | None) -> LabelTrainer:
+def _detector(data: Path, steps: int | None, mirroring: bool) -> LabelTrainer:
     from relook.vision.detect import library
     from relook.vision.detect.plan import Options
     from relook.vision.detect.train import train
 
-    return partial(train, start=library.choose(data), options=Options(steps=steps))
+    mirrored = None if mirroring else False
+    options = Options(steps=steps, mirror=mirrored, upside_down=mirrored)
+    return partial(train, start=library.choose(data), options=options)
 
 
 def _classifier(data: Path, precision: str) -> LabelTrainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,14 +26,22 @@ class _SeenError(Exception):
         self.options = options
 
 
-@pytest.mark.parametrize(("setting", "wanted"), [(0, None), (39, 39)])
-def test_the_setting_of_steps_reaches_the_training_of_detectors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: int, wanted: int | None
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"detector_steps": 0}, Options()),
+        ({"detector_steps": 39}, Options(steps=39)),
+        ({"detector_mirroring": True}, Options(mirror=None, upside_down=None)),
+        ({"detector_mirroring": False}, Options(mirror=False, upside_down=False)),
+    ],
+)
+def test_settings_reach_the_training_of_detectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], wanted: Options
 ) -> None:
     made: list[LabelTrainer] = []
 
-    def watched(data: Path, precision: str, detector_steps: int | None) -> LabelTrainer:
-        made.append(label_trainer(data, precision, detector_steps))
+    def watched(data: Path, precision: str, steps: int | None, mirroring: bool) -> LabelTrainer:
+        made.append(label_trainer(data, precision, steps, mirroring))
         return made[-1]
 
     def train(*sets: object, options: Options, **rest: object) -> None:
@@ -42,7 +51,7 @@ def test_the_setting_of_steps_reaches_the_training_of_detectors(
     monkeypatch.setattr(detector_module, "train", train)
     DataFolder(tmp_path).create()
     with closing(Store.open(DataFolder(tmp_path).database)) as store:
-        app._job_kinds(Settings(data=tmp_path, detector_steps=setting), store)
+        app._job_kinds(Settings(data=tmp_path, **settings), store)
     with pytest.raises(_SeenError) as seen:
         made[0](
             [],
@@ -54,4 +63,4 @@ def test_the_setting_of_steps_reaches_the_training_of_detectors(
             seconds=1.0,
             progress=lambda stage, done, of: None,
         )
-    assert seen.value.options == Options(steps=wanted)
+    assert seen.value.options == wanted

@@ -73,11 +73,13 @@ def job_kinds(
     trainer: LabelTrainer | None = None,
     precision: str = "auto",
     detector_steps: int | None = None,
+    detector_mirroring: bool = True,
 ) -> list[JobKind]:
     """The jobs of this service, to be made in the process that runs them.
 
     `data` is where weights are looked for; `trainer` takes the place of classifiers and detectors; `precision` is what
-    new classifiers compute in; None of `detector_steps` are as many as the time allows.
+    new classifiers compute in; None of `detector_steps` are as many as the time allows; `detector_mirroring` False
+    never mirrors what a detector learns from.
     """
     allowed = limits or Limits()
     training = Training(
@@ -85,7 +87,7 @@ def job_kinds(
         blobs,
         clock,
         artifacts_root,
-        trainer or label_trainer(data, precision, detector_steps),
+        trainer or label_trainer(data, precision, detector_steps, detector_mirroring),
         budgets=budgets or Budgets(),
         limits=TrainingLimits(rows=allowed.images, labels=allowed.labels),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from relook.vision import repeated
 from relook.vision.check import duplicates
-from relook.vision.detect import copies
+from relook.vision.detect import copies, mirrored
 from relook.vision.detect.geometry import SMALLEST_BOX, Boxes, fit, working_size
 from relook.vision.images import Pixels, Size
 from relook.vision.label_images import bytes_of, decoded
@@ -35,13 +35,15 @@ class Picture:
 class Look:
     """What all images and their labels say. `data_sha256` covers keys, bytes, boxes and labels, in order.
 
-    `copy_of` (training images,) is the position of the first copy. `leaked` are keys of test images that are in
+    `copy_of` (training images,) is the position of the first copy. `exchanged` are pairs of labels that look like each
+    other in a mirror. `leaked` are keys of test images that are in
     training too. `warnings` are what makes the figures doubtful; `notes` the rest.
     """
 
     size: Size
     data_sha256: str
     copy_of: npt.NDArray[np.int64]
+    exchanged: Mapping[mirrored.Turn, mirrored.Pair]
     leaked: tuple[str, ...]
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
@@ -53,10 +55,13 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
     digest = hashlib.sha256()
     looks, sizes = [], []
     everything = [*training, *test]
+    thumbnails = mirrored.Collector(training)
     for at, image in enumerate(everything):
         data = bytes_of(image)
         loaded = decoded(image, data)
         sizes.append(loaded.size)
+        if at < len(training):
+            thumbnails.add(at, loaded)
         looks.append(duplicates.Look.of(data, loaded.pixels))
         for part in (image.key.encode(), looks[-1].sha256, repr(image.boxes).encode()):
             digest.update(hashlib.sha256(part).digest())
@@ -69,10 +74,12 @@ def look(training: Sequence[LabelledImage], test: Sequence[LabelledImage], progr
     keys, count = [image.key for image in everything], len(training)
     groups = copies.found(everything, sizes, looks)
     size = working_size(sizes[:count], boxes)
+    copy_of = repeated.firsts(groups, count)
     return Look(
         size=size,
         data_sha256=digest.hexdigest(),
-        copy_of=repeated.firsts(groups, count),
+        copy_of=copy_of,
+        exchanged=thumbnails.thumbnails(copy_of).exchanged(),
         leaked=tuple(keys[at] for at in repeated.leaked(groups, count)),
         warnings=(*repeated.leakage(keys, groups, count), *_of_narrow(training, sizes, size)),
         notes=(*repeated.repetition(keys, groups, count), *_of_backgrounds(training)),

@@ -1,4 +1,7 @@
-"""Labels that a mirror would make alike, such as "arrow left" and "arrow right". Nothing here needs PyTorch."""
+"""Labels that a mirror would make alike, such as "arrow left" and "arrow right", by their words or by their boxes.
+
+Nothing here needs PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from relook.vision.detect.mirrored import Pair, Turn
 from relook.vision.detect.plan import Options
 
 LEFT_RIGHT = {"left": "right", "right": "left"}
 UPSIDE_DOWN = {"up": "down", "down": "up", "top": "bottom", "bottom": "top", "upper": "lower", "lower": "upper"}
 """Words of sides, and what each is in the mirror."""
 
+_NONE: Mapping[Turn, Pair] = {}
 _HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PARTS = re.compile(r"\d+|[^\W\d_]+|[^\w\s-]")
 """Words, numbers and signs; spaces, hyphens and underlines only part them."""
@@ -28,23 +33,27 @@ def alike(labels: Sequence[str], sides: Mapping[str, str]) -> tuple[str, str] | 
     return None
 
 
-def decided(options: Options, labels: Sequence[str]) -> tuple[Options, tuple[str, ...]]:
-    """`options` with their mirroring decided, by the labels where it is not given; and what was left out, as sentences.
+def decided(
+    options: Options, labels: Sequence[str], exchanged: Mapping[Turn, Pair] = _NONE
+) -> tuple[Options, tuple[str, ...]]:
+    """`options` with their mirroring decided, where it is not given, by the labels and by the pairs whose boxes are
+    `exchanged` in a mirror; and what was left out, as sentences.
 
-    Mirrored both ways a picture is turned by half: labels that differ by sides of both kinds leave one of them out.
+    Mirrored both ways a picture is turned by half: where that alone is wrong, one of them is left out.
     """
     mirror, upside_down = options.mirror, options.upside_down
-    across, over = alike(labels, LEFT_RIGHT), alike(labels, UPSIDE_DOWN)
-    turned = alike(labels, LEFT_RIGHT | UPSIDE_DOWN) if across is over is None else None
+    across = _reason(labels, LEFT_RIGHT, exchanged.get(Turn.ACROSS))
+    over = _reason(labels, UPSIDE_DOWN, exchanged.get(Turn.OVER))
+    half = _reason(labels, LEFT_RIGHT | UPSIDE_DOWN, exchanged.get(Turn.HALF)) if across is over is None else None
     notes = []
     if mirror is None:
-        pair = across or (turned if upside_down else None)
-        mirror = pair is None
-        notes += _told("left to right", pair)
+        why = across or (half if upside_down else None)
+        mirror = why is None
+        notes += _told("left to right", why)
     if upside_down is None:
-        pair = over or (turned if mirror else None)
-        upside_down = pair is None
-        notes += _told("upside down", pair)
+        why = over or (half if mirror else None)
+        upside_down = why is None
+        notes += _told("upside down", why)
     return replace(options, mirror=mirror, upside_down=upside_down), tuple(notes)
 
 
@@ -52,7 +61,13 @@ def _parts(label: str) -> tuple[str, ...]:
     return tuple(_PARTS.findall(_HUMP.sub(" ", label).casefold()))
 
 
-def _told(how: str, pair: tuple[str, str] | None) -> list[str]:
-    if pair is None:
-        return []
-    return [f"Images were not mirrored {how}: the labels '{pair[0]}' and '{pair[1]}' differ by the side alone."]
+def _reason(labels: Sequence[str], sides: Mapping[str, str], exchanged: Pair | None) -> str | None:
+    if (pair := alike(labels, sides)) is not None:
+        return f"the labels '{pair[0]}' and '{pair[1]}' differ by the side alone"
+    if exchanged is not None:
+        return f"boxes of '{exchanged[0]}' then look like those of '{exchanged[1]}', and these like those"
+    return None
+
+
+def _told(how: str, why: str | None) -> list[str]:
+    return [] if why is None else [f"Images were not mirrored {how}: {why}."]

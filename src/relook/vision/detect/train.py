@@ -77,9 +77,9 @@ def train(
     _load_torch()
     if not any(image.boxes for image in training):
         raise TrainingError("none of the training images has a box: there is nothing to learn to find")
-    options, unmirrored = sides.decided(options or Options(), labels)
     begin = time.monotonic()
     seen = look(training, test, progress)
+    options, unmirrored = sides.decided(options or Options(), labels, seen.exchanged)
     size = seen.size if options.size is None else _scaled(seen.size, options.size)
     job = _Job(training, tuple(labels), start, size, seed, options, unmirrored)
 

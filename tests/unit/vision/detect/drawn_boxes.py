@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
 
 LABELS = ("disc", "square")
+ARROW = np.array([(0, 0.35), (0.55, 0.35), (0.55, 0.1), (1, 0.5), (0.55, 0.9), (0.55, 0.65), (0, 0.65)])
+LEFT, RIGHT = "pfeil l", "pfeil r"
+"""Labels of arrows."""
 
 
 def picture(seed: int, width: int = 128, height: int = 96, most: int = 4) -> LabelledImage:
@@ -75,3 +79,38 @@ def encoded_anew(image: LabelledImage, key: str, scale: float = 1.0) -> Labelled
 
 def _sides(box: Rectangle) -> tuple[float, float, float, float]:
     return box.left, box.top, box.width, box.height
+
+
+def _thing(label: str, side: int, colour: tuple[int, int, int]) -> Image.Image:
+    """An arrow or a letter on nothing."""
+    layer = Image.new("RGBA", (side, side))
+    brush = ImageDraw.Draw(layer)
+    if label in (LEFT, RIGHT):
+        points = ARROW if label == RIGHT else np.array([1, 0]) - ARROW * [1, -1]
+        brush.polygon([(side * x, side * y) for x, y in points], fill=colour)
+    else:
+        font = ImageFont.load_default(size=side)
+        brush.text((side / 2, side / 2), label, fill=colour, font=font, anchor="mm")
+    return layer
+
+
+def signs(labels: Sequence[str], count: int, seed: int, sign: Mapping[str, str] | None = None) -> list[LabelledImage]:
+    """Pictures of two things each, in any colour on any ground; `sign` says what stands for a label."""
+    rng = np.random.default_rng([seed, 79])
+    made = []
+    for number in range(count):
+        ground = rng.integers(60, 200, 3) + rng.normal(0, 15, (12, 16, 3))
+        picture = Image.fromarray(ground.clip(0, 255).astype(np.uint8)).resize((240, 180), Image.Resampling.BICUBIC)
+        boxes = []
+        for place in range(2):
+            label = labels[int(rng.integers(len(labels)))]
+            side, left, top = int(rng.integers(28, 60)), int(rng.integers(120 * place, 120 * place + 50)), 60
+            colour = tuple(int(each) for each in rng.integers(0, 256, 3))
+            layer = _thing((sign or {}).get(label, label), side, (colour[0], colour[1], colour[2]))
+            picture.paste(layer, (left, top), layer)
+            boxes.append(LabelledBox(label, Rectangle(left, top, side, side)))
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        data = out.getvalue()
+        made.append(LabelledImage(f"s3://bucket/{number}.png", lambda data=data: data, boxes=tuple(boxes)))
+    return made

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_boxes import LABELS, crowd, encoded_anew, picture, pictures
+from drawn_boxes import LABELS, LEFT, RIGHT, crowd, encoded_anew, picture, pictures, signs
 from PIL import Image
 
 from relook.vision import serving
@@ -330,6 +330,15 @@ def test_pictures_are_not_mirrored_where_labels_are_of_sides(
     told = [note for note in result.notes if "not mirrored" in note]
     assert len(told) == mirrored.count(False)
     assert all(f"the labels '{names[0]}' and '{names[1]}'" in note for note in told)
+
+
+def test_pictures_are_not_mirrored_where_that_turns_a_label_into_another(tmp_path: Path) -> None:
+    names = (LEFT, RIGHT, "O")
+    result = run(tmp_path, QUICK, training=signs(names, 40, 1), test=signs(names, 2, 2), labels=names)
+    options = result.record["training"]["options"]
+    assert (options["mirror"], options["upside_down"]) == (False, True)
+    [told] = [note for note in result.notes if "not mirrored" in note]
+    assert f"boxes of '{LEFT}' then look like those of '{RIGHT}'" in told
 
 
 @pytest.mark.slow

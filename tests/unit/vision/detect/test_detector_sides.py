@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from relook.vision.detect.mirrored import Turn
 from relook.vision.detect.plan import Options
 from relook.vision.detect.sides import LEFT_RIGHT, UPSIDE_DOWN, alike, decided
 
@@ -92,3 +93,29 @@ def test_labels_that_half_a_turn_makes_alike_leave_one_mirroring_out() -> None:
     options, [note] = decided(Options(upside_down=True), corners)
     assert (options.mirror, options.upside_down) == (False, True)
     assert "'top left' and 'bottom right'" in note
+
+
+PAIR = ("b", "q")
+
+
+@pytest.mark.parametrize(
+    ("turns", "mirrored", "how"),
+    [
+        ([Turn.ACROSS, Turn.HALF], (False, True), ["left to right"]),
+        ([Turn.OVER], (True, False), ["upside down"]),
+        ([Turn.HALF], (True, False), ["upside down"]),
+        ([Turn.ACROSS, Turn.OVER], (False, False), ["left to right", "upside down"]),
+    ],
+)
+def test_boxes_that_look_like_each_other_in_the_mirror_leave_it_out(
+    turns: list[Turn], mirrored: tuple[bool, bool], how: list[str]
+) -> None:
+    exchanged = dict.fromkeys(turns, PAIR)
+    options, notes = decided(Options(), ["b", "q"], exchanged)
+    assert (options.mirror, options.upside_down) == mirrored
+    assert list(notes) == [
+        f"Images were not mirrored {each}: boxes of 'b' then look like those of 'q', and these like those."
+        for each in how
+    ]
+    given = Options(mirror=True, upside_down=True)
+    assert decided(given, ["b", "q"], exchanged) == (given, ())
