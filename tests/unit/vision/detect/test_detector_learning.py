@@ -358,6 +358,20 @@ def test_fifty_tiny_objects_a_picture_are_found(tmp_path: Path) -> None:
     assert max(told) < 60
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_arrows_that_a_mirror_exchanges_are_told_apart(tmp_path: Path) -> None:
+    """Mirrored in training, each would be found as often under the other's label."""
+    names = (LEFT, RIGHT, "O")
+    options = Options(steps=250, threads=1)
+    result = run(
+        tmp_path, options, training=signs(names, 60, 1), test=signs(names, 30, 2), labels=names, seconds=math.inf
+    )
+    assert {
+        each["label"]: each["average_precision"]["value"] > 0.9 for each in result.record["labels"]
+    } == dict.fromkeys(names, True)
+
+
 def test_data_that_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="none of the training images has a box"):
         run(tmp_path, training=[picture(7)])
