@@ -12,7 +12,7 @@ from lookout_stage import BUCKET, until
 
 from label_pictures import COLOURS, box_line, label_line, plain, squares_on_grey
 
-SOON = {"Delay": 1, "MaxAttempts": 600}
+SOON = {"Delay": 1, "MaxAttempts": 1200}
 
 
 class VersionStage(LabelStage):
