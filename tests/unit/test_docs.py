@@ -20,7 +20,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `RELOOK_\w+` \| `?([^`|]*?)`? \|", text, re.MULTILINE))
     defaults = {name: value for name, value in asdict(Settings(Path("data"))).items() if name != "data"}
     words = {
-        name: {"": "none", "False": "false", "{}": "none"}.get(str(value), str(value))
+        name: {"": "none", "False": "false", "True": "true", "{}": "none"}.get(str(value), str(value))
         for name, value in defaults.items()
     }
     assert rows == words
