@@ -159,6 +159,8 @@ def train(job: dict[str, Any], config: Any, began: float) -> tuple[Any, int, boo
         if not step:
             short = short and faster_short(network, images, truths)
         loss = loss_of(network, images, truths, short)
+        if not torch.isfinite(loss):
+            raise SystemExit(f"the peer's loss at step {step} is {loss.item()}: it did not learn")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -189,17 +191,19 @@ def asked(config: Any, size: Sequence[int], run: Callable[[Any], Any], path: str
     [found] = postprocess(said, config.num_classes, config.test_conf, config.nmsthre)
     if found is None:
         return []
-    corners, sure, label = found[:, :4] / scale, found[:, 4:5] * found[:, 5:6], found[:, 6:]
+    height, width = image.shape[:2]
+    corners = (found[:, :4] / scale).clamp(min=0).minimum(torch.tensor([width, height] * 2))
+    sure, label = found[:, 4:5] * found[:, 5:6], found[:, 6:]
     boxes: list[list[float]] = torch.cat([corners, sure, label], 1).tolist()
     return boxes
 
 
 def compiled(network: Any, size: Sequence[int]) -> Callable[[Any], Any]:
-    """By OpenVINO, on one thread, in whatever precision it takes by itself."""
+    """By OpenVINO, for pictures of that size alone, on one thread, in whatever precision it takes by itself."""
     import openvino as ov
 
     with torch.no_grad():
-        graph = ov.convert_model(network, example_input=torch.zeros(1, 3, *size))
+        graph = ov.convert_model(network, input=[1, 3, *size], example_input=torch.zeros(1, 3, *size))
     wanted = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
     model = ov.Core().compile_model(graph, "CPU", wanted)
     return lambda images: torch.from_numpy(model([images.numpy()])[0].copy())
@@ -208,6 +212,7 @@ def compiled(network: Any, size: Sequence[int]) -> Callable[[Any], Any]:
 def answers(job: dict[str, Any], config: Any, network: Any) -> list[dict[str, Any]]:
     """At each size: what PyTorch finds, and the median milliseconds of an answer, by it and by OpenVINO."""
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     found = []
     with torch.inference_mode():
         for size in job["sizes"]:
@@ -237,7 +242,7 @@ def main() -> None:
     began = time.monotonic()
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     report, sys.stdout = sys.stdout, sys.stderr  # whatever the libraries print is no answer
-    torch.set_num_threads(job.get("threads") or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     for seed in (torch.manual_seed, np.random.seed, random.seed):
         seed(job["seed"])
     stand_in()

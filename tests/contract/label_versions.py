@@ -12,7 +12,9 @@ from lookout_stage import BUCKET, until
 
 from label_pictures import COLOURS, box_line, label_line, plain, squares_on_grey
 
-SOON = {"Delay": 1, "MaxAttempts": 1200}
+_LONGEST = 1200
+"""Seconds; longer than the training of any test may be."""
+SOON = {"Delay": 1, "MaxAttempts": _LONGEST}
 
 
 class VersionStage(LabelStage):
@@ -57,7 +59,7 @@ class VersionStage(LabelStage):
     def settled_version(self, project: str, name: str = "v1") -> dict[str, Any]:
         read = partial(self.describe_version, project, name)
         busy = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "STOPPING")
-        return until(read, lambda found: found["Status"] not in busy)
+        return until(read, lambda found: found["Status"] not in busy, _LONGEST)
 
     def wait_until_trained(self, project: str, name: str = "v1") -> None:
         """As scripts do, but sooner."""

@@ -109,6 +109,7 @@ def boxed(versions: VersionStage, numbers: range) -> list[dict[str, Any]]:
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed here: make torch")
 @pytest.mark.torch
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_squares_are_found(quick: VersionStage) -> None:
     project, arn = life(quick, boxed(quick, range(30)), boxed(quick, range(30, 36)))
     described = quick.describe_version(project)

@@ -220,11 +220,14 @@ def test_a_dataset_that_is_busy(versions: VersionStage, status: str) -> None:
     project = versions.project()
     arn = versions.dataset(versions.labelled(1, "red", "green"), project)
     put_dataset_into(status, versions, arn)
-    busy = refused(versions.create_version, project=project)
+    try:
+        busy = refused(versions.create_version, project=project)
+        made = versions.client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+    finally:
+        put_dataset_into("CREATE_COMPLETE", versions, arn)
     assert code(busy) == ("ResourceInUseException", 400)
     assert f"Dataset {arn} is {status}" in busy["Error"]["Message"]
-    assert versions.client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"] == []
-    put_dataset_into("CREATE_COMPLETE", versions, arn)
+    assert made == []
     assert versions.create_version(project)
     assert versions.settled_version(project)["Status"] == "TRAINING_FAILED"
 

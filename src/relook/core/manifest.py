@@ -238,12 +238,26 @@ def _colours(shown: str, colour_map: object) -> tuple[tuple[tuple[str, str], ...
     colours: dict[str, str] = {}
     for index, item in colour_map.items():
         name, colour = _colour_entry(f'"internal-color-map" entry {index!a}', item)
-        if name.lower() == _BACKGROUND_NAME or colour == _BACKGROUND_COLOUR:
+        if name.lower() == _BACKGROUND_NAME:
             name = _BACKGROUND_NAME
-        if colours.setdefault(colour, name) != name:
+        if colours.setdefault(colour, name) != name and colour != _BACKGROUND_COLOUR:
             raise ManifestError(f'"internal-color-map" gives the colour {colour} to two classes')
-    background = tuple(colour for colour, name in colours.items() if name == _BACKGROUND_NAME)
+    _check_white(colours)
+    background = tuple(
+        colour for colour, name in colours.items() if name == _BACKGROUND_NAME or colour == _BACKGROUND_COLOUR
+    )
     return tuple((colour, name) for colour, name in colours.items() if colour not in background), background
+
+
+def _check_white(colours: Mapping[str, str]) -> None:
+    """White under another name is the background where nothing else is, and there are classes beside it. Otherwise it
+    may well be a defect, drawn white on black, which neither masks nor answers could tell from the background."""
+    name = colours.get(_BACKGROUND_COLOUR, _BACKGROUND_NAME)
+    if name != _BACKGROUND_NAME and (_BACKGROUND_NAME in colours.values() or len(colours) == 1):
+        raise ManifestError(
+            f'"internal-color-map" gives white to the class "{ascii(name)[1:-1]}": white ({_BACKGROUND_COLOUR}) is the '
+            "background in masks and answers; draw the class in another colour and name that"
+        )
 
 
 def _colour_entry(where: str, item: object) -> tuple[str, str]:

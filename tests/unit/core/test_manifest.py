@@ -13,6 +13,8 @@ from relook.core.manifest import Label, ManifestError, parse_line, read_manifest
 
 LINE = json.dumps(CONSOLE_ANOMALY)
 
+MAP = "anomaly-mask-ref-metadata/internal-color-map"
+
 
 def test_a_line_of_the_original_console_is_read() -> None:
     entry = parse_line(f"  {LINE}\r\n")
@@ -29,13 +31,42 @@ def test_a_ground_truth_map_loses_its_background() -> None:
     colours = {
         "0": {"class-name": "BACKGROUND", "hex-color": "#000000", "confidence": 0.0},
         "1": {"class-name": "scratch", "hex-color": "#2ca02c", "confidence": 0.0},
-        "2": {"class-name": "white", "hex-color": "#ffFFff", "confidence": 0.0},
+        "2": {"class-name": "Background", "hex-color": "#ffFFff", "confidence": 0.0},
     }
     entry = parse_line(changed("anomaly-mask-ref-metadata/internal-color-map", colours))
     assert entry.mask is not None
     assert entry.mask.colours == (("#2CA02C", "scratch"),)
     assert entry.mask.background == ("#000000", "#FFFFFF")
     assert entry.defects == {"scratch"}
+
+
+def test_white_is_the_background_whatever_it_is_called_where_nothing_else_is() -> None:
+    colours = {
+        "0": {"class-name": "clean", "hex-color": "#ffFFff"},
+        "1": {"class-name": "scratch", "hex-color": "#2ca02c"},
+    }
+    entry = parse_line(changed(MAP, colours))
+    assert entry.mask is not None
+    assert (entry.mask.colours, entry.mask.background) == ((("#2CA02C", "scratch"),), ("#FFFFFF",))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"0": {"class-name": "BACKGROUND", "hex-color": "#000000"}},
+        {
+            "0": {"class-name": "Background", "hex-color": "#000000"},
+            "2": {"class-name": "dent", "hex-color": "#FF0000"},
+        },
+        {},
+    ],
+    ids=["a binary mask", "beside a coloured class", "alone"],
+)
+def test_a_class_drawn_in_white_is_refused(beside: dict[str, Any]) -> None:
+    """It would be background, and its defects learned from as nothing."""
+    colours = beside | {"1": {"class-name": "scratch", "hex-color": "#ffffff"}}
+    with pytest.raises(ManifestError, match=r'gives white to the class "scratch": white \(#FFFFFF\) is the background'):
+        parse_line(changed(MAP, colours))
 
 
 @pytest.mark.parametrize(
@@ -65,9 +96,6 @@ def test_a_machine_label_counts_only_without_a_human_one() -> None:
 @pytest.mark.parametrize("date", ["someday", 12, None, {}])
 def test_a_strange_date_costs_no_image(date: Any) -> None:
     assert parse_line(changed("anomaly-label-metadata/creation-date", date)).label_date is None
-
-
-MAP = "anomaly-mask-ref-metadata/internal-color-map"
 
 
 @pytest.mark.parametrize(

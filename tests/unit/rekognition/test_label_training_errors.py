@@ -297,8 +297,8 @@ def test_labels_too_rare_to_split_that_look_like_others_are_told(world: World) -
     message = "The manifest file contains insufficient labeled images per label to perform auto-split."
     failed_by_content(world, found, "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT", message, "training")
     assert told(world)[1:] == [
-        "Labels that look the same, but have letters that are coded in other ways (as macOS does in names of files), "
-        r"are different ones; rename them where they mean the same: 'caf\xe9', 'cafe\u0301'."
+        "Labels that look alike or stand for the same, but are written in other characters (as macOS does in names of "
+        r"files), are different ones; rename them where they mean the same: 'caf\xe9', 'cafe\u0301'."
     ]
 
 

@@ -14,12 +14,13 @@ from relook.services.rekognition.look_alikes import look_alikes
     [
         (["red", "Red ", "blue"], "differ by spaces or capitals alone are different ones.*: 'red', 'Red '"),
         (["Straße", "STRASSE"], "differ by spaces or capitals alone .*: 'Straße', 'STRASSE'"),
-        (["caf\u00e9", "cafe\u0301"], r"look the same, .*: 'caf\\xe9', 'cafe\\u0301'"),
-        (["\u00c9tui", "e\u0301tui "], r"look the same, .*: '\\xc9tui', 'e\\u0301tui '"),
-        (["\uff21\uff22", "ab"], r"look the same, .*: '\\uff21\\uff22', 'ab'"),
-        (["\u1e9b\u0323", "\u017f\u0323\u0307"], r"look the same, .*: "),
+        (["caf\u00e9", "cafe\u0301"], r"look alike or stand for the same, .*: 'caf\\xe9', 'cafe\\u0301'"),
+        (["\u00c9tui", "e\u0301tui "], r"look alike or stand for the same, .*: '\\xc9tui', 'e\\u0301tui '"),
+        (["\uff21\uff22", "ab"], r"look alike or stand for the same, .*: '\\uff21\\uff22', 'ab'"),
+        (["m\u00b2", "m2"], r"look alike or stand for the same, .*: 'm\\xb2', 'm2'"),
+        (["\u1e9b\u0323", "\u017f\u0323\u0307"], r"look alike or stand for the same, .*: "),
     ],
-    ids=["space", "sharp s", "composed", "capital and composed", "full width", "folded apart"],
+    ids=["space", "sharp s", "composed", "capital and composed", "full width", "a raised figure", "folded apart"],
 )
 def test_labels_that_look_the_same_are_named(labels: list[str], told: str) -> None:
     [sentence] = look_alikes(labels)

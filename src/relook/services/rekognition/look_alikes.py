@@ -17,7 +17,7 @@ def look_alikes(labels: Iterable[str]) -> list[str]:
     return [*_sentence("differ by spaces or capitals alone", _plainly(sets)), *_sentence(_CODED, _coded(sets))]
 
 
-_CODED = "look the same, but have letters that are coded in other ways (as macOS does in names of files),"
+_CODED = "look alike or stand for the same, but are written in other characters (as macOS does in names of files),"
 
 
 def _sentence(how: str, sets: Iterable[str]) -> Iterator[str]:

@@ -36,8 +36,8 @@ class Look:
     """What all images and their labels say. `data_sha256` covers keys, bytes, boxes and labels, in order.
 
     `copy_of` (training images,) is the position of the first copy. `exchanged` are pairs of labels that look like each
-    other in a mirror. `leaked` are keys of test images that are in
-    training too. `warnings` are what makes the figures doubtful; `notes` the rest.
+    other in a mirror. `leaked` are keys of test images that are in training too. `warnings` are what makes the figures
+    doubtful; `notes` the rest.
     """
 
     size: Size

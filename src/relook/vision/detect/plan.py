@@ -50,7 +50,7 @@ class Options:
     `threads` None: one for each usable CPU; sums, and with them the last bits, depend on it, so it is recorded, too.
     `size` None: chosen from the images and boxes; else the longer side in pixels.
     `mirror`, `upside_down`: whether images are mirrored left to right and top to bottom. None: they are, unless labels
-    differ by such a side alone (`sides`).
+    differ by such a side alone or their boxes look like each other then (`sides`).
     """
 
     steps: int | None = None

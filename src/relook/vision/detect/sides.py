@@ -44,7 +44,8 @@ def decided(
     mirror, upside_down = options.mirror, options.upside_down
     across = _reason(labels, LEFT_RIGHT, exchanged.get(Turn.ACROSS))
     over = _reason(labels, UPSIDE_DOWN, exchanged.get(Turn.OVER))
-    half = _reason(labels, LEFT_RIGHT | UPSIDE_DOWN, exchanged.get(Turn.HALF)) if across is over is None else None
+    both = (across is None or bool(mirror)) and (over is None or bool(upside_down))
+    half = _reason(labels, LEFT_RIGHT | UPSIDE_DOWN, exchanged.get(Turn.HALF)) if both else None
     notes = []
     if mirror is None:
         why = across or (half if upside_down else None)

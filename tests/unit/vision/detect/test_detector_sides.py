@@ -119,3 +119,10 @@ def test_boxes_that_look_like_each_other_in_the_mirror_leave_it_out(
     ]
     given = Options(mirror=True, upside_down=True)
     assert decided(given, ["b", "q"], exchanged) == (given, ())
+
+
+def test_half_a_turn_is_left_out_where_one_mirroring_was_asked_for_all_the_same() -> None:
+    options, notes = decided(Options(mirror=True), ["b", "d"], {Turn.ACROSS: ("b", "d"), Turn.HALF: ("6", "9")})
+    assert (options.mirror, options.upside_down) == (True, False)
+    [note] = notes
+    assert "upside down: boxes of '6'" in note
