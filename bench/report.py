@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -113,15 +114,38 @@ def with_figures(text: str, results: Iterable[dict[str, Any]]) -> str:
     _, end, after = rest.partition(END)
     if not (start and end):
         raise ValueError(f"README.md needs the lines {START} and {END}: the figures go between them")
+    found = list(results)
+    parts = [headlines(found), targets(found)] if found else ["Nothing has been measured yet."]
+    body = "\n\n".join(part for part in parts if part)
+    return f"{before}{START}\n\n{body}\n\n{END}{after}"
+
+
+def headlines(results: Iterable[dict[str, Any]]) -> str:
+    """The figures that a bench says are its first; nothing where none has any."""
     rows = []
     for result in results:
         for each in result["figures"]:
-            if not (each["headline"] or verdict(each)):
-                continue
-            wanted = f"{target(each)}: {verdict(each)}" if verdict(each) else ""
-            rows.append([each["what"], quantity(each), wanted, f"`{result['command']}`"])
-    body = table(("what", "figure", "target", "measured by"), rows) if rows else "Nothing has been measured yet."
-    return f"{before}{START}\n\n{body}\n\n{END}{after}"
+            if each["headline"]:
+                wanted = f"{target(each)}: {verdict(each)}" if verdict(each) else ""
+                rows.append([each["what"], quantity(each), wanted, f"`{result['command']}`"])
+    return table(("what", "figure", "target", "measured by"), rows) if rows else ""
+
+
+def targets(results: Iterable[dict[str, Any]]) -> str:
+    """Of each bench, how many targets are met, and where and when that was measured."""
+    rows = []
+    for result in results:
+        verdicts = [verdict(each) for each in result["figures"] if verdict(each)]
+        met = f"{verdicts.count('met')} of {len(verdicts)}" if verdicts else "none set"
+        machine = f"{result['machine']['cpu']}, {result['machine']['precision']}"
+        link = f"[{result['title']}](docs/benchmarks.md#{anchor(result['title'])})"
+        rows.append([link, met, f"{result['date'].split()[0]}, {machine}", f"`{result['command']}`"])
+    return table(("bench", "targets met", "measured", "again by"), rows)
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def quantity(figure: dict[str, Any]) -> str:

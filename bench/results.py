@@ -41,7 +41,7 @@ class Unavailable(Exception):
 class Figure:
     """One number worth quoting. `at_most` and `at_least` are the target, where there is one, in the same unit.
 
-    The README shows those with a target, and those that are a `headline`.
+    The README shows those that are a `headline`, and of the others how many targets are met.
     """
 
     what: str

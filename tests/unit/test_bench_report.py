@@ -86,20 +86,31 @@ def test_a_section_names_the_machine_and_the_command() -> None:
 
 def test_the_readme_keeps_what_is_around_its_figures() -> None:
     readme = f"before\n{report.START}\nold\n{report.END}\nafter\n"
-    text = report.with_figures(readme, [result(figure(3, at_most=2))])
+    measured = [result(figure(3, at_most=2) | {"headline": True})]
+    text = report.with_figures(readme, measured)
     assert text.startswith(f"before\n{report.START}\n")
     assert text.endswith(f"{report.END}\nafter\n")
     assert "old" not in text
     assert "| that | 3 s | <= 2 s: **not met** | `python -m bench load` |" in text
-    assert report.with_figures(text, [result(figure(3, at_most=2))]) == text
+    assert report.with_figures(text, measured) == text
 
 
-def test_the_readme_shows_headlines_and_what_has_a_target() -> None:
+def test_the_readme_shows_headlines_and_of_each_bench_how_many_targets_are_met() -> None:
     headline = figure(1) | {"headline": True, "what": "the headline"}
-    text = report.with_figures(report.START + report.END, [result(figure(1), headline, figure(4, at_most=5))])
-    assert text.count("\n| that |") == 1
+    results = [
+        result(figure(1), headline, figure(4, at_most=5), figure(6, at_most=5), figure(5, at_most=5)),
+        result(figure(1)) | {"title": "Load, again"},
+    ]
+    text = report.with_figures(report.START + report.END, results)
+    assert "| that |" not in text
     assert "\n| the headline | 1 s |  | `python -m bench load` |\n" in text
-    assert "| that | 4 s |" in text
+    where = "2026-01-01, A processor, f32 | `python -m bench load`"
+    assert f"\n| [Load](docs/benchmarks.md#load) | 2 of 3 | {where} |\n" in text
+    assert f"\n| [Load, again](docs/benchmarks.md#load-again) | none set | {where} |\n" in text
+
+
+def test_a_readme_before_anything_is_measured_says_so() -> None:
+    assert "Nothing has been measured yet." in report.with_figures(report.START + report.END, [])
 
 
 def test_a_readme_without_its_markers_is_refused() -> None:
