@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,8 @@ _MOST_MIXTURES = 4_096
 """Different colours beside the known ones: what has more is a photograph, and each is held against all pairs."""
 _EDGE = 2
 """Pixels: so near to a pure colour a mixture must be. A larger patch is a colour of its own."""
+_MOST_MEETINGS = 10_000
+"""Pixels in which three colours are mixed: there are a few where two classes and the background meet."""
 _OPAQUE_FROM = 128  # alpha below a half is background, whatever colour lies under it
 
 
@@ -45,7 +48,8 @@ def decode_mask(
 
     Pixels less than half opaque, white ones that no class claims, and those with a colour of `background` are
     background; every other pixel must have a colour of `colours`. Where drawing programs smoothed edges, a mixture of
-    two of these is what it has more of. Raises TrainingError naming `key` otherwise.
+    two of these is what it has more of, and of three that meet there what it has most of. Raises TrainingError naming
+    `key` otherwise.
     """
     rgba = _decode_rgba(data, key)
     if rgba.shape[:2] != (size.height, size.width):
@@ -54,7 +58,8 @@ def decode_mask(
             "a mask must have its image's size"
         )
     known = _indices(colours, classes, key)
-    packed = (rgba[..., 0].astype(np.uint32) << 16) | (rgba[..., 1].astype(np.uint32) << 8) | rgba[..., 2]
+    wide = rgba.astype(np.uint32)
+    packed = (wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]).astype(np.uint32, copy=False)
     packed[rgba[..., 3] < _OPAQUE_FROM] = 0xFFFFFF
     exact = {int(colour[1:], 16): 0 for colour in (BACKGROUND_COLOUR, *background)}
     exact |= {int(colour[1:], 16): index for colour, index in known.items()}
@@ -66,20 +71,67 @@ def decode_mask(
         pure |= here
         if pure.all():
             break
-    values, where = np.unique(packed[~pure], return_inverse=True)  # of few pixels, for it sorts them
-    others = values.tolist()
-    mixed = {value: _nearest(value, exact) for value in others} if len(others) <= _MOST_MIXTURES else {}
-    unknown = {value for value in others if mixed.get(value) is None}
-    if mixed and not unknown:
-        unknown = set(packed[_far_from(pure)].tolist())
+    unknown = _fill_edges(found, packed, pure, exact)
     if unknown:
         raise TrainingError(
             f"the mask of {key} has the colour #{min(unknown):06X}, which is neither the background nor one of "
             f"{', '.join(sorted(known)) or 'any class'}, nor a smoothed edge between two of them; use the colours of "
             "internal-color-map"
         )
-    found[~pure] = np.array([mixed[value] for value in others], np.uint8)[where]
     return found
+
+
+def _fill_edges(
+    found: ClassMap, packed: npt.NDArray[np.uint32], pure: npt.NDArray[np.bool_], exact: Mapping[int, int]
+) -> set[int]:
+    """Write into `found` what pixels that are not `pure` have most of; the colours that are no smoothed edges."""
+    others = packed[~pure]
+    values, where = np.unique(others, return_inverse=True)  # of few pixels, for it sorts them
+    if len(values) > _MOST_MIXTURES:
+        return set(values.tolist())
+    mixed = [_nearest(value, exact) for value in values.tolist()]
+    found[~pure] = np.array([index or 0 for index in mixed], np.uint8)[where]
+    unmixed = np.array([index is None for index in mixed], bool)[where]
+    places, unknown = np.argwhere(~pure)[unmixed], set(others[unmixed].tolist())
+    if unknown and len(places) <= _MOST_MEETINGS:
+        unknown = _meetings(found, packed, pure, places, exact)
+    return unknown or set(packed[_far_from(pure)].tolist())
+
+
+def _meetings(
+    found: ClassMap,
+    packed: npt.NDArray[np.uint32],
+    pure: npt.NDArray[np.bool_],
+    places: npt.NDArray[np.int64],
+    exact: Mapping[int, int],
+) -> set[int]:
+    """Write into `found`, at `places`, what mixtures of three colours that lie within _EDGE have most of; the colours
+    that are no such mixtures."""
+    unknown = set()
+    for row, column in places.tolist():
+        around = slice(max(0, row - _EDGE), row + _EDGE + 1), slice(max(0, column - _EDGE), column + _EDGE + 1)
+        value = int(packed[row, column])
+        most = _of_three(value, np.unique(packed[around][pure[around]]).tolist())
+        if most is None:
+            unknown.add(value)
+        else:
+            found[row, column] = exact[most]
+    return unknown
+
+
+def _of_three(value: int, colours: Sequence[int]) -> int | None:
+    """What `value` has most of, as a mixture of the three of `colours` that come nearest to it; None where none do."""
+    colour, nearest, most = _rgb([value])[0], _MIXED_WITHIN, None
+    for three in combinations(colours, 3):
+        corners = _rgb(three)
+        sides = corners[1:] - corners[0]
+        shares = np.linalg.lstsq(sides.T, colour - corners[0], rcond=None)[0]
+        shares = np.clip([1 - shares.sum(), *shares], 0.0, 1.0)
+        shares /= shares.sum()
+        missed = float(np.abs(shares @ corners - colour).max())
+        if missed <= nearest:
+            nearest, most = missed, three[int(shares.argmax())]
+    return most
 
 
 def _nearest(value: int, exact: Mapping[int, int]) -> int | None:

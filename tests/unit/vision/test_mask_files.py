@@ -101,6 +101,35 @@ def test_smoothed_shapes_are_read_as_they_were_drawn(background: tuple[int, ...]
         assert both / np.count_nonzero((found == index) | (wanted == index)) > 0.85
 
 
+def test_three_colours_that_meet_are_what_there_is_most_of() -> None:
+    """Two classes side by side, smoothed: where the background meets both, a pixel has a part of each."""
+    size, times = Size(24, 30), 8
+    large = Image.new("RGB", (size.width * times, size.height * times), "white")
+    brush = ImageDraw.Draw(large)
+    brush.rectangle((40, 37, 117, 150), CLASSES[0].colour)
+    brush.rectangle((118, 37, 201, 150), CLASSES[1].colour)
+    smooth = large.resize((size.width, size.height), Image.Resampling.BOX)
+    found = decode_mask(png(smooth), COLOURS, CLASSES, size, "k")
+    meeting = smooth.getpixel((14, 4))  # 3 of 8 rows of each class, 6 and 2 of 8 columns
+    assert meeting not in {(255, 255, 255), *(ImageColor.getrgb(each.colour) for each in CLASSES)}
+    assert found[4, 14] == 0
+    assert found[5, 13:16].tolist() == [1, 1, 2]
+    assert found[18, 13:16].tolist() == [1, 1, 2]  # 7 of 8 rows
+    assert set(np.unique(found)) == {0, 1, 2}
+
+
+def test_a_mixture_of_three_that_do_not_meet_there_is_a_colour_of_its_own() -> None:
+    image = Image.new("RGB", (10, 8), "white")
+    ImageDraw.Draw(image).rectangle((0, 0, 2, 7), CLASSES[0].colour)
+    ImageDraw.Draw(image).rectangle((8, 0, 9, 7), CLASSES[1].colour)
+    third = np.mean([ImageColor.getrgb(each) for each in ("#FFFFFF", *COLOURS)], axis=0).round().astype(int)
+    image.putpixel((3, 4), tuple(third.tolist()))
+    with pytest.raises(TrainingError, match="which is neither the background nor one of"):
+        read(image)
+    ImageDraw.Draw(image).rectangle((4, 0, 9, 7), CLASSES[1].colour)  # now it is beside all three
+    assert read(image)[4, 3] in (0, 1, 2)
+
+
 def test_a_patch_of_a_mixture_is_a_colour_of_its_own() -> None:
     image = Image.new("RGB", (10, 8), (255, 255, 255))
     ImageDraw.Draw(image).rectangle((2, 1, 7, 6), fill=(0x91, 0xD1, 0x9A))

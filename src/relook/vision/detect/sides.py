@@ -46,6 +46,8 @@ def decided(
     over = _reason(labels, UPSIDE_DOWN, exchanged.get(Turn.OVER))
     both = (across is None or bool(mirror)) and (over is None or bool(upside_down))
     half = _reason(labels, LEFT_RIGHT | UPSIDE_DOWN, exchanged.get(Turn.HALF)) if both else None
+    if half in (across, over):  # what was asked for does that already
+        half = None
     notes = []
     if mirror is None:
         why = across or (half if upside_down else None)
