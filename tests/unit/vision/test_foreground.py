@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from narrow_network import narrow_backbone
 from PIL import Image, ImageDraw
 from rendered_parts import png
 
 from relook.vision import foreground
 from relook.vision.features import Extractor
+from relook.vision.graph_names import DISTANCE, numbered
 from relook.vision.images import Pixels, Size
+from relook.vision.predict import Predictor
 from relook.vision.problem import Problem, assign_folds
 from relook.vision.runtime import native_precision
 from relook.vision.samples import Sample, Task
+from relook.vision.train import Options, train
 from relook.vision.view import product
 from relook.vision.weights import random_backbone
 
@@ -177,6 +182,34 @@ def test_both_have_to_say_that_the_product_lies_there() -> None:
     assert appearance[5:11, 1].min() > 0.9
     assert weight[5:11, 1].max() < 0.9
     assert weight[6:10, 6:10].min() > 0.9
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_a_served_model_minds_a_blot_beside_the_product_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against one that takes all of the picture for the product; on the product the two see the same."""
+    normals = [png(placed(np.random.default_rng(seed), 0)) for seed in range(12)]
+    made = [Sample(f"{at}.png", lambda each=each: each, False) for at, each in enumerate(normals)]
+
+    def distances(name: str, x: int, y: int) -> npt.NDArray[np.float32]:
+        """(16, 16) of a picture with a blot there, as the model of that name serves it."""
+        image = placed(np.random.default_rng(50), 0)
+        ImageDraw.Draw(image).ellipse((x - 6, y - 6, x + 6, y + 6), fill=(240, 30, 240))
+        predictor = Predictor.load(tmp_path / name)
+        predictor.predict(png(image))
+        return predictor.engine.output(numbered(DISTANCE, 0)).reshape(16, 16).copy()
+
+    def learn(name: str) -> None:
+        train(
+            made, [], task=Task.CLASSIFICATION, classes=(), backbone=narrow_backbone(), output=tmp_path / name, seed=0,
+            progress=lambda *told: None, options=Options(long_sides=(128,)),
+        )  # fmt: skip
+
+    learn("weighted")
+    monkeypatch.setattr(foreground, "weights", lambda *asked: None)
+    learn("plain")
+    on, beside = (56, 68), (14, 100)
+    assert distances("weighted", *on)[8, 7] == pytest.approx(distances("plain", *on)[8, 7], rel=0.1)
+    assert distances("weighted", *beside)[12, 1] < 0.5 * distances("plain", *beside)[12, 1]
 
 
 def test_weights_are_spread_over_another_grid() -> None:

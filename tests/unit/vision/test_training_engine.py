@@ -15,7 +15,7 @@ from PIL import Image
 from rendered_parts import SCRATCH, ignore, part, png, samples
 
 import relook.vision.train as training_module
-from relook.vision import artifact, embeddings, mask_net, shipped, survey
+from relook.vision import artifact, embeddings, mask_net, runtime, shipped, survey
 from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
 from relook.vision.features import Extractor
@@ -260,6 +260,27 @@ def test_precision_is_this_processors_own_unless_asked_for(plain: TrainingResult
         )  # fmt: skip
         card = artifact.read(tmp_path)[1]
         assert (card.precision, [view.size for view in card.views]) == (precision, [Size(112, 128)])
+
+
+def test_a_model_of_bf16_is_served_in_f32_where_the_cpu_has_no_bf16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same graph, and so the same answers as of one that was trained in f32; the unit's log names what it is."""
+    train(
+        samples(0, 4, 0), [], task=Task.CLASSIFICATION, classes=(), backbone=BACKBONE, output=tmp_path, seed=0,
+        progress=ignore, options=Options(Precision.F32, (128,)),
+    )  # fmt: skip
+    picture = samples(9, 1, 0)[0].load()
+    expected = Predictor.load(tmp_path).predict(picture)
+    card = json.loads((tmp_path / artifact.CARD).read_bytes())
+    (tmp_path / artifact.CARD).write_text(json.dumps(card | {"precision": "bf16"}))
+    monkeypatch.setattr(runtime, "native_precision", lambda: Precision.F32)
+    served = Predictor.load(tmp_path)
+    assert served.card.precision is Precision.BF16
+    assert served.engine.name.endswith("on the CPU, f32")
+    assert served.predict(picture) == expected
+    monkeypatch.setattr(runtime, "native_precision", lambda: Precision.BF16)
+    assert Predictor.load(tmp_path).engine.name.endswith("on the CPU, bf16")
 
 
 def test_mixed_sizes_are_accepted_and_told(tmp_path: Path) -> None:
