@@ -14,7 +14,7 @@ from rendered_parts import SCRATCH, samples
 
 import relook.vision.models.memory as memory_module
 import relook.vision.train as training_module
-from relook.vision import mask_views
+from relook.vision import mask_views, shipped
 from relook.vision.embeddings import Embeddings, project
 from relook.vision.features import Extractor
 from relook.vision.images import Size
@@ -31,6 +31,8 @@ from relook.vision.weights import random_backbone
 SIZE, COARSE = Size(112, 144), Size(80, 96)
 EXTRACTORS = {size: Extractor(random_backbone(), size, native_precision()) for size in (SIZE, COARSE)}
 NORMALS, ANOMALIES = 8, 6
+LEADING = 4
+"""Values of a descriptor that say by themselves how strange an image is; see `descriptor`."""
 
 pytestmark = pytest.mark.usefixtures("few_steps")
 
@@ -183,6 +185,22 @@ def test_every_image_gets_finite_held_out_values_that_rank_the_defects(model: Mo
     best = max(auroc(column, problem.anomalous) or 0 for column in values.T)
     # Random filters hardly see planted defects; a value that is not held out as it should be ranks them near 0 or 1.
     assert 0.3 < best < 0.9 if problem.planted else best > 0.8
+
+
+@pytest.mark.slow
+def test_planted_defects_that_were_never_seen_are_found_with_the_shipped_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As random filters cannot: neither by chance, nor by knowing them."""
+    for size in (SIZE, COARSE):
+        monkeypatch.setitem(EXTRACTORS, size, Extractor(shipped.backbone(), size, native_precision()))
+    normals = samples(0, 20, 0)
+    problem = training_module._problem(normals, Task.CLASSIFICATION, (), 0, Sifted(normals, ()))
+    for model in MODELS:
+        if model.usable(problem):
+            values = told(model, problem, coarse=True).learned.values
+            best = max(auroc(column, problem.anomalous) or 0 for column in values[:, :LEADING].T)
+            assert 0.65 < best < 0.97, model.name
 
 
 @pytest.mark.parametrize(("model", "problem"), CASES)
