@@ -15,6 +15,7 @@ ORDER = (
     "accuracy",
     "products",
     "fewshot",
+    "contaminated",
     "peer",
     "detect",
     "labels",
@@ -32,7 +33,18 @@ ORDER = (
     "invoke",
     "hosting",
 )
-STEPPED = ("accuracy", "products", "fewshot", "peer", "classifiers", "detectors", "many", "scaling", "precision")
+STEPPED = (
+    "accuracy",
+    "products",
+    "fewshot",
+    "contaminated",
+    "peer",
+    "classifiers",
+    "detectors",
+    "many",
+    "scaling",
+    "precision",
+)
 """Those that keep each step in .cache/bench, and so can be interrupted, or asked for a part."""
 START, END = "<!-- figures -->", "<!-- /figures -->"
 _names = ", ".join(f"`{name}`" for name in STEPPED)
