@@ -1,6 +1,7 @@
 """Long benches in steps: what a step found is kept in .cache/bench, so that an interruption loses one step.
 
-A step is found again only for the same code, so figures of two versions of the engine are never mixed.
+A step is found again only for the same code on the same kind of processor, so figures of two versions of the engine, or
+of two machines, are never mixed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.results import QUICK, ROOT
+from bench.results import QUICK, ROOT, processor
 
 KEPT = QUICK / "steps"
 _CODE = ("src/relook/vision/**/*.py", "src/relook/vision/**/*.onnx", "src/relook/vision/**/*.safetensors")
@@ -31,7 +32,8 @@ class Steps:
     """The steps of one bench; `only` leaves out those without that word in their name."""
 
     def __init__(self, bench: str, *, only: str = "", folder: Path = KEPT, code: str | None = None) -> None:
-        """`code` identifies what is measured; the engine's and this bench's own sources where None."""
+        """`code` identifies what is measured, and on what; the engine's and this bench's own sources and the processor
+        where None."""
         self._only = only
         self._folder = folder / bench / (code or fingerprint(bench))
         self._bench = bench
@@ -64,8 +66,9 @@ class Steps:
 
 
 def fingerprint(bench: str) -> str:
-    """Of the engine's sources and weights, the bench's own file and what benches share: 16 hex digits."""
-    digest = hashlib.sha256()
+    """Of the engine's sources and weights, the bench's own file and what benches share, and of the processor: 16 hex
+    digits."""
+    digest = hashlib.sha256(processor().encode())
     files = [path for pattern in _CODE for path in ROOT.glob(pattern)]
     files += [ROOT / "bench" / f"{name}.py" for name in (bench, *_SHARED, *_OWN.get(bench, ()))]
     files += ROOT.glob("bench/drawn/*.py") if bench == "products" else ()

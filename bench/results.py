@@ -88,6 +88,12 @@ def write(name: str, result: Result, quick: bool, only: str = "", cap: int | Non
     return path
 
 
+def processor() -> str:
+    """Its model, number of cores, and what it computes in; two of the same name may differ in the last."""
+    told = machine()
+    return f"{told['cpu']}, {told['cores']} cores, {told['precision']}"
+
+
 def machine() -> dict[str, Any]:
     """What the figures depend on. `load_average` (1 minute, after the run) tells whether it was doing other things."""
     from relook.vision.runtime import native_precision

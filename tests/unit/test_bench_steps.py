@@ -76,6 +76,8 @@ def test_the_fingerprint_is_of_what_is_measured(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name).write_text("altered")
         seen.add(kept.fingerprint("accuracy"))
     assert len(seen) == 4
+    monkeypatch.setattr(kept, "processor", lambda: "another one, 2 cores, bf16")
+    assert kept.fingerprint("accuracy") not in seen
 
 
 def test_what_is_drawn_counts_for_the_bench_that_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
