@@ -1,4 +1,6 @@
-"""Object detectors: trained on two real sets from both starts within the default time, and asked picture by picture.
+"""Object detectors: trained on a real set from both starts within the default time, and asked picture by picture.
+
+The set of this bench is the blood cells; `detectors_tiny` takes printed boards, with the same code.
 
 Training needs PyTorch, which has an environment of its own (`make .cache/train/.installed-torch-..`); each training
 has a process of its own there: `python -m bench.detectors SET START SECONDS SEED FOLDER`.
@@ -45,7 +47,7 @@ TARGETS = {
     ("printed boards", GIVEN): 0.90,
 }
 ANSWER_MS = 40.0
-SECONDS = 1800.0
+SECONDS = detectors_peer.SECONDS
 QUICK_STEPS = 60
 SEED = 0
 ROUNDS = 3
@@ -69,9 +71,6 @@ NOTES = (
     "itself. mAP is the mean over labels on the official test images, boxes right from an overlap of 0.5; the interval "
     "is of resampled test images. A tenth of the training images is held out to choose the step.",
     "Milliseconds: from a file's bytes to boxes, one thread, in the bench's process, all test images in turn.",
-    "Published figures, for comparison: for the blood cells, networks of YOLO's family are reported with an mAP@0.5 of "
-    "0.85 to 0.93 (many with splits of their own, trained for hours on GPUs); for DeepPCB its authors report 0.986 "
-    "with 1,000 training images (Tang et al., 2019, arXiv 1902.06197), eight times as many as here.",
     "Other peers: on PyPI (November 2026) ultralytics, yolov5, rfdetr, effdet, super-gradients and libreyolo require "
     "torchvision, mmdet imports mmcv, of which there is no wheel, and keras-hub requires tensorflow-text. The "
     "detectors of transformers do without, but their pretrained weights are fetched from a hub that is not reached "
@@ -79,45 +78,49 @@ NOTES = (
 )
 
 
+PUBLISHED = (
+    "Published figures, for comparison: for the blood cells, networks of YOLO's family are reported with an mAP@0.5 of "
+    "0.85 to 0.93 (many with splits of their own, trained for hours on GPUs)."
+)
+
+
 def measure(bed: Bed) -> Result:
-    """Every set and start, each kept. Raises Unavailable without PyTorch or the real pictures."""
+    """Raises Unavailable without PyTorch or the real pictures."""
+    return measured(bed, "drawn plates" if bed.quick else "blood cells", "Object detectors", PUBLISHED)
+
+
+def measured(bed: Bed, name: str, title: str, published: str) -> Result:
+    """Every start and the peer on one set, each kept. Raises Unavailable without PyTorch or the real pictures."""
     if not PYTHON.is_file():
         raise Unavailable("it needs PyTorch, in an environment that `make test` makes")
     given.need_real(bed)
-    names = ["drawn plates"] if bed.quick else ["blood cells", "printed boards"]
     beginnings = [OWN] if bed.quick or not YOLOX.is_file() else [OWN, GIVEN]
     rows, beside, figures = [], [], []
     with given.steps("detectors", bed) as steps:
-        for name in names:
-            for start in beginnings:
-                found = steps.run(f"{name} / {start}", partial(_apart, name, start, bed.quick))
-                if found is not None:
-                    rows.append(_row(name, start, found))
-                    beside.append(detectors_peer.our_row(name, start, found))
-                    figures += _figures(name, start, found, bed.quick)
-    theirs = _peer(bed, names)
-    for name, found in theirs.items():
-        beside += detectors_peer.their_rows(name, found)
-        figures += detectors_peer.figures(name, found)
+        for start in beginnings:
+            found = steps.run(f"{name} / {start}", partial(_apart, name, start, bed.quick))
+            if found is not None:
+                rows.append(_row(name, start, found))
+                beside.append(detectors_peer.our_row(name, start, found))
+                figures += _figures(name, start, found, bed.quick)
+    theirs = _peer(bed, name)
+    if theirs is not None:
+        beside += detectors_peer.their_rows(name, theirs)
+        figures += detectors_peer.figures(name, theirs)
     if not (rows or theirs):
         raise Unavailable(f"no step is left with --only {bed.only!r}")
     tables = [Table("Both starts", _COLUMNS, rows)] if rows else []
-    tables += [detectors_peer.table(sorted(beside, key=lambda row: names.index(str(row[0]))))] if theirs else []
-    notes = (*NOTES, *(detectors_peer.NOTES if detectors_peer.there() else [detectors_peer.ABSENT]))
-    return Result("Object detectors", figures, tables, notes, {"training": SEED})
+    tables += [detectors_peer.table(beside)] if theirs else []
+    notes = (*NOTES, published, *(detectors_peer.NOTES if detectors_peer.there() else [detectors_peer.ABSENT]))
+    return Result(title, figures, tables, notes, {"training": SEED})
 
 
-def _peer(bed: Bed, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What the peer found, by set; nothing where its environment is absent. Kept apart, as its code is another."""
-    theirs = {}
-    if detectors_peer.there():
-        with given.steps("detectors_peer", bed) as steps:
-            for name in names:
-                work = partial(_beside, name, bed.quick)
-                found = steps.run(f"{name} / peer {detectors_peer.NAME}", work)
-                if found is not None:
-                    theirs[name] = found
-    return theirs
+def _peer(bed: Bed, name: str) -> dict[str, Any] | None:
+    """What the peer found; None where its environment is absent. Kept apart, as its code is another."""
+    if not detectors_peer.there():
+        return None
+    with given.steps("detectors_peer", bed) as steps:
+        return steps.run(f"{name} / peer {detectors_peer.NAME}", partial(_beside, name, bed.quick))
 
 
 def _beside(name: str, quick: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ ORDER = (
     "labels",
     "classifiers",
     "detectors",
+    "detectors_tiny",
     "many",
     "latency",
     "training",
@@ -41,6 +42,7 @@ STEPPED = (
     "peer",
     "classifiers",
     "detectors",
+    "detectors_tiny",
     "many",
     "scaling",
     "precision",
@@ -55,7 +57,8 @@ the README's table from those files. One bench alone: `python -m bench NAME`. Re
 taken from `../shared`; where that is absent, pictures are drawn and the built-in weights used, and the result says so.
 The long ones ({_names}) keep each step in `.cache/bench`: interrupted, they go on where
 they were, as long as the engine's code is the same; `--only WORD` does a part of them. `peer` needs anomalib:
-`make .cache/anomalib/.installed`. `detectors` trains YOLOX-tiny, too, where its environment is:
+`make .cache/anomalib/.installed`. `detectors` and
+`detectors_tiny` train YOLOX-tiny, too, where its environment is:
 `make .cache/peer-detector/.installed`.
 """
 
