@@ -19,8 +19,8 @@ from relook.vision.runtime import Precision
 from relook.vision.samples import DefectClass, Task
 
 FORMAT = 3
-_FORMATS = (2, FORMAT)
-"""Without a temperature, format 2 is a maximum that is not softened."""
+FORMATS = (2, FORMAT)
+"""That are read. Without a temperature, format 2 is a maximum that is not softened."""
 GRAPH = "model.onnx"
 CARD = "model.json"
 
@@ -70,7 +70,7 @@ def write(folder: Path, graph: bytes, card: Card) -> None:
 
 def read(folder: Path) -> tuple[bytes, Card]:
     """The graph's bytes and the card; ArtifactError."""
-    return read_files(folder, _FORMATS, _from_json, lambda card: card.graph_sha256)
+    return read_files(folder, FORMATS, _from_json, lambda card: card.graph_sha256)
 
 
 def write_files(folder: Path, graph: bytes, card: Mapping[str, Any]) -> None:
