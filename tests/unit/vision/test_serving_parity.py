@@ -12,7 +12,8 @@ import pytest
 from PIL import ImageDraw
 from rendered_parts import SCRATCH, ignore, part, png, sample, samples
 
-from relook.vision import artifact, candidates, mask_net
+from relook.vision import artifact, candidates, int8, mask_net
+from relook.vision.backbones import Backbone
 from relook.vision.calibration import Calibration
 from relook.vision.candidates import Candidate
 from relook.vision.exporting import export
@@ -33,6 +34,7 @@ TOLERANCE = 0.02
 """Of a spread of the compared scores: embeddings are kept in float16 while training."""
 
 pytestmark = pytest.mark.usefixtures("few_steps")
+needs_int8 = pytest.mark.skipif(int8.lacking() is not None, reason=str(int8.lacking()))
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Trained:
     folder: Path
     problem: Problem
     compared: Sequence[Candidate]
+    backbone: Backbone = BACKBONE
+    precision: Precision = Precision.F32
 
 
 def stained(seed: int) -> Sample:
@@ -58,7 +62,12 @@ def masked(first: int, number: int) -> list[Sample]:
 
 
 def fit(
-    folder: Path, training: Sequence[Sample], classes: tuple[DefectClass, ...], sides: tuple[int, ...], headed: int
+    folder: Path,
+    training: Sequence[Sample],
+    classes: tuple[DefectClass, ...],
+    sides: tuple[int, ...],
+    headed: int,
+    precision: Precision = Precision.F32,
 ) -> Trained:
     """Heads judge each image by the network that has learned from all of them, as new images are judged, and learn at
     no long side above `headed`."""
@@ -79,9 +88,10 @@ def fit(
         train(
             training, [], task=Task.SEGMENTATION if classes else Task.CLASSIFICATION, classes=classes,
             backbone=BACKBONE, output=folder, seed=1, progress=ignore,
-            options=Options(long_sides=sides, precision=Precision.F32),
+            options=Options(long_sides=sides, precision=precision),
         )  # fmt: skip
-    return Trained(folder, seen["problem"], seen["compared"])
+    backbone = int8.quantised(BACKBONE, training, 1) if precision is Precision.INT8 else BACKBONE
+    return Trained(folder, seen["problem"], seen["compared"], backbone, precision)
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +104,17 @@ def two_classes(few_steps: None, tmp_path_factory: pytest.TempPathFactory) -> Tr
     return fit(tmp_path_factory.mktemp("classes") / "model", masked(0, 8), CLASSES, (96, 176), 176)
 
 
+@pytest.fixture(scope="module")
+def in_int8(few_steps: None, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("int8") / "model"
+    return fit(folder, samples(0, 8, 8), (), (80, 144), 80, Precision.INT8)
+
+
 def served(trained: Trained, each: Candidate) -> Predictor:
     calibration = Calibration(1.0, 0.0)
-    data, card = export(each.views, each.score, trained.problem, BACKBONE, Precision.F32, calibration, 0.5)
-    return Predictor(card, OpenVinoEngine(data, [view.size for view in card.views], Precision.F32, 1))
+    backbone, precision = trained.backbone, trained.precision
+    data, card = export(each.views, each.score, trained.problem, backbone, precision, calibration, 0.5)
+    return Predictor(card, OpenVinoEngine(data, [view.size for view in card.views], precision, 1))
 
 
 def anomalies(trained: Trained) -> Iterator[int]:
@@ -105,12 +122,13 @@ def anomalies(trained: Trained) -> Iterator[int]:
     yield from np.flatnonzero(trained.problem.anomalous)[::3].tolist()
 
 
-@pytest.mark.parametrize("name", ["labelled", "two_classes"])
+@pytest.mark.parametrize("name", ["labelled", "two_classes", pytest.param("in_int8", marks=needs_int8)])
 def test_every_candidate_is_served_as_it_was_compared(name: str, request: pytest.FixtureRequest) -> None:
     trained: Trained = request.getfixturevalue(name)
     headed = {any(view.head is not None for view in each.views) for each in trained.compared}
-    assert headed == ({True, False} if name == "labelled" else {True})
-    assert {len(each.views) for each in trained.compared} == ({1, 2, 3} if name == "labelled" else {2})
+    assert headed == ({True} if name == "two_classes" else {True, False})
+    numbers = {"labelled": {1, 2, 3}, "two_classes": {2}, "in_int8": {1, 2}}
+    assert {len(each.views) for each in trained.compared} == numbers[name]
     for each in trained.compared:
         predictor = served(trained, each)
         told = each.score.apply(np.concatenate([view.descriptors for view in each.views], axis=1))
