@@ -19,6 +19,8 @@ from relook.vision.labelled import LabelledBox, LabelledImage, Rectangle
 
 BCCD = SHARED / "data" / "bccd" / "BCCD"
 BOARDS = SHARED / "data" / "deeppcb_mini"
+SECONDS = 1800.0
+"""Of training on a set: what a detector has by default, and so what its peer gets."""
 
 
 @dataclass(frozen=True)

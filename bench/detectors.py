@@ -21,7 +21,7 @@ from typing import Any
 
 from bench import boxed, detectors_peer, given
 from bench.bed import SHARED, Bed
-from bench.boxed import BoxedSet
+from bench.boxed import SECONDS, BoxedSet
 from bench.detect import timed
 from bench.results import ROOT, Figure, Result, Table, Unavailable
 from relook.vision.detect import library, starts
@@ -47,7 +47,6 @@ TARGETS = {
     ("printed boards", GIVEN): 0.90,
 }
 ANSWER_MS = 40.0
-SECONDS = detectors_peer.SECONDS
 QUICK_STEPS = 60
 SEED = 0
 ROUNDS = 3

@@ -28,8 +28,6 @@ from relook.vision.runtime import Precision
 PYTHON = ROOT / ".cache" / "peer-detector" / "bin" / "python"
 STAMP = ROOT / ".cache" / "peer-detector" / ".installed"
 NAME = "YOLOX-tiny"
-SECONDS = 1800.0
-"""Of training, the peer's and ours."""
 USUAL_SIDE = 416
 QUICK_SIDE, QUICK_STEPS = 128, 24
 """So many steps that the last ones are on plain pictures."""

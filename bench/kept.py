@@ -22,7 +22,12 @@ _NO_PART = "src/relook/vision/pretrain/"
 """Code that neither trains nor answers."""
 _SHARED = ("sets", "judge", "given", "contender", "peer_anomalib")
 """Bench files that what is found depends on, beside the bench's own."""
-_OWN = {"detectors_peer": ("boxed", "peer_detector"), "contaminated": ("fewshot",)}
+_OWN = {
+    "detectors": ("boxed",),
+    "detectors_peer": ("boxed", "peer_detector"),
+    "many": ("boxed", "named"),
+    "contaminated": ("fewshot",),
+}
 """Those of one bench."""
 
 Found = dict[str, Any]

@@ -80,6 +80,19 @@ def test_the_fingerprint_is_of_what_is_measured(tmp_path: Path, monkeypatch: pyt
     assert kept.fingerprint("accuracy") not in seen
 
 
+@pytest.mark.parametrize("bench", ["detectors", "detectors_peer", "many"])
+def test_sets_with_boxes_and_the_time_for_them_count_for_what_learns_from_them(
+    bench: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "ROOT", tmp_path)
+    (tmp_path / "bench").mkdir()
+    for name in (bench, *kept._SHARED, *kept._OWN[bench]):
+        (tmp_path / "bench" / f"{name}.py").write_text(name)
+    before = kept.fingerprint(bench)
+    (tmp_path / "bench" / "boxed.py").write_text("altered")
+    assert kept.fingerprint(bench) != before
+
+
 def test_what_is_drawn_counts_for_the_bench_that_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "ROOT", tmp_path)
     drawn = tmp_path / "bench" / "drawn" / "parts.py"
